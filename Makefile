@@ -1,0 +1,44 @@
+# `make train` trains an agent that remembers; `make test` runs the tests. Both set up what is missing first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE := tmaze-agalite-ppo
+RESULT := results/$(EXAMPLE)/summary.txt
+SOURCES := $(shell find rllib_recattn -name '*.py')
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup train test test-fast check clean
+
+help:  ## list what there is to make
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
+
+setup: $(VENV)/.installed  ## the environment in .venv, and system packages that it needs
+
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
+	PYTHON="$(PYTHON)" sh scripts/system_packages.sh
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, not " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`
+	@if $(MAKE) --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi
+
+$(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
+	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
+
+test: setup  ## all tests, the slow ones too
+	$(BIN)/python -m pytest
+
+test-fast: setup  ## the tests that are not slow
+	$(BIN)/python -m pytest -m 'not slow'
+
+check: setup  ## linter, formatter and type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the environment and the results
+	rm -rf $(VENV) results

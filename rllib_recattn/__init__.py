@@ -1,0 +1,44 @@
+"""Memory for RLlib agents: recurrent-attention models whose state has a constant size.
+
+The front door:
+
+- :func:`use_model` gives any RLlib PPO config a model with memory;
+- :func:`build_model` builds the same model as a plain PyTorch module;
+- :func:`models` lists the catalog.
+
+Importing the package registers its Gymnasium environments and loads neither Ray nor PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rllib_recattn._version import __version__
+from rllib_recattn.envs import register_envs
+
+if TYPE_CHECKING:
+    from rllib_recattn.models.registry import build_model, models
+    from rllib_recattn.rl_module.use_model import use_model
+
+__all__ = ["__version__", "build_model", "models", "use_model"]
+
+_LAZY = {
+    "build_model": "rllib_recattn.models.registry",
+    "use_model": "rllib_recattn.rl_module.use_model",
+}
+
+register_envs()
+
+
+def __getattr__(name: str) -> Any:
+    # `models` is both the subpackage and the listing; see rllib_recattn/models/__init__.py.
+    if name == "models":
+        return import_module("rllib_recattn.models")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

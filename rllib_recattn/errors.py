@@ -1,0 +1,79 @@
+"""The error for settings that users write, and the phrases that make it helpful.
+
+Everything that a user can write (keyword arguments of ``use_model``, YAML, the command line) is refused through
+:class:`SettingsError`, with the key, the value and what would be right, before anything starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class SettingsError(ValueError):
+    """A setting is wrong. The message names the key, the value and what would be right."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys, wrong types and later changes are errors, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def suggest(name: str, valid: Iterable[str]) -> str:
+    """Say which of the valid names the given one may have meant, or list them all when none is near.
+
+    Args:
+        name: What the user wrote.
+        valid: The names that would have been right.
+
+    Returns:
+        Half a sentence for the end of an error message, e.g. ``did you mean 'n_heads'?``.
+    """
+    options = sorted(valid)
+    near = difflib.get_close_matches(name, options, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(option) for option in near) + "?"
+    return "valid are: " + ", ".join(options)
+
+
+def validate(schema: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
+    """Build `schema` from what a user wrote.
+
+    Args:
+        schema: The pydantic model that describes the settings.
+        values: The user's values. NumPy scalars count as the Python numbers that they hold.
+        where: What the values belong to, for the message: a file and key path, or a function's name.
+
+    Returns:
+        The validated settings.
+
+    Raises:
+        SettingsError: With one line for each thing that is wrong.
+    """
+    try:
+        return schema.model_validate({key: _python_number(value) for key, value in values.items()})
+    except ValidationError as error:
+        lines = [_explain(problem, schema, where) for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _python_number(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown setting {key!r}: {suggest(key, schema.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{where}: the setting {key!r} is missing"
+    message = problem["msg"][:1].lower() + problem["msg"][1:]
+    subject = f"{key} = {problem['input']!r}" if key else repr(problem["input"])
+    return f"{where}: {subject}: {message}"

@@ -1,0 +1,171 @@
+"""AGaLiTe, the approximate gated linear transformer (arXiv 2310.15719; TMLR 2024, section 4).
+
+Per head of width d, from the normalised input h of a step, with expand(a, p) = vec(p ⊗ a) of η·d entries:
+
+    k = expand(relu(W_k h), relu(W_p1 h))      q = expand(relu(W_q h), relu(W_p2 h))      v = W_v h
+    γ = expand(σ(W_γ h), σ(W_p3 h))            β = σ(W_β h)
+
+For the channels j = 1 … r with frequency ω_j, at time t:
+
+    k̃_j ← (1 − γ) ⊙ k̃_j + cos(ω_j t) γ ⊙ k
+    ṽ_j ← (1 − β) ⊙ ṽ_j + cos(ω_j t) β ⊙ v
+    s   ← (1 − γ) ⊙ s   + γ ⊙ k
+    a   = Σ_j ṽ_j (k̃_j · q) / (2 r (s · q) + ε)
+
+followed by W_o over the concatenated heads. s obeys the recurrence of k̃ with a cosine of 1, so the two are kept as
+r + 1 rows of one memory.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.blocks import GatedBlock, orthogonal_linear
+from rllib_recattn.models.oscillation import FrequencyChoice, Oscillation
+from rllib_recattn.models.scan import linear_recurrence
+
+ATTENTION_EPSILON = 1e-5
+
+
+class AGaLiTeSettings(ModelSettings):
+    """Settings of AGaLiTe; the defaults are the size that the paper uses for 3D pixel worlds."""
+
+    d_model: int = Field(128, gt=0, description="width of the model and of its output")
+    n_layers: int = Field(4, gt=0, description="number of blocks")
+    n_heads: int = Field(4, gt=0, description="attention heads in a block")
+    d_head: int = Field(64, gt=0, description="width d of a head")
+    d_ff: int | None = Field(None, gt=0, description="hidden units of the feed-forward part; None: d_model")
+    eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
+    r: int = Field(2, gt=0, description="number of oscillating channels")
+    frequencies: FrequencyChoice = Field(
+        "distinct",
+        description='"distinct": r different channels; "published": as the authors\' code has them',
+    )
+    gate_bias: float = Field(2.0, description="bias of the gates at the start; larger is closer to the identity")
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of the model."""
+        return self.d_model
+
+    def build(self, input_dim: int) -> AGaLiTe:
+        """Build the model for inputs of `input_dim` features."""
+        return AGaLiTe(input_dim, self)
+
+
+class AGaLiTe(SequenceModel):
+    """A stack of gated blocks with AGaLiTe attention, behind one Dense layer with relu.
+
+    State: n_layers · n_heads · d_head · ((r + 1) η + r) numbers and one clock for the whole stack.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        settings: Sizes and choices.
+    """
+
+    def __init__(self, input_dim: int, settings: AGaLiTeSettings):
+        n_heads, d_head, r = settings.n_heads, settings.d_head, settings.r
+        parts: dict[str, tuple[int, ...]] = {"clock": (1,)}
+        for layer in range(settings.n_layers):
+            parts[f"layers.{layer}.keys"] = (n_heads, r + 1, settings.eta * d_head)
+            parts[f"layers.{layer}.values"] = (n_heads, r, d_head)
+        super().__init__(input_dim, settings.output_dim, StateLayout(parts))
+        self.oscillation = Oscillation.of(settings.frequencies, r)
+        self.embedding = orthogonal_linear(input_dim, settings.d_model)
+        self.layers = nn.ModuleList(
+            GatedBlock(
+                AGaLiTeAttention(settings.d_model, n_heads, d_head, settings.eta, r),
+                settings.d_model,
+                settings.d_ff or settings.d_model,
+                settings.gate_bias,
+            )
+            for _ in range(settings.n_layers)
+        )
+
+    def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`SequenceModel.forward`."""
+        counts = self.oscillation.count(state["clock"], x.shape[1], is_first)
+        cosines = self.oscillation.cosines(counts)
+        new_state = {"clock": (counts[:, -1:] + 1) % self.oscillation.period}
+        y = torch.relu(self.embedding(x))
+        for index, layer in enumerate(self.layers):
+            keys, values = f"layers.{index}.keys", f"layers.{index}.values"
+            y, (new_state[keys], new_state[values]) = layer(y, state[keys], state[values], cosines, is_first)
+        return y, new_state
+
+
+class AGaLiTeAttention(nn.Module):
+    """The attention of one layer; the module's docstring has its equations.
+
+    Args:
+        d_model: D, features of its input and output.
+        n_heads: H.
+        d_head: d.
+        eta: η.
+        r: Number of oscillating channels.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, d_head: int, eta: int, r: int):
+        super().__init__()
+        self.n_heads, self.r = n_heads, r
+        width, expansion = n_heads * d_head, n_heads * eta
+        # W_k, W_q, W_p1, W_p2 (relu) | W_γ, W_β, W_p3 (σ) | W_v: grouped by what is applied to them.
+        self._relu_sizes = [width, width, expansion, expansion]
+        self._sigmoid_sizes = [width, width, expansion]
+        sizes = [*self._relu_sizes, *self._sigmoid_sizes, width]
+        self._group_sizes = [sum(self._relu_sizes), sum(self._sigmoid_sizes), width]
+        self.project = orthogonal_linear(d_model, *sizes)
+        self.output = orthogonal_linear(width, d_model)
+
+    def forward(
+        self, h: Tensor, keys: Tensor, values: Tensor, cosines: Tensor, is_first: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Read T steps.
+
+        Args:
+            h: Normalised inputs [B, T, D].
+            keys: k̃_1 … k̃_r and s before the first step [B, H, r + 1, η·d].
+            values: ṽ_1 … ṽ_r before the first step [B, H, r, d].
+            cosines: cos(ω_j t) [B, T, r].
+            is_first: [B, T] booleans, or None.
+
+        Returns:
+            Outputs [B, T, D], and keys and values after the last step.
+        """
+        rectified, gates, value = self.project(h).split(self._group_sizes, dim=-1)
+        key, query, key_factor, query_factor = self._heads(torch.relu(rectified).split(self._relu_sizes, dim=-1))
+        gamma, beta, gamma_factor = self._heads(torch.sigmoid(gates).split(self._sigmoid_sizes, dim=-1))
+        (value,) = self._heads((value,))
+        key, query, gamma = (
+            _expand(key, key_factor),
+            _expand(query, query_factor),
+            _expand(gamma, gamma_factor),
+        )
+
+        channels = cosines[:, :, None, :, None]
+        channels_and_one = nn.functional.pad(channels, (0, 0, 0, 1), value=1.0)
+        keys_t = _remember(keys, gamma, key, channels_and_one, is_first)
+        values_t = _remember(values, beta, value, channels, is_first)
+
+        overlap = keys_t @ query.unsqueeze(-1)  # [B, T, H, r + 1, 1]: k̃_j · q, and s · q in the last row
+        numerator = (values_t * overlap[..., :-1, :]).sum(dim=-2)
+        attention = numerator / (2 * self.r * overlap[..., -1, :] + ATTENTION_EPSILON)
+        return self.output(attention.flatten(-2)), (keys_t[:, -1], values_t[:, -1])
+
+    def _heads(self, projections: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(projection.unflatten(-1, (self.n_heads, -1)) for projection in projections)
+
+
+def _expand(a: Tensor, p: Tensor) -> Tensor:
+    return (p.unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2)
+
+
+def _remember(memory: Tensor, gate: Tensor, write: Tensor, channels: Tensor, is_first: Tensor | None) -> Tensor:
+    """Return the memory after each step: m_t = (1 − gate) ⊙ m_{t−1} + channel · gate ⊙ write, per channel."""
+    decay = (1 - gate).unsqueeze(-2)
+    if is_first is not None:
+        decay = decay * ~is_first[:, :, None, None, None]
+    return linear_recurrence(decay, channels * (gate * write).unsqueeze(-2), memory)

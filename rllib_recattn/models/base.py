@@ -1,0 +1,118 @@
+"""The contract of every model: a sequence model whose state has a constant size.
+
+Shape suffixes: B rows of a batch, T steps, D features, S numbers of state.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rllib_recattn.errors import Settings
+
+
+class StateLayout:
+    """Names the parts of a recurrent state that travels as one packed tensor [B, S].
+
+    RLlib's connectors pay for every leaf of a state, so a model hands out one leaf; inside the model the parts have
+    their names and shapes back.
+
+    Args:
+        parts: The shape of each part, without the batch dimension, in the order in which they are packed.
+
+    Attributes:
+        parts: As given.
+        size: S, the number of scalars in one row's state.
+    """
+
+    def __init__(self, parts: Mapping[str, tuple[int, ...]]):
+        self.parts = dict(parts)
+        self._sizes = [math.prod(shape) for shape in self.parts.values()]
+        self.size = sum(self._sizes)
+
+    def unpack(self, state: Tensor) -> dict[str, Tensor]:
+        """Split a packed state [B, S] into its named parts [B, *shape], as views."""
+        chunks = state.split(self._sizes, dim=-1)
+        return {
+            name: chunk.unflatten(-1, shape) for (name, shape), chunk in zip(self.parts.items(), chunks, strict=True)
+        }
+
+    def pack(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Join named parts [B, *shape] into one packed state [B, S]."""
+        return torch.cat([parts[name].flatten(1) for name in self.parts], dim=-1)
+
+
+class SequenceModel(nn.Module, ABC):
+    """A model that reads a sequence and carries a state of constant size from step to step.
+
+    One call over T steps, T calls of one step, and any split in between give the same outputs, the same final state
+    and the same gradients. Rows of a batch never see each other, and no step sees a later one.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        output_dim: D, features of each output step.
+        state_layout: The parts of the state.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, state_layout: StateLayout):
+        super().__init__()
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.state_layout = state_layout
+
+    @property
+    def state_size(self) -> int:
+        """S, the number of scalars in one row's state."""
+        return self.state_layout.size
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Return the state [batch_size, S] of an agent that has seen nothing: zeros, unless a model says otherwise."""
+        return next(self.parameters()).new_zeros(batch_size, self.state_size)
+
+    def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Read T steps.
+
+        Args:
+            x: Inputs [B, T, D_in].
+            state: The state before the first step [B, S].
+            is_first: [B, T], non-zero where a step starts a new episode: everything remembered before it is forgotten
+                before the step is read. None where no step does.
+
+        Returns:
+            Outputs [B, T, D] and the state after the last step [B, S].
+
+        Raises:
+            ValueError: If a shape does not fit the model.
+        """
+        self._check_shapes(x, state, is_first)
+        y, parts = self.read(x, self.state_layout.unpack(state), None if is_first is None else is_first != 0)
+        return y, self.state_layout.pack(parts)
+
+    @abstractmethod
+    def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Do what `forward` promises, on checked shapes, with the state's parts by name and `is_first` as booleans."""
+
+    def _check_shapes(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> None:
+        if x.dim() != 3 or x.shape[-1] != self.input_dim or x.shape[1] == 0:
+            raise ValueError(f"x has shape {list(x.shape)}; expected [B, T, {self.input_dim}] with T ≥ 1")
+        if state.shape != (x.shape[0], self.state_size):
+            raise ValueError(f"state has shape {list(state.shape)}; expected [{x.shape[0]}, {self.state_size}]")
+        if is_first is not None and is_first.shape != x.shape[:2]:
+            raise ValueError(f"is_first has shape {list(is_first.shape)}; expected {list(x.shape[:2])}")
+
+
+class ModelSettings(Settings, ABC):
+    """Base of the settings of a model; they know how to build it."""
+
+    @property
+    @abstractmethod
+    def output_dim(self) -> int:
+        """D, features of each output step of the model that these settings build."""
+
+    @abstractmethod
+    def build(self, input_dim: int) -> SequenceModel:
+        """Build the model for inputs of `input_dim` features, with freshly initialised weights."""

@@ -1,0 +1,88 @@
+"""The gated transformer block that AGaLiTe, GaLiTe and GTrXL share.
+
+Source: GTrXL (arXiv 1910.06764, section 3), as AGaLiTe uses it (arXiv 2310.15719).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def orthogonal_linear(in_features: int, *out_features: int, bias: bool = True) -> nn.Linear:
+    """Return one Linear that holds several projections of the same input, each initialised for itself.
+
+    One large matrix product is cheaper than several small ones. Every block of `out_features` rows is orthogonal with
+    gain √2; biases are zero.
+    """
+    linear = nn.Linear(in_features, sum(out_features), bias=bias)
+    for block in linear.weight.split(out_features):
+        nn.init.orthogonal_(block, gain=math.sqrt(2))
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+class GRUGate(nn.Module):
+    """A GRU cell as the gate between the skip path x and a sublayer's output y.
+
+    With r = σ(W_r y + U_r x), u = σ(W_z y + U_z x − b) and c = tanh(W_g y + U_g (r ⊙ x)), the output is
+    (1 − u) ⊙ x + u ⊙ c. Source: GTrXL (arXiv 1910.06764, section 3.2).
+
+    Args:
+        d_model: Features of x and y.
+        bias: b at the start; the larger, the closer the block starts to the identity.
+    """
+
+    def __init__(self, d_model: int, bias: float):
+        super().__init__()
+        self.from_sublayer = orthogonal_linear(d_model, d_model, d_model, d_model, bias=False)  # W_r, W_z, W_g
+        self.from_skip = orthogonal_linear(d_model, d_model, d_model, bias=False)  # U_r, U_z
+        self.from_reset_skip = orthogonal_linear(d_model, d_model, bias=False)  # U_g
+        self.bias = nn.Parameter(torch.full((d_model,), bias))
+
+    def forward(self, skip: Tensor, sublayer: Tensor) -> Tensor:
+        """Gate `sublayer` (y) into `skip` (x), both [..., D]."""
+        y_r, y_z, y_g = self.from_sublayer(sublayer).chunk(3, dim=-1)
+        x_r, x_z = self.from_skip(skip).chunk(2, dim=-1)
+        reset = torch.sigmoid(y_r + x_r)
+        update = torch.sigmoid(y_z + x_z - self.bias)
+        candidate = torch.tanh(y_g + self.from_reset_skip(reset * skip))
+        return torch.lerp(skip, candidate, update)
+
+
+class GatedBlock(nn.Module):
+    """A pre-norm transformer block with gates in place of residual sums.
+
+    y = gate₁(x, relu(mixer(LayerNorm x))),  z = gate₂(y, relu(W₂ relu(W₁ LayerNorm y))).
+
+    Args:
+        mixer: What mixes the steps of a sequence; called with [B, T, D] and whatever `forward` is given besides,
+            returns [B, T, D] and its new state.
+        d_model: D.
+        d_ff: Hidden units of the feed-forward part.
+        gate_bias: b of both gates at the start.
+    """
+
+    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, gate_bias: float):
+        super().__init__()
+        self.mixer = mixer
+        self.mixer_norm = nn.LayerNorm(d_model, eps=1e-6)
+        self.mixer_gate = GRUGate(d_model, gate_bias)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(d_model, eps=1e-6),
+            orthogonal_linear(d_model, d_ff),
+            nn.ReLU(),
+            orthogonal_linear(d_ff, d_model),
+            nn.ReLU(),
+        )
+        self.feedforward_gate = GRUGate(d_model, gate_bias)
+
+    def forward(self, x: Tensor, *mixer_inputs: Any) -> tuple[Tensor, Any]:
+        """Return the block's output [B, T, D] and the mixer's new state."""
+        mixed, state = self.mixer(self.mixer_norm(x), *mixer_inputs)
+        y = self.mixer_gate(x, torch.relu(mixed))
+        return self.feedforward_gate(y, self.feedforward(y)), state

@@ -1,0 +1,84 @@
+"""The oscillating channels with which AGaLiTe approximates an outer-product memory.
+
+AGaLiTe replaces the sum over steps n of v_n ⊗ k_n by r pairs of sums that are modulated by cosines, because
+Σ_j cos(ω_j m) cos(ω_j n) approximates (a multiple of) δ(m − n): writes of different steps then do not mix when they
+are read. How well it does so depends on the frequencies ω_j and on where time starts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+FrequencyChoice = Literal["distinct", "published"]
+
+
+@dataclass(frozen=True)
+class Oscillation:
+    """Frequencies ω_j and a clock for cos(ω_j t).
+
+    The clock is an integer step count modulo `period`, so that the phases are exact however long an agent lives:
+    a float32 clock that only grows is off by 0.02 radians after 10⁶ steps, and worthless after 1.6 · 10⁷.
+
+    Attributes:
+        frequencies: ω_1 … ω_r in radians per step.
+        offset: t of an agent's first step; step n (from 0) uses t = n + offset.
+        period: Number of steps after which every cosine repeats.
+        restarts: Whether the clock starts anew with an episode. Only differences of phases matter for what is
+            remembered, up to the image term below.
+    """
+
+    frequencies: tuple[float, ...]
+    offset: float
+    period: int
+    restarts: bool
+
+    @classmethod
+    def of(cls, choice: FrequencyChoice, n_channels: int) -> Oscillation:
+        """Return the oscillation named `choice` with r = `n_channels`.
+
+        "distinct": ω_j = (2j − 1)π / 2r and t = n + ½, the DCT-IV basis. Write D(k) = Σ_j cos(ω_j k) =
+        sin(πk) / (2 sin(πk / 2r)): for integer k it is exactly 0 unless 2r divides k, where it is ±r. Hence
+        Σ_j cos(ω_j t_m) cos(ω_j t_n) = ½ [D(m − n) + D(m + n + 1)]: two steps interfere only if 2r divides m − n or
+        m + n + 1, and since 2n + 1 is odd, every step is written with the same energy r/2. The nearby choices fall
+        short: ω_j = jπ/r leaves −1 in place of 0 for every odd m − n; the grid above with integer t writes nothing at all at
+        the steps n ≡ r (mod 2r); and with ω_j = 2πj/r the channels j and r − j are one.
+
+        "published": ω = linspace(−π, π, r) and t = n + 2, with a clock that resets never stop: what the authors'
+        implementation does, for matching published results. There ω and −ω are one channel; with r = 2 both channels
+        are (−1)^t.
+        """
+        if choice == "distinct":
+            step = math.pi / (2 * n_channels)
+            odd_multiples = tuple((2 * j + 1) * step for j in range(n_channels))
+            return cls(odd_multiples, offset=0.5, period=4 * n_channels, restarts=True)
+        if n_channels == 1:
+            return cls((-math.pi,), offset=2.0, period=2, restarts=False)
+        grid = tuple(-math.pi + 2 * math.pi * j / (n_channels - 1) for j in range(n_channels))
+        return cls(grid, offset=2.0, period=2 * (n_channels - 1), restarts=False)
+
+    def count(self, clock: Tensor, n_steps: int, is_first: Tensor | None) -> Tensor:
+        """Return the step counts of the next `n_steps` steps.
+
+        Args:
+            clock: Steps so far modulo the period [B, 1].
+            n_steps: T.
+            is_first: [B, T] booleans, or None.
+
+        Returns:
+            Step counts modulo the period [B, T], in the clock's dtype.
+        """
+        index = torch.arange(n_steps, device=clock.device)
+        counts = clock + index
+        if is_first is not None and self.restarts:
+            latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
+            counts = torch.where(latest_first >= 0, (index - latest_first).to(counts.dtype), counts)
+        return counts % self.period
+
+    def cosines(self, counts: Tensor) -> Tensor:
+        """Return cos(ω_j t) [B, T, r] for step counts [B, T]."""
+        return torch.cos((counts + self.offset).unsqueeze(-1) * counts.new_tensor(self.frequencies))

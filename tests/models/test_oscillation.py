@@ -1,0 +1,59 @@
+"""AGaLiTe's frequencies and clock."""
+
+import math
+
+import pytest
+import torch
+
+from rllib_recattn.models.oscillation import Oscillation
+
+
+def cosine_table(oscillation: Oscillation, steps: int) -> torch.Tensor:
+    counts = oscillation.count(torch.zeros(1, 1, dtype=torch.float64), steps, None)
+    return oscillation.cosines(counts)[0]
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4, 8])
+def test_distinct_channels_separate_steps_exactly(r):
+    table = cosine_table(Oscillation.of("distinct", r), 6 * r)
+    products = table @ table.T
+
+    m, n = torch.meshgrid(torch.arange(6 * r), torch.arange(6 * r), indexing="ij")
+    interferes = ((m - n) % (2 * r) == 0) | ((m + n + 1) % (2 * r) == 0)
+    torch.testing.assert_close(products * ~interferes, torch.zeros_like(products), rtol=0, atol=1e-12)
+    torch.testing.assert_close(products.diagonal(), torch.full((6 * r,), r / 2, dtype=torch.float64))
+
+
+def test_published_channels_with_r_2_are_one():
+    table = cosine_table(Oscillation.of("published", 2), 20)
+    torch.testing.assert_close(table[:, 0], table[:, 1])
+
+
+@pytest.mark.parametrize("choice", ["distinct", "published"])
+@pytest.mark.parametrize("r", [1, 2, 3, 4])
+def test_the_period_is_one(choice, r):
+    oscillation = Oscillation.of(choice, r)
+    steps = torch.arange(3 * oscillation.period, dtype=torch.float64)
+    unwrapped = oscillation.cosines(steps[None])[0]
+    torch.testing.assert_close(cosine_table(oscillation, len(steps)), unwrapped, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("choice", ["distinct", "published"])
+def test_phases_are_exact_after_100_million_steps(choice):
+    r, chunk = 3, 1_000_000
+    oscillation = Oscillation.of(choice, r)
+    clock = torch.zeros(1, 1)
+    for _ in range(100):
+        clock = (oscillation.count(clock, chunk, None)[:, -1:] + 1) % oscillation.period
+    cosines = oscillation.cosines(oscillation.count(clock, 5, None))[0]
+
+    lived = 100 * chunk + oscillation.offset
+    expected = [[math.cos(omega * (lived + step)) for omega in oscillation.frequencies] for step in range(5)]
+    torch.testing.assert_close(cosines, torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+def test_a_first_step_restarts_only_the_distinct_clock():
+    is_first = torch.tensor([[False, False, True, False]])
+    clock = torch.tensor([[3.0]])
+    assert Oscillation.of("distinct", 2).count(clock, 4, is_first).tolist() == [[3, 4, 0, 1]]
+    assert Oscillation.of("published", 4).count(clock, 4, is_first).tolist() == [[3, 4, 5, 0]]

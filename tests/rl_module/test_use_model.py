@@ -1,0 +1,146 @@
+"""What `use_model` writes into a config, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from ray.rllib.algorithms.appo import APPOConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+import rllib_recattn as ra
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.metrics import SuccessRateCallback
+from rllib_recattn.rl_module.modules import RecAttnPPOModule
+from rllib_recattn.rl_module.use_model import report_success_rate
+from tests.rl_module.small_agents import small_config
+
+VECTOR = gym.spaces.Box(-1, 1, (4,), np.float32)
+ACTION = gym.spaces.Discrete(2)
+SPACES = {DEFAULT_MODULE_ID: (VECTOR, ACTION)}
+
+
+def module_of(config: PPOConfig, observation_space=VECTOR, action_space=ACTION) -> RecAttnPPOModule:
+    return config.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (observation_space, action_space)}).build()
+
+
+def test_it_returns_the_config_and_writes_plain_data():
+    config = PPOConfig()
+    assert ra.use_model(config, "agalite", n_layers=3) is config
+    written = config.model_config
+    assert written["recattn"]["model"] == "agalite"
+    assert written["recattn"]["n_layers"] == 3
+    assert json.loads(json.dumps(written["recattn"])) == written["recattn"]
+
+
+def test_the_module_is_built_as_configured():
+    module = module_of(small_config(max_seq_len=9))
+    assert isinstance(module, RecAttnPPOModule)
+    assert module.is_stateful()
+    assert module.model_config["max_seq_len"] == 9
+    assert len(module.encoder.encoder.model.layers) == 2
+
+
+def test_the_config_survives_its_own_dict_and_further_changes():
+    config = small_config()
+    config.training(lr=5e-4).env_runners(num_envs_per_env_runner=2)
+    rebuilt = PPOConfig().update_from_dict(config.to_dict())
+    for survivor in (config, config.copy(copy_frozen=False), rebuilt):
+        assert isinstance(module_of(survivor), RecAttnPPOModule)
+        assert survivor.model_config["recattn"]["d_model"] == 16
+        assert survivor.lr == 5e-4
+
+
+def test_rllibs_own_head_settings_are_kept():
+    for model_config in ({"head_fcnet_hiddens": [11]}, DefaultModelConfig(head_fcnet_hiddens=[11])):
+        config = PPOConfig().rl_module(model_config=model_config)
+        module = module_of(ra.use_model(config, "agalite", d_model=8, n_layers=1, n_heads=1, d_head=4))
+        assert [layer.out_features for layer in module.pi.net.mlp if hasattr(layer, "out_features")] == [11, 2]
+
+
+def test_using_a_model_again_replaces_the_first():
+    config = ra.use_model(small_config(), "agalite", d_model=8, n_layers=1, n_heads=1, d_head=4)
+    assert len(module_of(config).encoder.encoder.model.layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_head": 4}, r"use_model\(config, 'agalite'\): unknown setting 'n_head': did you mean .*'n_heads'"),
+        ({"d_model": "64"}, "d_model = '64'"),
+        ({"max_seq_len": 0}, "max_seq_len = 0"),
+        ({"max_seq_len": 20.5}, "max_seq_len = 20.5"),
+        ({"vf_share_layers": "no"}, "vf_share_layers = 'no'"),
+    ],
+)
+def test_wrong_arguments_are_refused_and_leave_the_config_as_it_was(arguments, message):
+    config = PPOConfig()
+    before = config.to_dict()
+    with pytest.raises(SettingsError, match=message):
+        ra.use_model(config, "agalite", **arguments)
+    assert config.to_dict() == before
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(SettingsError, match="unknown model 'agalyte': did you mean 'agalite'"):
+        ra.use_model(PPOConfig(), "agalyte")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (APPOConfig(), "config is a APPOConfig; should be a PPOConfig"),
+        ({"lr": 1e-3}, "config is a dict; should be a PPOConfig"),
+        (
+            PPOConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),
+            "old API stack",
+        ),
+        (PPOConfig().rl_module(model_config={"use_lstm": True}), "use_lstm"),
+        (PPOConfig().rl_module(rl_module_spec=RLModuleSpec(module_class=object)), "chose object"),
+    ],
+)
+def test_configs_that_do_not_fit_are_refused(config, message):
+    with pytest.raises(SettingsError, match=message):
+        ra.use_model(config, "agalite")
+
+
+def test_a_later_model_config_fails_loudly():
+    config = small_config().rl_module(model_config={"max_seq_len": 7})
+    with pytest.raises(SettingsError, match="call use_model after it"):
+        module_of(config)
+
+
+def test_minibatches_smaller_than_a_row_are_refused_when_the_learner_is_built():
+    config = small_config(max_seq_len=41)
+    assert config.minibatch_size == 40
+    with pytest.raises(SettingsError, match="minibatch_size = 40: should be at least max_seq_len = 41"):
+        config.build_learner(spaces=SPACES)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "message"),
+    [
+        ({"observation_space": gym.spaces.Box(0, 1, (4, 3), np.float32)}, "observation space .*one dimension"),
+        ({"observation_space": gym.spaces.Discrete(3)}, "observation space .*one dimension"),
+        ({"action_space": gym.spaces.Tuple([gym.spaces.Discrete(2)])}, "action space .*should be Discrete or Box"),
+    ],
+)
+def test_spaces_that_do_not_fit_are_refused(spaces, message):
+    with pytest.raises(SettingsError, match=message):
+        module_of(small_config(), **spaces)
+
+
+def test_the_success_rate_is_reported_beside_other_callbacks():
+    class Mine(RLlibCallback):
+        pass
+
+    config = PPOConfig().callbacks(Mine)
+    for _ in range(2):
+        report_success_rate(config)
+    assert config.callbacks_class == [Mine, SuccessRateCallback]
