@@ -45,8 +45,8 @@ class Oscillation:
         sin(πk) / (2 sin(πk / 2r)): for integer k it is exactly 0 unless 2r divides k, where it is ±r. Hence
         Σ_j cos(ω_j t_m) cos(ω_j t_n) = ½ [D(m − n) + D(m + n + 1)]: two steps interfere only if 2r divides m − n or
         m + n + 1, and since 2n + 1 is odd, every step is written with the same energy r/2. The nearby choices fall
-        short: ω_j = jπ/r leaves −1 in place of 0 for every odd m − n; the grid above with integer t writes nothing at all at
-        the steps n ≡ r (mod 2r); and with ω_j = 2πj/r the channels j and r − j are one.
+        short: ω_j = jπ/r leaves −1 in place of 0 for every odd m − n; the grid above with integer t writes nothing at
+        all at the steps n ≡ r (mod 2r); and with ω_j = 2πj/r the channels j and r − j are one.
 
         "published": ω = linspace(−π, π, r) and t = n + 2, with a clock that resets never stop: what the authors'
         implementation does, for matching published results. There ω and −ω are one channel; with r = 2 both channels

@@ -5,36 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils import force_list
 
-from rllib_recattn.errors import Settings, SettingsError, validate
+from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
 from rllib_recattn.rl_module.learner import RecAttnPPOLearner
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.modules import RecAttnPPOModule
+from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN, RecurrenceSettings
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
-
-DEFAULT_MAX_SEQ_LEN = 64
-
-
-class RecurrenceSettings(Settings):
-    """How RLlib trains a recurrent model: what `use_model` takes besides the model's own settings."""
-
-    max_seq_len: int = Field(
-        DEFAULT_MAX_SEQ_LEN,
-        gt=0,
-        description="steps through which a gradient flows; RLlib pads rows to this length",
-    )
-    vf_share_layers: bool = Field(
-        True,
-        description="whether value and policy read one model's output; False: the value has a model of its own",
-    )
 
 
 def use_model(

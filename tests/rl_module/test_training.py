@@ -12,8 +12,18 @@ from rllib_recattn.rl_module.modules import RecAttnPPOModule
 from tests.rl_module.small_agents import small_config
 
 
-@pytest.mark.parametrize("num_env_runners", [0, 2])
-def test_two_iterations(ray_session, action_space, vf_share_layers, num_env_runners):
+@pytest.mark.parametrize(
+    ("num_env_runners", "action_space", "vf_share_layers"),
+    [
+        (0, "discrete", True),
+        (0, "discrete", False),
+        (0, "box", True),
+        (0, "box", False),
+        (2, "discrete", False),
+        (2, "box", True),
+    ],
+)
+def test_two_iterations(ray_session, num_env_runners, action_space, vf_share_layers):
     config = small_config(action_space, vf_share_layers=vf_share_layers).env_runners(num_env_runners=num_env_runners)
     algorithm = config.build_algo()
     try:
@@ -24,8 +34,8 @@ def test_two_iterations(ray_session, action_space, vf_share_layers, num_env_runn
 
         losses = result["learners"][DEFAULT_MODULE_ID]
         assert np.isfinite([losses[key] for key in ("policy_loss", "vf_loss", "entropy")]).all()
-        moved = {name for name, value in after.items() if not np.array_equal(value, before[name])}
-        assert moved == set(after), f"not trained: {set(after) - moved}"
+        unmoved = {name for name, value in after.items() if np.array_equal(value, before[name])}
+        assert unmoved == {name for name in after if name.endswith("_const")}
         # Every encoder that runs during sampling has the learner's weights, the critic's own one included.
         for state in algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.module.get_state()):
             for name, value in state.items():
@@ -42,7 +52,8 @@ def weights(algorithm):
 def test_the_success_rate_is_a_metric_where_the_environment_reports_success(ray_session):
     results = {}
     for env in ("discrete", "box"):
-        algorithm = small_config(env).training(train_batch_size_per_learner=900).build_algo()
+        config = small_config(env).training(train_batch_size_per_learner=900)
+        algorithm = config.reporting(metrics_num_episodes_for_smoothing=4).build_algo()
         try:
             results[env] = algorithm.train()["env_runners"]
         finally:

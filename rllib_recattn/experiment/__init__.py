@@ -1,0 +1,1 @@
+"""Experiments: from a YAML file to a validated description, an algorithm config, and a run."""

@@ -1,0 +1,114 @@
+"""A Ray instance for the time of one experiment, quiet unless asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import ray
+
+from rllib_recattn.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+_TUNE_ENVIRONMENT = {
+    # The first iteration may end before the first episode does; its result then lacks the metrics of episodes.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Signals are handled by interrupt.py, and output is what report.py prints.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # What is known about the trial, its newest checkpoint above all, goes to disk at once and not every ten
+    # seconds, so that a run whose process was killed can be resumed.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",
+}
+
+
+@contextmanager
+def ray_session(num_cpus: int | None = None, verbose: int = 0) -> Iterator[None]:
+    """Use the Ray instance that there is, or start a local one and shut it down at the end.
+
+    Args:
+        num_cpus: How many CPUs the local instance offers; by default as many as the machine has.
+        verbose: Above 0, Ray's own log and the output of its processes are shown.
+    """
+    with _environment(_TUNE_ENVIRONMENT), quiet_ray(verbose):
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                log_to_driver=verbose > 0,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+            )
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def quiet_ray(verbose: int = 0) -> Iterator[None]:
+    """Show errors only of what Ray logs in this process, advice and deprecations not; with `verbose`, all of it."""
+    if verbose:
+        yield
+        return
+    # RLlib's logger has a level of its own.
+    loggers = [logging.getLogger("ray"), logging.getLogger("ray.rllib")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    # Says in other words what the report already says of a failed or interrupted run.
+    tune_logger = logging.getLogger("ray.tune.tune")
+    tune_logger.addFilter(_is_news)
+    try:
+        yield
+    finally:
+        tune_logger.removeFilter(_is_news)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def require_resources(config: AlgorithmConfig) -> None:
+    """Refuse a config that needs more than Ray has: Tune would wait for ever.
+
+    Raises:
+        SettingsError: With what is needed, for what, and what there is.
+    """
+    assert config.algo_class is not None
+    bundles = config.algo_class.default_resource_request(config).bundles
+    available = ray.cluster_resources()
+    for resource in sorted({name for bundle in bundles for name in bundle}):
+        amounts = [bundle.get(resource, 0) for bundle in bundles]
+        if sum(amounts) > available.get(resource, 0):
+            terms = " + ".join(f"{amount:g}" for amount in amounts if amount)
+            raise SettingsError(
+                f"the experiment needs {sum(amounts):g} {resource}s ({terms}: the algorithm's process, then one per "
+                f"env runner and learner), Ray has {available.get(resource, 0):g}: lower num_env_runners "
+                f"({config.num_env_runners}) or num_learners ({config.num_learners})"
+                + (f", or share the CPUs with --ray-num-cpus {sum(amounts):g}" if resource == "CPU" else "")
+            )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Trials did not complete")
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

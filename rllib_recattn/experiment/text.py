@@ -1,0 +1,35 @@
+"""How numbers, times and paths are written in reports."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+MISSING = "–"
+
+
+def count_text(value: float) -> str:
+    """Write a count: ``125,000``; a dash for NaN."""
+    return MISSING if math.isnan(value) else f"{value:,.0f}"
+
+
+def number_text(value: float, decimals: int = 2) -> str:
+    """Write a number with a fixed number of decimals; a dash for NaN."""
+    return MISSING if math.isnan(value) else f"{value:,.{decimals}f}"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a time: ``8 s``, ``2 min 05 s``, ``3 h 07 min``; a dash for NaN."""
+    if math.isnan(seconds):
+        return MISSING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def path_text(path: Path) -> str:
+    """Write a path relative to the working directory if it lies below that, else in full."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

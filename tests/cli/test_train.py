@@ -1,0 +1,49 @@
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from rllib_recattn.cli.main import main
+from rllib_recattn.errors import SettingsError
+
+CONTENT = "cart: {run: PPO, env: CartPole-v1, stop: {training_iteration: 1}, storage_path: results}"
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The calls of run_experiment, which does not train but ends as if it were interrupted."""
+    calls = []
+
+    def run_experiment(*arguments, **options):
+        calls.append((arguments, options))
+        return SimpleNamespace(exit_code=130)
+
+    monkeypatch.setattr("rllib_recattn.experiment.run.run_experiment", run_experiment)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text(CONTENT)
+    return calls
+
+
+def test_the_experiment_is_run_and_its_exit_code_returned(runs, tmp_path):
+    result = CliRunner().invoke(main, ["train", "file", "x.yaml"])
+    (((experiment, config), options),) = runs
+    assert result.exit_code == 130
+    assert (experiment.name, experiment.storage_path) == ("cart", tmp_path / "results")
+    assert config.env == "CartPole-v1"
+    assert options == {"resume": None, "ray_num_cpus": None, "verbose": 0}
+
+
+def test_options_are_handed_on(runs):
+    CliRunner().invoke(main, ["train", "file", "x.yaml", "--ray-num-cpus", "2", "-vv", "--stop", "time_total_s=5"])
+    (((experiment, _), options),) = runs
+    assert experiment.stop == {"training_iteration": 1, "time_total_s": 5}
+    assert options == {"resume": None, "ray_num_cpus": 2, "verbose": 2}
+
+
+def test_what_the_run_refuses_is_a_message_too(runs, monkeypatch):
+    def refuse(*arguments, **options):
+        raise SettingsError("too few CPUs")
+
+    monkeypatch.setattr("rllib_recattn.experiment.run.run_experiment", refuse)
+    result = CliRunner().invoke(main, ["train", "file", "x.yaml"])
+    assert (result.exit_code, result.stderr) == (2, "Error: too few CPUs\n")

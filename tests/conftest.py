@@ -1,0 +1,75 @@
+"""What tests of several parts share: one Ray instance, and one finished training run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from rllib_recattn.experiment.run import RunResult
+    from rllib_recattn.experiment.spec import Experiment
+
+SMALL_EXPERIMENT = """
+small-tmaze:
+  run: PPO
+  env: rllib_recattn/TMaze-v0
+  stop: {{env_runners/success_rate: 2.0, training_iteration: {iterations}}}
+  model: {{name: agalite, max_seq_len: 8, d_model: 16, n_layers: 1, n_heads: 2, d_head: 4}}
+  config:
+    env_config: {{corridor_length: 3, max_episode_steps: 12}}
+    num_env_runners: 0
+    num_envs_per_env_runner: 4
+    train_batch_size_per_learner: 128
+    minibatch_size: 64
+    num_epochs: 1
+    seed: 0
+  storage_path: {storage_path}
+"""
+
+
+class FinishedRun(NamedTuple):
+    result: RunResult
+    experiment: Experiment
+    output: str
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A local Ray instance for all tests that need one; starting it takes seconds."""
+    import ray
+
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def small_experiment() -> Callable[..., Experiment]:
+    """Makes an experiment of a few seconds that stores its results below a directory."""
+    from rllib_recattn.experiment.load import load_experiment
+
+    def make(directory: Path, iterations: int = 2, **changes: Any) -> Experiment:
+        file = directory / "small.yaml"
+        file.write_text(SMALL_EXPERIMENT.format(iterations=iterations, storage_path=directory / "results"))
+        return load_experiment(file).model_copy(update=changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    ray_session: None, small_experiment: Callable[..., Experiment], tmp_path_factory: pytest.TempPathFactory
+) -> FinishedRun:
+    """A run of two iterations and what it printed."""
+    from rllib_recattn.experiment.build import build_config
+    from rllib_recattn.experiment.run import run_experiment
+
+    experiment = small_experiment(tmp_path_factory.mktemp("finished"))
+    with redirect_stdout(io.StringIO()) as output:
+        result = run_experiment(experiment, build_config(experiment))
+    return FinishedRun(result, experiment, output.getvalue())

@@ -1,0 +1,63 @@
+"""Arrows point down: which part of the package may import which."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "rllib_recattn"
+FLOORS = {  # part → what of the package it may import besides itself
+    "errors": set(),
+    "models": {"errors"},
+    "envs": {"errors"},
+    "rl_module": {"errors", "models"},
+    "experiment": {"errors", "models", "rl_module", "envs"},
+    "cli": {"errors", "experiment", "_version"},
+}
+FOREIGN = {"models": {"ray", "gymnasium"}, "envs": {"ray", "torch"}}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all imports in a file, those inside functions included."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_a_part_imports_only_what_is_below_it(part):
+    files = [PACKAGE / f"{part}.py"] if part == "errors" else sorted((PACKAGE / part).rglob("*.py"))
+    assert files
+    for path in files:
+        used = imports(path)
+        own = {name.split(".")[1] for name in used if name.startswith("rllib_recattn.")}
+        assert own <= FLOORS[part] | {part}, path
+        assert not {name.split(".")[0] for name in used} & FOREIGN.get(part, set()), path
+
+
+def test_every_part_has_a_floor():
+    parts = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert parts - {"__init__", "_version", "__pycache__"} == set(FLOORS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import rllib_recattn", ("ray", "torch")),
+        ("import rllib_recattn.envs.tmaze_vector", ("ray", "torch")),
+        ("import rllib_recattn as ra; ra.build_model; ra.models()", ("ray",)),
+    ],
+)
+def test_importing_stays_cheap(statement, unwanted):
+    check = f"import sys; {statement}; print([name for name in {unwanted!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
