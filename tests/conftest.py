@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from rllib_recattn.experiment.run import RunResult
-    from rllib_recattn.experiment.spec import Experiment
+    from rllib_recattn.experiment.definition.spec import Experiment
+    from rllib_recattn.experiment.training.run import RunResult
 
 SMALL_EXPERIMENT = """
 small-tmaze:
@@ -51,7 +51,7 @@ def ray_session() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_experiment() -> Callable[..., Experiment]:
     """Makes an experiment of a few seconds that stores its results below a directory."""
-    from rllib_recattn.experiment.load import load_experiment
+    from rllib_recattn.experiment.definition.load import load_experiment
 
     def make(directory: Path, iterations: int = 2, **changes: Any) -> Experiment:
         file = directory / "small.yaml"
@@ -66,8 +66,8 @@ def finished_run(
     ray_session: None, small_experiment: Callable[..., Experiment], tmp_path_factory: pytest.TempPathFactory
 ) -> FinishedRun:
     """A run of two iterations and what it printed."""
-    from rllib_recattn.experiment.build import build_config
-    from rllib_recattn.experiment.run import run_experiment
+    from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.training.run import run_experiment
 
     experiment = small_experiment(tmp_path_factory.mktemp("finished"))
     with redirect_stdout(io.StringIO()) as output:

@@ -18,6 +18,12 @@ FLOORS = {  # part → what of the package it may import besides itself
     "experiment": {"errors", "models", "rl_module", "envs"},
     "cli": {"errors", "experiment", "_version"},
 }
+EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
+    "definition": set(),
+    "algorithm": {"definition"},
+    "training": {"definition"},
+    "evaluation": {"training"},
+}
 FOREIGN = {"models": {"ray", "gymnasium"}, "envs": {"ray", "torch"}}
 
 
@@ -42,6 +48,13 @@ def test_a_part_imports_only_what_is_below_it(part):
         own = {name.split(".")[1] for name in used if name.startswith("rllib_recattn.")}
         assert own <= FLOORS[part] | {part}, path
         assert not {name.split(".")[0] for name in used} & FOREIGN.get(part, set()), path
+
+
+@pytest.mark.parametrize("part", EXPERIMENT_FLOORS)
+def test_a_part_of_an_experiment_imports_only_what_is_below_it(part):
+    for path in sorted((PACKAGE / "experiment" / part).glob("*.py")):
+        own = {name.split(".")[2] for name in imports(path) if name.startswith("rllib_recattn.experiment.")}
+        assert own <= EXPERIMENT_FLOORS[part] | {part}, path
 
 
 def test_every_part_has_a_floor():

@@ -37,8 +37,8 @@ def train(example: str, seed: int) -> dict[str, Any]:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from rllib_recattn.experiment.build import build_config
-    from rllib_recattn.experiment.load import load_experiment
+    from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.definition.load import load_experiment
 
     torch.set_num_threads(1)
     experiment = load_experiment(EXAMPLES / f"{example}.yaml")

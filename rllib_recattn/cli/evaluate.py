@@ -12,8 +12,8 @@ import click
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rllib_recattn.experiment.evaluate import EvaluationResult
-    from rllib_recattn.experiment.intervals import Interval
+    from rllib_recattn.experiment.evaluation.evaluate import EvaluationResult
+    from rllib_recattn.experiment.evaluation.intervals import Interval
 
 
 @click.command()
@@ -54,8 +54,8 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from rllib_recattn.experiment.checkpoint import find_checkpoint
-    from rllib_recattn.experiment.video import VideoRecorder
+    from rllib_recattn.experiment.evaluation.video import VideoRecorder
+    from rllib_recattn.experiment.training.checkpoint import find_checkpoint
 
     find_checkpoint(checkpoint)
     if out is not None and not out.parent.is_dir():
@@ -63,8 +63,8 @@ def evaluate(
     recorder = None if video is None else VideoRecorder(video, min(video_episodes, episodes))
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
-    from rllib_recattn.experiment.evaluate import evaluate_checkpoint
-    from rllib_recattn.experiment.ray_session import quiet_ray
+    from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
+    from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     console = Console(stderr=True)
     with (

@@ -11,7 +11,7 @@ import click
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rllib_recattn.experiment.spec import Experiment
+    from rllib_recattn.experiment.definition.spec import Experiment
 
 LATEST = "latest"
 
@@ -74,7 +74,7 @@ def file(
 
     Ctrl-C ends training with a checkpoint; --resume continues from there.
     """
-    from rllib_recattn.experiment.load import Overrides, load_experiment
+    from rllib_recattn.experiment.definition.load import Overrides, load_experiment
 
     overrides = Overrides(_stop_criteria(stop_texts), storage_path, checkpoint_freq, checkpoint_at_end)
     experiment = load_experiment(path, overrides)
@@ -86,27 +86,27 @@ def file(
         click.echo(f"Note: {note}", err=True)
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
-    from rllib_recattn.experiment.build import build_config
-    from rllib_recattn.experiment.ray_session import quiet_ray
+    from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     with quiet_ray(verbose):
         config = build_config(experiment)
     if dry_run:
-        from rllib_recattn.experiment.resolved import resolved_yaml
+        from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 
         results = run_dir or f"{experiment.storage_path / experiment.name}-<timestamp>"
         click.echo(f"# {'Continues' if run_dir else 'Results go to'} {results}")
         click.echo(resolved_yaml(experiment, config), nl=False)
         return
 
-    from rllib_recattn.experiment.run import run_experiment
+    from rllib_recattn.experiment.training.run import run_experiment
 
     result = run_experiment(experiment, config, resume=run_dir, ray_num_cpus=ray_num_cpus, verbose=verbose)
     ctx.exit(result.exit_code)
 
 
 def _stop_criteria(texts: tuple[str, ...]) -> dict[str, Any]:
-    from rllib_recattn.experiment.yaml_file import parse_yaml
+    from rllib_recattn.experiment.definition.yaml_file import parse_yaml
 
     criteria: dict[str, Any] = {}
     for text in texts:
@@ -134,7 +134,7 @@ def _refuse_beside_resume(stop: Mapping[str, Any], checkpoint_freq: int | None, 
 
 
 def _run_to_resume(resume: str, experiment: Experiment) -> Path:
-    from rllib_recattn.experiment.run_directory import find_unfinished_run, is_finished, newest_checkpoint
+    from rllib_recattn.experiment.training.run_directory import find_unfinished_run, is_finished, newest_checkpoint
 
     if resume == LATEST:
         return find_unfinished_run(experiment.storage_path, experiment.name)

@@ -5,35 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-import torch
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
-from ray.rllib.core.models.base import Model
-from torch import nn
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
 
 MODEL_CONFIG_KEY = "recattn"
-INITIAL_POLICY_SCALE = 0.01
 
 
 class RecAttnCatalog(PPOCatalog):
-    """Builds the encoder that ``model_config["recattn"]`` describes; heads and action distributions are RLlib's own.
-
-    The policy's output layer starts 100 times smaller than RLlib starts it, so that a new agent tries all actions
-    alike: what comes out of a gated block is not normalised, and a chance preference for one action can keep an agent
-    from ever seeing a distant reward (Andrychowicz et al., 2021, arXiv 2006.05990, section 3.2).
-    """
-
-    def build_pi_head(self, framework: str) -> Model:
-        """Build the policy head, with a small output layer."""
-        head = super().build_pi_head(framework)
-        output_layer = [layer for layer in head.modules() if isinstance(layer, nn.Linear)][-1]
-        with torch.no_grad():
-            output_layer.weight *= INITIAL_POLICY_SCALE
-            output_layer.bias.zero_()
-        return head
+    """Builds the encoder that ``model_config["recattn"]`` describes; heads and action distributions are RLlib's own."""
 
     @classmethod
     def _get_encoder_config(

@@ -3,7 +3,7 @@ import ray
 from click.testing import CliRunner
 
 from rllib_recattn.cli.main import main
-from rllib_recattn.experiment.yaml_file import parse_yaml
+from rllib_recattn.experiment.definition.yaml_file import parse_yaml
 
 CONTENT = """
 maze:

@@ -61,7 +61,7 @@ def test_wrong_options_end_with_exit_code_2_before_anything_is_played(
     def fail(*args, **kwargs):
         raise AssertionError("an episode was played")
 
-    monkeypatch.setattr("rllib_recattn.experiment.evaluate.evaluate_checkpoint", fail)
+    monkeypatch.setattr("rllib_recattn.experiment.evaluation.evaluate.evaluate_checkpoint", fail)
     run = evaluate(finished_run.result.checkpoint, *(argument.format(tmp=tmp_path) for argument in arguments))
     assert run.exit_code == 2
     assert message in run.output

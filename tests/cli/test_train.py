@@ -18,7 +18,7 @@ def runs(tmp_path, monkeypatch):
         calls.append((arguments, options))
         return SimpleNamespace(exit_code=130)
 
-    monkeypatch.setattr("rllib_recattn.experiment.run.run_experiment", run_experiment)
+    monkeypatch.setattr("rllib_recattn.experiment.training.run.run_experiment", run_experiment)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.yaml").write_text(CONTENT)
     return calls
@@ -44,6 +44,6 @@ def test_what_the_run_refuses_is_a_message_too(runs, monkeypatch):
     def refuse(*arguments, **options):
         raise SettingsError("too few CPUs")
 
-    monkeypatch.setattr("rllib_recattn.experiment.run.run_experiment", refuse)
+    monkeypatch.setattr("rllib_recattn.experiment.training.run.run_experiment", refuse)
     result = CliRunner().invoke(main, ["train", "file", "x.yaml"])
     assert (result.exit_code, result.stderr) == (2, "Error: too few CPUs\n")

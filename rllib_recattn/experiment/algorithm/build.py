@@ -1,0 +1,84 @@
+"""From an experiment to RLlib's config of its algorithm."""
+
+from __future__ import annotations
+
+import gymnasium
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+
+from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
+from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
+from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
+from rllib_recattn.experiment.definition.environment import find_env, is_vectorized_with
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
+from rllib_recattn.rl_module.learner import check_minibatch_size
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+from rllib_recattn.rl_module.use_model import report_success_rate, use_model
+
+_CONFIG_CLASSES: dict[str, type[AlgorithmConfig]] = {"PPO": PPOConfig}
+
+
+def build_config(experiment: Experiment) -> AlgorithmConfig:
+    """Build the config of the algorithm that an experiment runs.
+
+    The environment is vectorised by its own implementation if it has one that fits and the experiment does not
+    choose otherwise, and every config reports the success rate.
+
+    Args:
+        experiment: What to run.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        SettingsError: With a line for each setting that is wrong: file, key path, and what would be right.
+    """
+    config = _CONFIG_CLASSES[experiment.run]()
+    where = f"{experiment.where}.config"
+    problems = Problems()
+    settings = check_settings(config, experiment.config, where, problems)
+    if "model_config" in settings:
+        settings["model_config"] = check_model_config(
+            settings["model_config"], experiment.model is not None, f"{where}.model_config", problems
+        )
+    problems.raise_any()
+
+    config.environment(experiment.env)
+    env_config = settings.get("env_config", {})
+    if is_vectorized_with(find_env(experiment.env, experiment.where), env_config):
+        settings = {"gym_env_vectorize_mode": "vector_entry_point", **settings}
+    apply_settings(config, settings, where, problems)
+    problems.raise_any()
+    _choose_model(config, experiment.model, where)
+    report_success_rate(config)
+    with rllib_errors(where):
+        config.validate()
+    with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
+        _check_spaces(config)
+    return config
+
+
+def _choose_model(config: AlgorithmConfig, model: ModelBlock | None, where: str) -> None:
+    if model is None:
+        if config.model_config.get("use_lstm"):
+            check_minibatch_size(config.minibatch_size, config.model_config["max_seq_len"], where)
+        return
+    check_minibatch_size(config.minibatch_size, model.max_seq_len, where)
+    use_model(config, model.name, **model.model_dump(include=set(RecurrenceSettings.model_fields)), **model.settings)
+
+
+def _check_spaces(config: AlgorithmConfig) -> None:
+    """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
+    env = gymnasium.make(config.env, **config.env_config)
+    try:
+        spec = config.get_rl_module_spec(env=env)
+        catalog_class = spec.catalog_class or PPOCatalog
+        catalog_class(
+            observation_space=env.observation_space,
+            action_space=env.action_space,
+            model_config_dict=spec.model_config,
+        )
+    finally:
+        env.close()

@@ -1,0 +1,173 @@
+"""RLlib's settings by name: which config method takes each, of which type, and within which bounds.
+
+``AlgorithmConfig.update_from_dict`` takes misspelt names, old names and texts for numbers in silence. The methods do
+not, so every setting is handed to the method that has it in its signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.utils.from_config import NotProvided
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
+from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+
+# RLlib's annotations are too narrow here: a schedule and fractions of a CPU are documented and work.
+_ANNOTATIONS: dict[str, Any] = {
+    "entropy_coeff": float | list[list[int | float]],
+    "num_cpus_per_env_runner": float,
+    "num_cpus_for_main_process": float,
+}
+
+_NULL_ALLOWED = {"minibatch_size"}  # besides those that are None by default
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "batch_mode": ("truncate_episodes", "complete_episodes"),
+    "enable_env_runner_and_connector_v2": (True,),
+    "enable_rl_module_and_learner": (True,),
+    "evaluation_duration_unit": ("episodes", "timesteps"),
+    "framework": ("torch",),
+    "grad_clip_by": ("value", "norm", "global_norm"),
+    "gym_env_vectorize_mode": ("sync", "async", "vector_entry_point"),
+    "log_level": ("DEBUG", "INFO", "WARN", "ERROR"),
+}
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("gamma", "lambda_"), (0, 1)),
+    **dict.fromkeys(("clip_param", "grad_clip", "kl_coeff", "kl_target", "lr"), (0, math.inf)),
+    **dict.fromkeys(("entropy_coeff", "vf_clip_param", "vf_loss_coeff"), (0, math.inf)),
+    **dict.fromkeys(("evaluation_duration", "minibatch_size", "num_envs_per_env_runner"), (1, math.inf)),
+    **dict.fromkeys(("num_epochs", "train_batch_size", "train_batch_size_per_learner"), (1, math.inf)),
+}
+
+# Settings of the old API stack that the new one takes and ignores.
+_WITHOUT_EFFECT = {
+    "enable_tf1_exec_eagerly": "TensorFlow is not supported",
+    "exploration_config": "exploration is the RLModule's own",
+    "model": "write 'model_config', or a 'model' block beside 'config'",
+    "observation_filter": "normalise observations in the environment",
+    "preprocessor_pref": "wrap the environment",
+    "remote_env_batch_wait_ms": "write gym_env_vectorize_mode: async",
+    "remote_worker_envs": "write gym_env_vectorize_mode: async",
+}
+
+
+@dataclass(frozen=True)
+class ConfigKey:
+    """Where a setting goes and what it should be.
+
+    Attributes:
+        method: The name of the config method that takes it.
+        annotation: The type that the method declares.
+    """
+
+    method: str
+    annotation: Any
+
+
+def config_keys(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
+    """List the settings that a config's methods take: their parameters that default to ``NotProvided``.
+
+    Args:
+        config_class: The config of an algorithm.
+
+    Returns:
+        A setting's name → where it goes.
+    """
+    keys: dict[str, ConfigKey] = {}
+    for method, _ in inspect.getmembers(config_class, inspect.isfunction):
+        for owner in config_class.__mro__:
+            function = vars(owner).get(method)
+            parameters = inspect.signature(function).parameters if inspect.isfunction(function) else {}
+            for name, parameter in parameters.items():
+                # A setting that has moved stands in two methods; the one that comes first is its present place.
+                if parameter.default is NotProvided and name not in keys:
+                    keys[name] = ConfigKey(method, _ANNOTATIONS.get(name, _declared_type(parameter)))
+    return keys
+
+
+def check_settings(
+    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems
+) -> dict[str, Any]:
+    """Check settings against names, types and bounds, those that override others in evaluation included.
+
+    Args:
+        config: The config that they are meant for, with its defaults.
+        settings: A setting's name → its value, as plain data.
+        where: File and key path of the settings.
+        problems: Gets a line for each setting that is wrong.
+
+    Returns:
+        The settings that are right. A whole number that was written as 1e4 is one.
+    """
+    keys = config_keys(type(config))
+    right: dict[str, Any] = {}
+    for name, value in settings.items():
+        with problems.collect():
+            right[name] = _check_setting(config, keys, name, value, where)
+            if name == "evaluation_config" and value:
+                right[name] = check_settings(config, value, f"{where}.{name}", problems)
+            if name == "algorithm_config_overrides_per_module" and value:
+                right[name] = {
+                    module: check_settings(config, overrides, f"{where}.{name}.{module}", problems)
+                    for module, overrides in value.items()
+                }
+    return right
+
+
+def apply_settings(config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems) -> None:
+    """Hand checked settings to the config methods that take them.
+
+    Args:
+        config: The config to change.
+        settings: What :func:`check_settings` returned.
+        where: File and key path of the settings.
+        problems: Gets a line for each refusal by RLlib.
+    """
+    keys = config_keys(type(config))
+    by_method: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        by_method.setdefault(keys[name].method, {})[name] = value
+    for method, arguments in by_method.items():
+        with problems.collect(), rllib_errors(where):
+            getattr(config, method)(**arguments)
+
+
+def _declared_type(parameter: inspect.Parameter) -> Any:
+    annotation = parameter.annotation
+    return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
+
+
+def _check_setting(config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name: str, value: Any, where: str) -> Any:
+    if name in _WITHOUT_EFFECT:
+        raise SettingsError(f"{where}.{name} has no effect on RLlib's new API stack: {_WITHOUT_EFFECT[name]}")
+    if name not in keys:
+        methods = f"the parameters of {type(config).__name__}'s methods are valid, see RLlib's documentation"
+        raise SettingsError(f"{where}: unknown setting {name!r}: {suggest_among_many(name, keys, methods)}")
+    annotation = keys[name].annotation
+    if not can_be_written(annotation):
+        raise SettingsError(f"{where}.{name} takes Python objects, which YAML cannot express; set it from Python")
+    null = name in _NULL_ALLOWED or getattr(config, name, None) is None
+    if isinstance(value, float) and value.is_integer() and not matches(value, annotation):
+        value = int(value)
+    if value is None and null:
+        return value
+    if value is None or not matches(value, annotation):
+        raise SettingsError(f"{where}: {name} = {value!r}: should be {describe(annotation, null)}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        right = " or ".join(str(choice) for choice in _CHOICES[name]).replace("True", "true")
+        raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
+    low, high = _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
+        limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+        raise SettingsError(f"{where}: {name} = {value!r}: should be {limits}")
+    return value

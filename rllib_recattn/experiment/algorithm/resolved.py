@@ -1,0 +1,67 @@
+"""The resolved experiment: everything it will use, defaults included, as YAML that describes the same experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+from rllib_recattn.experiment.algorithm.config_keys import config_keys
+from rllib_recattn.experiment.algorithm.setting_types import can_be_written, matches
+from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+
+_WRITTEN_ELSEWHERE = ("env", "model_config")
+
+
+def resolved_yaml(experiment: Experiment, config: AlgorithmConfig) -> str:
+    """Write an experiment out.
+
+    Args:
+        experiment: The experiment.
+        config: The config that was built from it.
+
+    Returns:
+        YAML of the form of an experiment file, with all settings of the model, and with those of RLlib's settings
+        that the experiment gives or that differ from the algorithm's defaults.
+    """
+    model_config = dict(config.model_config)
+    content: dict[str, Any] = {
+        "run": experiment.run,
+        "env": experiment.env,
+        "stop": {metric: _short(value) for metric, value in experiment.stop.items()},
+    }
+    if experiment.model is not None:
+        settings = dict(model_config.pop(MODEL_CONFIG_KEY))
+        recurrence = {key: model_config.pop(key) for key in RecurrenceSettings.model_fields}
+        content["model"] = {"name": settings.pop("model"), **recurrence, **settings}
+    content["config"] = _changed_settings(experiment, config)
+    if model_config:
+        content["config"]["model_config"] = model_config
+    content["checkpoint"] = experiment.checkpoint.model_dump()
+    content["storage_path"] = str(experiment.storage_path)
+    content["max_failures"] = experiment.max_failures
+    return dump_yaml({experiment.name: content})
+
+
+def _changed_settings(experiment: Experiment, config: AlgorithmConfig) -> dict[str, Any]:
+    default = type(config)()
+    # Reading some of a config's properties changes it.
+    config = config.copy(copy_frozen=False)
+    changed = {name: value for name, value in experiment.config.items() if name not in _WRITTEN_ELSEWHERE}
+    for name, key in config_keys(type(config)).items():
+        value = getattr(config, name, None)
+        is_changed = name in changed or value != getattr(default, name, None)
+        if name not in _WRITTEN_ELSEWHERE and is_changed and _is_plain(value, key.annotation):
+            changed[name] = value
+    return changed
+
+
+def _is_plain(value: Any, annotation: Any) -> bool:
+    return value is not None and can_be_written(annotation) and matches(value, annotation)
+
+
+def _short(value: float) -> float:
+    return int(value) if value.is_integer() else value

@@ -1,0 +1,108 @@
+"""Check an environment's id and its settings before anything starts."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+
+# What gymnasium.make takes for itself.
+_MAKE_ARGUMENTS = {"max_episode_steps", "disable_env_checker"}
+
+
+def find_env(env: str, where: str) -> EnvSpec:
+    """Look an environment up in Gymnasium's registry.
+
+    Args:
+        env: Its id, as ``gymnasium.make`` takes it. ``package:Name-v0`` imports the package that registers it.
+        where: File and key path, for error messages.
+
+    Returns:
+        The registry's entry.
+
+    Raises:
+        SettingsError: If the package cannot be imported or there is no such environment.
+    """
+    module, _, name = env.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever a foreign package raises while it is imported
+            raise SettingsError(f"{where}: {env!r}: the package {module!r} cannot be imported: {error}") from None
+    if name in gymnasium.registry:
+        return gymnasium.registry[name]
+    raise SettingsError(f"{where}: unknown environment {env!r}: {_nearest_ids(name)}")
+
+
+def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> None:
+    """Check the settings of an environment by building it once.
+
+    Args:
+        env: The id of an environment that :func:`find_env` finds.
+        env_config: The settings.
+        where: File and key path of the settings, for error messages.
+
+    Raises:
+        SettingsError: If the environment does not take a setting, or refuses a value.
+    """
+    known = _parameters(gymnasium.registry[env.rpartition(":")[2]].entry_point)
+    if known is not None:
+        unknown = [key for key in env_config if key not in known | _MAKE_ARGUMENTS]
+        if unknown:
+            lines = (f"{where}: {env} has no setting {key!r}: {suggest(key, known)}" for key in unknown)
+            raise SettingsError("\n".join(lines))
+    try:
+        gymnasium.make(env, **env_config).close()
+    except Exception as error:  # whatever a foreign environment raises
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SettingsError(f"{where}: {env} cannot be built with these settings: {reason}") from None
+
+
+def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:
+    """Tell whether an environment has a vectorised implementation that takes these settings and suits RLlib.
+
+    RLlib reads episodes correctly only if a finished environment is reset by the next step.
+    """
+    if spec.vector_entry_point is None or spec.additional_wrappers:
+        return False
+    creator = _creator(spec.vector_entry_point)
+    known = _parameters(spec.vector_entry_point)
+    mode = getattr(creator, "metadata", {}).get("autoreset_mode")
+    return mode == gymnasium.vector.AutoresetMode.NEXT_STEP and known is not None and known.issuperset(env_config)
+
+
+def _nearest_ids(name: str) -> str:
+    in_a_namespace = [id_ for id_ in gymnasium.registry if id_.endswith(f"/{name}")]
+    if in_a_namespace:
+        return "did you mean " + " or ".join(map(repr, in_a_namespace)) + "?"
+    return suggest_among_many(
+        name,
+        gymnasium.registry,
+        "should be a registered id such as 'CartPole-v1', or 'package:Name-v0' to import its package first",
+    )
+
+
+def _creator(entry_point: Any) -> Callable[..., Any] | None:
+    try:
+        return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    except Exception:  # building it says why it cannot be imported
+        return None
+
+
+def _parameters(entry_point: Any) -> set[str] | None:
+    """Return the names of the settings that an environment takes; None if they cannot be known."""
+    creator = _creator(entry_point)
+    try:
+        parameters = inspect.signature(creator).parameters.values() if creator else None
+    except (TypeError, ValueError):
+        return None
+    if parameters is None or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {parameter.name for parameter in parameters}

@@ -1,0 +1,82 @@
+"""The one experiment that a file holds: its name and its content, not validated yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.yaml_file import read_yaml
+
+# The words in which Ray Tune writes that a value is to be searched for.
+_SEARCH_WORDS = frozenset(
+    [
+        *("grid_search", "choice", "sample_from", "uniform", "quniform", "loguniform", "qloguniform"),
+        *("randn", "qrandn", "randint", "qrandint", "lograndint", "qlograndint"),
+    ]
+)
+
+
+def read_experiment_file(path: Path) -> tuple[str, dict[str, Any]]:
+    """Read a file that maps the name of one experiment to its content.
+
+    Args:
+        path: A YAML file.
+
+    Returns:
+        The name, which can name a directory, and the content, without keys whose value is null.
+
+    Raises:
+        SettingsError: If the file cannot be read or holds anything else.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise SettingsError(
+            f"{path}: expected a mapping from the experiment's name to its settings, found {_kind(data)}"
+        )
+    if isinstance(data.get("run"), str) or isinstance(data.get("env"), str):
+        raise SettingsError(
+            f"{path}: the experiment has no name: write `name:` in the first line and indent all the rest below it"
+        )
+    if len(data) != 1:
+        names = ", ".join(str(name) for name in data) or "none"
+        raise SettingsError(f"{path}: expected one experiment, found {len(data)}: {names}")
+    ((name, content),) = data.items()
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w .+=-]*", name):
+        raise SettingsError(
+            f"{path}: the experiment's name, {name!r}, should be a text that can name a directory: letters, digits, "
+            "'-', '_' and '.'"
+        )
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: {name}: expected a mapping with 'run', 'env' and so on, found {_kind(content)}")
+    _refuse_searches(content, f"{path}: {name}")
+    # A key whose values are all commented out is as good as absent.
+    return name, {key: value for key, value in content.items() if value is not None}
+
+
+def is_block(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a value is a mapping whose keys are texts."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _refuse_searches(content: dict[Any, Any], where: str) -> None:
+    lines = [f"{key_path}: sweeps are not supported yet; give one value" for key_path in _searches(content, where)]
+    if lines:
+        raise SettingsError("\n".join(lines))
+
+
+def _searches(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        if len(value) == 1 and next(iter(value)) in _SEARCH_WORDS:
+            yield f"{where}.{next(iter(value))}"
+        for key, item in value.items():
+            yield from _searches(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _searches(item, f"{where}[{index}]")
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), repr(value))

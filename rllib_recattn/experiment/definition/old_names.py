@@ -1,0 +1,111 @@
+"""Names that older versions of Ray used, and what they are called now (checked against Ray 2.60)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rllib_recattn.experiment.definition.problems import Problems
+
+TOP_LEVEL = {
+    "local_dir": "storage_path",
+    "checkpoint_config": "checkpoint",
+}
+
+CHECKPOINT = {
+    "checkpoint_frequency": "frequency",
+    "checkpoint_freq": "frequency",
+    "checkpoint_at_end": "at_end",
+    "keep_checkpoints_num": "num_to_keep",
+}
+
+CONFIG = {
+    "collect_metrics_timeout": "metrics_episode_collection_timeout_s",
+    "create_env_on_driver": "create_env_on_local_worker",
+    "custom_resources_per_worker": "custom_resources_per_env_runner",
+    "delay_between_worker_restarts_s": "delay_between_env_runner_restarts_s",
+    "entropy_coeff_schedule": "entropy_coeff",
+    "evaluation_num_episodes": "evaluation_duration",
+    "evaluation_num_workers": "evaluation_num_env_runners",
+    "ignore_worker_failures": "ignore_env_runner_failures",
+    "input": "input_",
+    "lambda": "lambda_",
+    "lr_schedule": "lr",
+    "max_num_worker_restarts": "max_num_env_runner_restarts",
+    "metrics_smoothing_episodes": "metrics_num_episodes_for_smoothing",
+    "min_iter_time_s": "min_time_s_per_iteration",
+    "min_sample_timesteps_per_reporting": "min_sample_timesteps_per_iteration",
+    "min_time_s_per_reporting": "min_time_s_per_iteration",
+    "min_train_timesteps_per_reporting": "min_train_timesteps_per_iteration",
+    "model_config_dict": "model_config",
+    "num_aggregation_workers": "num_aggregator_actors_per_learner",
+    "num_consecutive_worker_failures_tolerance": "num_consecutive_env_runner_failures_tolerance",
+    "num_cpus_for_driver": "num_cpus_for_main_process",
+    "num_cpus_for_local_worker": "num_cpus_for_main_process",
+    "num_cpus_per_learner_worker": "num_cpus_per_learner",
+    "num_cpus_per_worker": "num_cpus_per_env_runner",
+    "num_envs_per_worker": "num_envs_per_env_runner",
+    "num_gpus": "num_gpus_per_learner",
+    "num_gpus_per_learner_worker": "num_gpus_per_learner",
+    "num_gpus_per_worker": "num_gpus_per_env_runner",
+    "num_learner_workers": "num_learners",
+    "num_rollout_workers": "num_env_runners",
+    "num_sgd_iter": "num_epochs",
+    "num_workers": "num_env_runners",
+    "recreate_failed_env_runners": "restart_failed_env_runners",
+    "recreate_failed_workers": "restart_failed_env_runners",
+    "sgd_minibatch_size": "minibatch_size",
+    "timesteps_per_iteration": "min_sample_timesteps_per_iteration",
+    "validate_workers_after_construction": "validate_env_runners_after_construction",
+    "worker_health_probe_timeout_s": "env_runner_health_probe_timeout_s",
+    "worker_restore_timeout_s": "env_runner_restore_timeout_s",
+}
+
+_OLD_METRICS = {
+    "episode_len_mean": "env_runners/episode_len_mean",
+    "episode_reward_max": "env_runners/episode_return_max",
+    "episode_reward_mean": "env_runners/episode_return_mean",
+    "episode_reward_min": "env_runners/episode_return_min",
+    "episode_return_max": "env_runners/episode_return_max",
+    "episode_return_mean": "env_runners/episode_return_mean",
+    "episode_return_min": "env_runners/episode_return_min",
+}
+
+STOP = {
+    **_OLD_METRICS,
+    **{f"sampler_results/{old}": new for old, new in _OLD_METRICS.items()},
+    **{f"env_runners/{old}": new for old, new in _OLD_METRICS.items() if "reward" in old},
+    **{f"evaluation/{old}": f"evaluation/{new}" for old, new in _OLD_METRICS.items()},
+    "episodes_total": "env_runners/num_episodes_lifetime",
+    "num_env_steps_sampled": "num_env_steps_sampled_lifetime",
+    "num_env_steps_trained": "learners/__all_modules__/num_env_steps_trained_lifetime",
+    "timesteps_total": "num_env_steps_sampled_lifetime",
+}
+
+
+def translate(
+    block: Mapping[str, Any], names: Mapping[str, str], where: str, problems: Problems, notes: list[str]
+) -> dict[str, Any]:
+    """Give the keys of a block the names that they have now.
+
+    Args:
+        block: What the user wrote.
+        names: Old name → present name.
+        where: File and key path of the block.
+        problems: Gets a line where two keys mean the same setting.
+        notes: Gets a sentence for each key that is translated.
+
+    Returns:
+        The block under present names, in its order.
+    """
+    translated: dict[str, Any] = {}
+    written_as: dict[str, str] = {}
+    for key, value in block.items():
+        name = names.get(key, key)
+        if name in translated:
+            problems.add(f"{where}: {written_as[name]!r} and {key!r} mean the same setting: keep {name!r}")
+            continue
+        if name != key:
+            notes.append(f"{where}: {key!r} is called {name!r} now")
+        translated[name], written_as[name] = value, key
+    return translated

@@ -1,0 +1,91 @@
+"""Stop criteria: the metrics that end training. Tune only warns of a metric that never comes, and trains for ever."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+
+_EPISODE_METRICS = [
+    "agent_episode_return_mean/default_agent",
+    "episode_duration_sec_mean",
+    "episode_len_max",
+    "episode_len_mean",
+    "episode_len_min",
+    "episode_return_max",
+    "episode_return_mean",
+    "episode_return_min",
+    "module_episode_return_mean/default_policy",
+    "num_agent_steps_sampled_lifetime/default_agent",
+    "num_env_steps_sampled_lifetime",
+    "num_episodes_lifetime",
+    "num_module_steps_sampled_lifetime/default_policy",
+    "success_rate",
+]
+
+_LEARNER_METRICS = [
+    "__all_modules__/num_env_steps_trained_lifetime",
+    "__all_modules__/num_module_steps_trained_lifetime",
+    "default_policy/curr_entropy_coeff",
+    "default_policy/curr_kl_coeff",
+    "default_policy/default_optimizer_learning_rate",
+    "default_policy/entropy",
+    "default_policy/mean_kl_loss",
+    "default_policy/num_module_steps_trained_lifetime",
+    "default_policy/policy_loss",
+    "default_policy/total_loss",
+    "default_policy/vf_explained_var",
+    "default_policy/vf_loss",
+    "default_policy/vf_loss_unclipped",
+]
+
+STOP_METRICS = frozenset(
+    [
+        "iterations_since_restore",
+        "num_env_steps_sampled_lifetime",
+        "time_since_restore",
+        "time_total_s",
+        "training_iteration",
+        *(f"env_runners/{metric}" for metric in _EPISODE_METRICS),
+        *(f"evaluation/env_runners/{metric}" for metric in _EPISODE_METRICS),
+        *(f"learners/{metric}" for metric in _LEARNER_METRICS),
+    ]
+)
+"""The metrics in the results of RLlib and of this package that can end training."""
+
+_COMMON = (
+    "common ones are training_iteration, num_env_steps_sampled_lifetime, time_total_s, "
+    "env_runners/episode_return_mean and env_runners/success_rate"
+)
+
+
+def check_stop(
+    block: Mapping[str, Any], where: str, problems: Problems, notes: list[str], *, evaluates: bool = True
+) -> dict[str, float]:
+    """Validate stop criteria.
+
+    Args:
+        block: Metric → value, as the user wrote it.
+        where: File and key path of the block.
+        problems: Gets a line for each criterion that is wrong.
+        notes: Gets a sentence for each old name that is translated.
+        evaluates: Whether the experiment evaluates while it trains, without which ``evaluation/…`` never comes.
+
+    Returns:
+        The valid criteria under the metrics' present names.
+    """
+    criteria: dict[str, float] = {}
+    for metric, value in old_names.translate(block, old_names.STOP, where, problems, notes).items():
+        if metric not in STOP_METRICS:
+            problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, STOP_METRICS, _COMMON)}")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            problems.add(f"{where}: {metric} = {value!r}: should be a number")
+        elif metric.startswith("evaluation/") and not evaluates:
+            problems.add(f"{where}: {metric} never comes without config.evaluation_interval; set it, e.g. to 10")
+        else:
+            criteria[metric] = value
+    return criteria

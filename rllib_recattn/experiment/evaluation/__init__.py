@@ -1,0 +1,1 @@
+"""Evaluating what a run has left: episodes, intervals and videos, without a Ray cluster."""

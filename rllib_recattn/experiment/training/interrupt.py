@@ -1,0 +1,93 @@
+"""Ctrl-C: the first press ends a run after its iteration, with a checkpoint to resume from; the second at once.
+
+Tune's own handler ends a run without saving the trial. Here a scheduler pauses the trial instead, for which Tune
+saves a checkpoint, and a callback then ends the experiment. The trial stays unfinished: ``Tuner.restore`` continues it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from rllib_recattn.experiment.training.report import report_console
+
+# One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
+_requested = threading.Event()
+
+
+def request_interrupt() -> None:
+    """Ask the running experiment to end after the current iteration and to save a checkpoint."""
+    _requested.set()
+
+
+def interrupt_requested() -> bool:
+    """Say whether the running experiment was asked to end."""
+    return _requested.is_set()
+
+
+@contextmanager
+def handle_interrupts() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a request, for as long as the context lasts; the second raises KeyboardInterrupt.
+
+    Outside the main thread, where Python allows no signal handlers, nothing changes.
+    """
+
+    def on_signal(number: int, frame: object) -> None:
+        if _requested.is_set():
+            raise KeyboardInterrupt
+        _requested.set()
+
+    _requested.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Tune sets a handler for SIGUSR1 and leaves it: it is put back as well.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class PauseOnInterrupt(FIFOScheduler):
+    """Pauses a trial, which saves it, when the experiment was asked to end; starts no trial from then on."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide what a trial does after an iteration."""
+        return TrialScheduler.PAUSE if interrupt_requested() else TrialScheduler.CONTINUE
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Choose the trial to start next."""
+        return None if interrupt_requested() else super().choose_trial_to_run(tune_controller)
+
+
+class EndWhenPaused(Callback):
+    """Ends the experiment once nothing runs any more, after it was asked to end, and says that it is about to."""
+
+    def setup(self, **info: Any) -> None:
+        """Prepare for a run; called by Tune before the first iteration."""
+        self._announced = False
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look at the trials after each step of Tune's loop, some ten times a second."""
+        if not interrupt_requested():
+            return
+        running = any(trial.status == Trial.RUNNING for trial in trials)
+        if running and not self._announced:
+            self._announced = True
+            report_console().print(
+                "Finishing the iteration and saving a checkpoint; press Ctrl-C again to stop at once."
+            )
+        if not running:
+            # Tune's documented way to end a run, leaving trials unfinished, is a signal.
+            signal.raise_signal(signal.SIGUSR1)

@@ -1,0 +1,73 @@
+"""What a training run prints: one line per iteration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from rllib_recattn.experiment.training import metrics
+from rllib_recattn.experiment.training.text import count_text, duration_text, number_text
+
+_HEADINGS = ("iteration", "env steps", "return", "success", "steps/s", "elapsed")
+_WIDTHS = (9, 12, 9, 8, 8, 12)
+_SUCCESS_COLUMN = _HEADINGS.index("success")
+
+
+class ProgressReport(Callback):
+    """Prints a line per iteration, in columns; the success rate only if the environment reports one.
+
+    Tune pickles its callbacks, so there is no console in here before the run begins.
+    """
+
+    def setup(self, stop: dict[str, float] | None = None, **info: Any) -> None:
+        """Prepare for a run; called by Tune before the first iteration, of a resumed run as well."""
+        self._console = report_console()
+        self._has_header = False
+        self._shows_success = metrics.SUCCESS in (stop or {})
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Print an iteration's line."""
+        reports_success = metrics.has_metric(result, metrics.SUCCESS)
+        if not self._has_header or (reports_success and not self._shows_success):
+            self._shows_success |= reports_success
+            self._has_header = True
+            self._console.print(self._line(_HEADINGS), style="bold")
+        self._console.print(self._line(_cells(result)))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Show the error after which Tune starts the trial again."""
+        # Tune appends every failure to this file, each under a line "Failure # 1 (occurred at …)".
+        errors = Path(trial.local_path, "error.txt").read_text(encoding="utf-8")
+        self._console.print("\n" + "".join(errors.rpartition("Failure # ")[1:]), style="red")
+        self._console.print(f"Failure {trial.num_failures}: going on from the newest checkpoint.", style="bold red")
+
+    def _line(self, cells: tuple[str, ...]) -> str:
+        padded = [cell.rjust(width) for cell, width in zip(cells, _WIDTHS, strict=True)]
+        if not self._shows_success:
+            del padded[_SUCCESS_COLUMN]
+        return " ".join(padded)
+
+
+def report_console() -> Console:
+    """Make a console for standard output that prints text as it is: nothing wrapped, highlighted or interpreted."""
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+    steps_per_second = metrics.metric(result, metrics.ENV_STEPS_THIS_ITERATION) / metrics.metric(
+        result, metrics.SECONDS_THIS_ITERATION
+    )
+    return (
+        count_text(metrics.metric(result, metrics.ITERATION)),
+        count_text(metrics.metric(result, metrics.ENV_STEPS)),
+        number_text(metrics.metric(result, metrics.RETURN)),
+        number_text(metrics.metric(result, metrics.SUCCESS)),
+        count_text(steps_per_second),
+        duration_text(metrics.metric(result, metrics.SECONDS)),
+    )

@@ -1,0 +1,82 @@
+import gymnasium
+import pytest
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.environment import check_env_config, find_env, is_vectorized_with
+
+
+@pytest.mark.parametrize(
+    ("env", "id_"),
+    [
+        ("CartPole-v1", "CartPole-v1"),
+        ("rllib_recattn/TMaze-v0", "rllib_recattn/TMaze-v0"),
+        ("rllib_recattn:rllib_recattn/TMaze-v0", "rllib_recattn/TMaze-v0"),
+        ("minigrid:MiniGrid-MemoryS7-v0", "MiniGrid-MemoryS7-v0"),
+    ],
+)
+def test_registered_environments_are_found(env, id_):
+    assert find_env(env, "here").id == id_
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ("CartPole", "'CartPole-v1'"),
+        ("CartPole-v7", "'CartPole-v1'"),
+        ("rllib_recattn:TMaze-v0", "did you mean 'rllib_recattn/TMaze-v0'?"),
+        ("no_such_package:Env-v0", "the package 'no_such_package' cannot be imported: No module named"),
+        ("qqqqqqqqqqqqqqqq", "or 'package:Name-v0' to import its package first"),
+        ("", "unknown environment ''"),
+        (":", "unknown environment ':'"),
+    ],
+)
+def test_unknown_environments_are_refused(env, problem):
+    with pytest.raises(SettingsError) as error:
+        find_env(env, "here")
+    assert str(error.value).startswith("here: ")
+    assert problem in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "env_config"),
+    [
+        ("CartPole-v1", {"sutton_barto_reward": True, "max_episode_steps": 10}),
+        ("rllib_recattn:rllib_recattn/TMaze-v0", {"corridor_length": 5, "max_episode_steps": 50}),
+        # Its constructor passes **kwargs on.
+        ("minigrid:MiniGrid-MemoryS7-v0", {"size": 9, "tile_size": 8}),
+    ],
+)
+def test_settings_that_an_environment_takes(env, env_config):
+    find_env(env, "here")
+    check_env_config(env, env_config, "here")
+
+
+@pytest.mark.parametrize(
+    ("env", "env_config", "problem"),
+    [
+        ("CartPole-v1", {"sutton_reward": 1}, "has no setting 'sutton_reward': did you mean 'sutton_barto_reward'?"),
+        ("rllib_recattn/TMaze-v0", {"corridor_length": "long"}, "corridor_length = 'long'"),
+        ("minigrid:MiniGrid-MemoryS7-v0", {"colour": 9}, "cannot be built with these settings"),
+    ],
+)
+def test_settings_that_an_environment_does_not_take(env, env_config, problem):
+    find_env(env, "here")
+    with pytest.raises(SettingsError) as error:
+        check_env_config(env, env_config, "here")
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_vectorized_implementation_is_used_if_it_fits():
+    maze = find_env("rllib_recattn/TMaze-v0", "here")
+    assert is_vectorized_with(maze, {"corridor_length": 5})
+    assert not is_vectorized_with(maze, {"disable_env_checker": True})
+    assert not is_vectorized_with(find_env("Acrobot-v1", "here"), {})
+
+
+def test_a_vectorized_implementation_that_resets_at_once_does_not_fit():
+    class SameStep:
+        metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    spec = gymnasium.envs.registration.EnvSpec("SameStep-v0", vector_entry_point=SameStep)
+    assert not is_vectorized_with(spec, {})
