@@ -44,6 +44,11 @@ class AGaLiTeSettings(ModelSettings):
         "distinct",
         description='"distinct": r different channels; "published": as the authors\' code has them',
     )
+    max_timescale: float = Field(
+        64.0,
+        ge=2,
+        description="steps over which the slowest memory gates forget at the start; 2: all biases zero, as published",
+    )
     gate_bias: float = Field(2.0, description="bias of the gates at the start; larger is closer to the identity")
 
     @property
@@ -77,7 +82,7 @@ class AGaLiTe(SequenceModel):
         self.embedding = orthogonal_linear(input_dim, settings.d_model)
         self.layers = nn.ModuleList(
             GatedBlock(
-                AGaLiTeAttention(settings.d_model, n_heads, d_head, settings.eta, r),
+                AGaLiTeAttention(settings.d_model, n_heads, d_head, settings.eta, r, settings.max_timescale),
                 settings.d_model,
                 settings.d_ff or settings.d_model,
                 settings.gate_bias,
@@ -106,11 +111,12 @@ class AGaLiTeAttention(nn.Module):
         d_head: d.
         eta: η.
         r: Number of oscillating channels.
+        max_timescale: Steps over which the slowest gates forget at the start, at least 2.
     """
 
-    def __init__(self, d_model: int, n_heads: int, d_head: int, eta: int, r: int):
+    def __init__(self, d_model: int, n_heads: int, d_head: int, eta: int, r: int, max_timescale: float):
         super().__init__()
-        self.n_heads, self.r = n_heads, r
+        self.n_heads, self.d_head, self.r = n_heads, d_head, r
         width, expansion = n_heads * d_head, n_heads * eta
         # W_k, W_q, W_p1, W_p2 (relu) | W_γ, W_β, W_p3 (σ) | W_v: grouped by what is applied to them.
         self._relu_sizes = [width, width, expansion, expansion]
@@ -119,6 +125,21 @@ class AGaLiTeAttention(nn.Module):
         self._group_sizes = [sum(self._relu_sizes), sum(self._sigmoid_sizes), width]
         self.project = orthogonal_linear(d_model, *sizes)
         self.output = orthogonal_linear(width, d_model)
+        self._spread_timescales(sizes, max_timescale)
+
+    def _spread_timescales(self, sizes: list[int], max_timescale: float) -> None:
+        """Start with memories of many time scales: "chrono" initialisation (Tallec & Ollivier, 2018, arXiv 1804.11188).
+
+        With zero biases β is ½, and what ṽ holds halves with every step: no gradient comes back from twenty steps
+        ago. A bias of −log(τ − 1) makes a gate's sigmoid 1/τ; τ goes from 2, where the bias is 0, to `max_timescale`.
+        γ, a product of two sigmoids of which only one has such biases, starts at half of that.
+        """
+        exponents = torch.linspace(0, 1, self.d_head).repeat(self.n_heads)
+        timescales = 2 * (max_timescale / 2) ** exponents
+        _, _, _, _, gamma, beta, _, _ = self.project.bias.split(sizes)
+        with torch.no_grad():
+            gamma.copy_(-torch.log(timescales - 1))
+            beta.copy_(-torch.log(timescales - 1))
 
     def forward(
         self, h: Tensor, keys: Tensor, values: Tensor, cosines: Tensor, is_first: Tensor | None
