@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.agalite import AGaLiTe
 from rllib_recattn.models.registry import build_model
 
@@ -121,9 +122,36 @@ def test_the_size_that_the_paper_uses_has_a_state_of_56_kib():
     assert round(4 * model.state_size / 1024) == 56
 
 
+def attention(**settings):
+    model = build_model("agalite", input_dim=3, d_model=16, n_layers=1, n_heads=2, d_head=8, eta=4, **settings)
+    return model.layers[0].mixer
+
+
 def test_projections_start_orthogonal_each_for_itself():
-    model = build_model("agalite", input_dim=3, d_model=16, n_layers=1, n_heads=2, d_head=8)
-    project = model.layers[0].mixer.project
-    key = project.weight[:16]
+    key = attention().project.weight[:16]
     torch.testing.assert_close(key @ key.T, 2 * torch.eye(16), rtol=0, atol=1e-5)
-    assert (project.bias == 0).all()
+
+
+def test_gates_start_with_time_scales_from_2_to_the_longest():
+    _, _, _, _, gamma, beta, _, _ = torch.sigmoid(attention(max_timescale=50).project.bias).split(
+        [16, 16, 8, 8, 16, 16, 8, 16]
+    )
+    for gate in (gamma, beta):
+        timescales = 1 / gate.view(2, 8)
+        torch.testing.assert_close(timescales[0], timescales[1])
+        torch.testing.assert_close(timescales[0, [0, -1]], torch.tensor([2.0, 50.0]), rtol=1e-5, atol=0)
+        ratios = timescales[0, 1:] / timescales[0, :-1]
+        assert (ratios > 1.3).all()
+
+
+def test_only_the_memory_gates_start_biased_and_none_as_published():
+    zero = attention(max_timescale=2.0).project.bias
+    assert (zero == 0).all()
+    spread = attention().project.bias
+    assert spread[:48].eq(0).all()
+    assert spread[80:].eq(0).all()
+
+
+def test_a_time_scale_below_2_is_refused():
+    with pytest.raises(SettingsError, match=r"max_timescale = 1: .*greater than or equal to 2"):
+        build_model("agalite", input_dim=3, max_timescale=1)
