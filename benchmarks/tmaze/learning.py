@@ -51,14 +51,14 @@ def train(example: str, seed: int) -> dict[str, Any]:
             episodes = result["env_runners"]
             curve.append(
                 {
-                    "env_steps": result[BUDGET],
+                    "env_steps": int(result[BUDGET]),
                     "seconds": round(time.perf_counter() - start, 2),
                     "cpu_seconds": round(time.process_time() - cpu_start, 2),
                     "return": _rounded(episodes.get("episode_return_mean")),
                     "success_rate": _rounded(episodes.get("success_rate")),
                 }
             )
-            solved = episodes.get("success_rate", 0) >= experiment.stop[SOLVED]
+            solved = bool(episodes.get("success_rate", 0) >= experiment.stop[SOLVED])
     finally:
         algorithm.stop()
     return {"example": example, "seed": seed, "solved": solved, **curve[-1], "curve": curve}
@@ -81,30 +81,32 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     lengths = [int(argument) for argument in sys.argv[1:]] or list(TASKS)
     path = HERE / "learning.json"
-    report = json.loads(path.read_text()) if path.exists() else {"tasks": {}}
+    tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"] if path.exists() else {}
     for length in lengths:
-        models = TASKS[length]
-        runs: dict[str, list[dict[str, Any]]] = {model: [] for model in models}
+        runs: dict[str, list[dict[str, Any]]] = {model: [] for model in TASKS[length]}
         for seed in SEEDS:
-            with ProcessPoolExecutor(len(models), mp_context=get_context("spawn")) as pool:
-                futures = {model: pool.submit(train, example, seed) for model, example in models.items()}
-                for model, future in futures.items():
-                    runs[model].append(future.result())
-                    run = runs[model][-1]
-                    print(
-                        f"L = {length}, seed {seed}, {model}: solved {run['solved']}, {run['env_steps']:,} steps, "
-                        f"{run['seconds']:.0f} s",
-                        flush=True,
-                    )
-        report["tasks"][str(length)] = {
-            "summary": {model: summarise(model_runs) for model, model_runs in runs.items()},
-            "runs": runs,
-        }
-        report["command"] = "python benchmarks/tmaze/learning.py"
-        report["machine"] = machine()
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        draw(length, runs, HERE / f"learning-{length}.png")
-        print(json.dumps(report["tasks"][str(length)]["summary"], indent=1, ensure_ascii=False), flush=True)
+            for model, run in train_side_by_side(TASKS[length], seed).items():
+                runs[model].append(run)
+                outcome = "solved" if run["solved"] else "unsolved"
+                print(
+                    f"L = {length}, seed {seed}, {model}: {outcome} after {run['env_steps']:,} steps, "
+                    f"{run['seconds']:.0f} s",
+                    flush=True,
+                )
+            # Written after each seed: the whole takes three quarters of an hour.
+            summary = {model: summarise(model_runs) for model, model_runs in runs.items()}
+            tasks[str(length)] = {"summary": summary, "runs": runs}
+            report = {"command": "python benchmarks/tmaze/learning.py", "machine": machine(), "tasks": tasks}
+            path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            draw(length, runs, HERE / f"learning-{length}.png")
+        print(json.dumps(summary, indent=1, ensure_ascii=False), flush=True)
+
+
+def train_side_by_side(examples: dict[str, str], seed: int) -> dict[str, dict[str, Any]]:
+    """Train all models at the same time; returns each one's run."""
+    with ProcessPoolExecutor(len(examples), mp_context=get_context("spawn")) as pool:
+        futures = {model: pool.submit(train, example, seed) for model, example in examples.items()}
+        return {model: future.result() for model, future in futures.items()}
 
 
 def machine() -> dict[str, Any]:
