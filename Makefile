@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
 	touch $@
 
 train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`
-	@if $(MAKE) --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi
+	@if $(MAKE) --no-print-directory --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi
 
 $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
