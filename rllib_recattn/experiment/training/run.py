@@ -21,7 +21,7 @@ from rllib_recattn.experiment.training.ray_session import ray_session, require_r
 from rllib_recattn.experiment.training.report import ProgressReport, report_console
 from rllib_recattn.experiment.training.run_directory import discard_run_directory, new_run_directory, newest_checkpoint
 from rllib_recattn.experiment.training.summary import RunSummary, stop_criteria
-from rllib_recattn.experiment.training.text import path_text
+from rllib_recattn.experiment.training.text import command_text, path_text
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -186,7 +186,7 @@ def _report_failed(
 
 
 def _print_way_on(console: Console, experiment: Experiment, checkpoint: Path) -> None:
-    command = ["rllib", "train", "file", path_text(experiment.path), "--resume"]
+    command = [command_text(), "train", "file", path_text(experiment.path), "--resume"]
     if experiment.storage_path != Path(DEFAULT_STORAGE_PATH).expanduser().absolute():
         command += ["--storage-path", path_text(experiment.storage_path)]
     console.print(f"  checkpoint      {path_text(checkpoint)}")

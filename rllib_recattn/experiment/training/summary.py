@@ -12,7 +12,7 @@ from typing import Any
 
 from rllib_recattn.experiment.training import metrics
 from rllib_recattn.experiment.training.run_directory import SUMMARY_FILE
-from rllib_recattn.experiment.training.text import count_text, duration_text, number_text, path_text
+from rllib_recattn.experiment.training.text import command_text, count_text, duration_text, number_text, path_text
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class RunSummary:
         headline = self.stop_reason[0].upper() + self.stop_reason[1:]
         lines = [headline, *(f"  {label:<15} {value}" for label, value in rows)]
         if self.checkpoint:
-            command = f"rllib evaluate {shlex.quote(path_text(self.checkpoint))} --episodes 100"
+            command = shlex.join([command_text(), "evaluate", path_text(self.checkpoint), "--episodes", "100"])
             lines += ["Next, see how it does without exploration:", f"  {command}"]
         return "\n".join(lines)
 

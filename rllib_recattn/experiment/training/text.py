@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 from pathlib import Path
 
 MISSING = "–"
+_COMMANDS = ("rllib", "rllib-recattn")
 
 
 def count_text(value: float) -> str:
@@ -33,3 +36,11 @@ def path_text(path: Path) -> str:
     """Write a path relative to the working directory if it lies below that, else in full."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def command_text() -> str:
+    """Write how this command can be called from here: its name, or its path if the shell would not find it."""
+    called = Path(sys.argv[0])
+    if called.name not in _COMMANDS:
+        return _COMMANDS[0]
+    return called.name if shutil.which(called.name) else path_text(called)
