@@ -86,11 +86,10 @@ def _check_config(config: AlgorithmConfig) -> None:
     if config.framework_str != "torch":
         raise SettingsError(f"use_model: framework = {config.framework_str!r}; should be 'torch'")
     spec = config._rl_module_spec
-    module_class = getattr(spec, "module_class", None)
-    if spec is not None and module_class not in (None, RecAttnPPOModule):
+    if spec is not None and getattr(spec, "module_class", None) is not RecAttnPPOModule:
         raise SettingsError(
-            f"use_model: config.rl_module(rl_module_spec=…) chose {getattr(module_class, '__name__', spec)}; should be "
-            "left to use_model"
+            f"use_model: config.rl_module(rl_module_spec={spec!r}): should be left to use_model; settings "
+            "of the heads go into config.rl_module(model_config=…)"
         )
 
 

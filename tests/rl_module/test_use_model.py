@@ -102,7 +102,11 @@ def test_an_unknown_model_is_refused():
             "old API stack",
         ),
         (PPOConfig().rl_module(model_config={"use_lstm": True}), "use_lstm"),
-        (PPOConfig().rl_module(rl_module_spec=RLModuleSpec(module_class=object)), "chose object"),
+        (PPOConfig().rl_module(rl_module_spec=RLModuleSpec(module_class=object)), "should be left to use_model"),
+        (
+            PPOConfig().rl_module(rl_module_spec=RLModuleSpec(model_config={"head_fcnet_hiddens": [11]})),
+            r"head_fcnet_hiddens.*should be left to use_model",
+        ),
     ],
 )
 def test_configs_that_do_not_fit_are_refused(config, message):
