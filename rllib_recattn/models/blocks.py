@@ -1,4 +1,4 @@
-"""The gated transformer block that AGaLiTe, GaLiTe and GTrXL share.
+"""The transformer block that the stacked models share.
 
 Source: GTrXL (arXiv 1910.06764, section 3), as AGaLiTe uses it (arXiv 2310.15719).
 """
@@ -6,10 +6,12 @@ Source: GTrXL (arXiv 1910.06764, section 3), as AGaLiTe uses it (arXiv 2310.1571
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+Residual = Literal["gated", "sum"]
 
 
 def orthogonal_linear(in_features: int, *out_features: int, bias: bool = True) -> nn.Linear:
@@ -54,35 +56,45 @@ class GRUGate(nn.Module):
         return torch.lerp(skip, candidate, update)
 
 
-class GatedBlock(nn.Module):
-    """A pre-norm transformer block with gates in place of residual sums.
+class Block(nn.Module):
+    """A pre-norm transformer block around a mixer.
 
-    y = gate₁(x, relu(mixer(LayerNorm x))),  z = gate₂(y, relu(W₂ relu(W₁ LayerNorm y))).
+    Gated: y = gate₁(x, relu(mixer(LayerNorm x))),  z = gate₂(y, relu(W₂ relu(W₁ LayerNorm y))).
+    Sum:   y = x + mixer(LayerNorm x),              z = y + W₂ relu(W₁ LayerNorm y).
 
     Args:
         mixer: What mixes the steps of a sequence; called with [B, T, D] and whatever `forward` is given besides,
             returns [B, T, D] and its new state.
         d_model: D.
-        d_ff: Hidden units of the feed-forward part.
-        gate_bias: b of both gates at the start.
+        d_ff: Hidden units of the feed-forward part; None for a block without one, whose output is y.
+        residual: "gated" or "sum".
+        gate_bias: b of the gates at the start.
     """
 
-    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, gate_bias: float):
+    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int | None, residual: Residual, gate_bias: float):
         super().__init__()
+        gated = residual == "gated"
         self.mixer = mixer
         self.mixer_norm = nn.LayerNorm(d_model, eps=1e-6)
-        self.mixer_gate = GRUGate(d_model, gate_bias)
-        self.feedforward = nn.Sequential(
-            nn.LayerNorm(d_model, eps=1e-6),
-            orthogonal_linear(d_model, d_ff),
-            nn.ReLU(),
-            orthogonal_linear(d_ff, d_model),
-            nn.ReLU(),
-        )
-        self.feedforward_gate = GRUGate(d_model, gate_bias)
+        self.mixer_gate = GRUGate(d_model, gate_bias) if gated else None
+        self.feedforward = None
+        if d_ff is not None:
+            self.feedforward = nn.Sequential(
+                nn.LayerNorm(d_model, eps=1e-6),
+                orthogonal_linear(d_model, d_ff),
+                nn.ReLU(),
+                orthogonal_linear(d_ff, d_model),
+            )
+            self.feedforward_gate = GRUGate(d_model, gate_bias) if gated else None
 
     def forward(self, x: Tensor, *mixer_inputs: Any) -> tuple[Tensor, Any]:
         """Return the block's output [B, T, D] and the mixer's new state."""
         mixed, state = self.mixer(self.mixer_norm(x), *mixer_inputs)
-        y = self.mixer_gate(x, torch.relu(mixed))
-        return self.feedforward_gate(y, self.feedforward(y)), state
+        y = _join(self.mixer_gate, x, mixed)
+        if self.feedforward is not None:
+            y = _join(self.feedforward_gate, y, self.feedforward(y))
+        return y, state
+
+
+def _join(gate: GRUGate | None, skip: Tensor, sublayer: Tensor) -> Tensor:
+    return skip + sublayer if gate is None else gate(skip, torch.relu(sublayer))

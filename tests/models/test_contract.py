@@ -95,9 +95,10 @@ def test_the_past_is_remembered(model, generator):
     state.requires_grad_()
 
     y, _ = model(x, state)
-    grad_x, grad_state = torch.autograd.grad(y[:, -1].sum(), [x, state])
+    grad_x, grad_state = torch.autograd.grad(y[:, STEPS // 2 :].sum(), [x, state])
 
-    assert (grad_x[:, 0].abs().amax(dim=-1) > 0).all()
+    # A single step may be written nowhere: all of a small head's relus can be zero.
+    assert (grad_x[:, :3].abs().amax(dim=(1, 2)) > 0).all()
     assert (grad_state.abs().amax(dim=-1) > 0).all()
 
 

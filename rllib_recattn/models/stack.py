@@ -1,0 +1,127 @@
+"""A stack of blocks, each around a mixer: what all models of the catalog but LSTM, GRU and RATE are made of.
+
+Shape suffixes: B rows of a batch, T steps, D features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
+
+
+class StackSettings(ModelSettings, ABC):
+    """What the settings of all stacked models have; the defaults are AGaLiTe's size for 3D pixel worlds."""
+
+    d_model: int = Field(128, gt=0, description="width of the model and of its output")
+    n_layers: int = Field(4, gt=0, description="number of blocks")
+    n_heads: int = Field(4, gt=0, description="attention heads in a block")
+    d_head: int = Field(64, gt=0, description="width of a head")
+    feedforward: bool = Field(True, description="whether a block has a feed-forward part behind its attention")
+    d_ff: int | None = Field(None, gt=0, description="hidden units of the feed-forward part; None: d_model")
+    residual: Residual = Field(
+        "gated",
+        description='how a block joins its input: "gated", through a GRU cell; "sum", by addition',
+    )
+    gate_bias: float = Field(2.0, description="bias of the GRU gates at the start; larger is closer to the identity")
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of the model."""
+        return self.d_model
+
+
+class Mixer(nn.Module, ABC):
+    """The part of a block that mixes the steps of a sequence, and the only one that remembers.
+
+    Args:
+        state_parts: The shape of each part of its state, without the batch dimension.
+    """
+
+    def __init__(self, state_parts: Mapping[str, tuple[int, ...]]):
+        super().__init__()
+        self.state_parts = dict(state_parts)
+
+    @abstractmethod
+    def forward(
+        self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps.
+
+        Args:
+            h: Normalised inputs [B, T, D].
+            state: The mixer's state before the first step, by part, [B, *shape] each.
+            is_first: [B, T] booleans, true where everything remembered is forgotten before the step; or None.
+            context: What the stack works out once for all of its mixers; see :meth:`Stack.context`.
+
+        Returns:
+            Outputs [B, T, D], and the state after the last step.
+        """
+
+
+class Stack(SequenceModel):
+    """A Dense layer and a stack of blocks.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        settings: Sizes and the kind of blocks.
+        mixers: One for each block.
+        rectified: Whether a relu follows the Dense layer.
+        shared_parts: Parts of the state that belong to no single block.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        settings: StackSettings,
+        mixers: Sequence[Mixer],
+        *,
+        rectified: bool = True,
+        shared_parts: Mapping[str, tuple[int, ...]] | None = None,
+    ):
+        parts = dict(shared_parts or {})
+        self._part_names = [
+            {part: f"layers.{layer}.{part}" for part in m.state_parts} for layer, m in enumerate(mixers)
+        ]
+        for names, mixer in zip(self._part_names, mixers, strict=True):
+            parts |= {names[part]: shape for part, shape in mixer.state_parts.items()}
+        super().__init__(input_dim, settings.output_dim, StateLayout(parts))
+        self._rectified = rectified
+        d_ff = (settings.d_ff or settings.d_model) if settings.feedforward else None
+        self.embedding = orthogonal_linear(input_dim, settings.d_model)
+        self.layers = nn.ModuleList(
+            Block(mixer, settings.d_model, d_ff, settings.residual, settings.gate_bias) for mixer in mixers
+        )
+        # A sum of many sublayers has no fixed scale; a gate keeps that of its inputs.
+        self.output_norm = nn.LayerNorm(settings.d_model) if settings.residual == "sum" else nn.Identity()
+
+    def context(self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None) -> tuple[Any, dict[str, Tensor]]:
+        """Work out what all mixers need for the next `n_steps` steps.
+
+        Args:
+            state: The whole state, by part.
+            n_steps: T.
+            is_first: [B, T] booleans, or None.
+
+        Returns:
+            The mixers' last argument, and the new value of the parts that belong to no single block.
+        """
+        return None, {}
+
+    def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`SequenceModel.forward`."""
+        context, new_state = self.context(state, x.shape[1], is_first)
+        y = self.embedding(x)
+        if self._rectified:
+            y = torch.relu(y)
+        for layer, names in zip(self.layers, self._part_names, strict=True):
+            y, parts = layer(y, {part: state[name] for part, name in names.items()}, is_first, context)
+            new_state |= {names[part]: value for part, value in parts.items()}
+        return self.output_norm(y), new_state
