@@ -4,7 +4,8 @@ The front door:
 
 - :func:`use_model` gives any RLlib PPO config a model with memory;
 - :func:`build_model` builds the same model as a plain PyTorch module;
-- :func:`models` lists the catalog.
+- :func:`models` lists the catalog;
+- :func:`register_model` adds a model to it.
 
 Importing the package registers its Gymnasium environments and loads neither Ray nor PyTorch.
 """
@@ -18,13 +19,14 @@ from rllib_recattn._version import __version__
 from rllib_recattn.envs import register_envs
 
 if TYPE_CHECKING:
-    from rllib_recattn.models.registry import build_model, models
+    from rllib_recattn.models.registry import build_model, models, register_model
     from rllib_recattn.rl_module.use_model import use_model
 
-__all__ = ["__version__", "build_model", "models", "use_model"]
+__all__ = ["__version__", "build_model", "models", "register_model", "use_model"]
 
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
+    "register_model": "rllib_recattn.models.registry",
     "use_model": "rllib_recattn.rl_module.use_model",
 }
 

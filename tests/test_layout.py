@@ -16,7 +16,7 @@ FLOORS = {  # part → what of the package it may import besides itself
     "envs": {"errors"},
     "rl_module": {"errors", "models"},
     "experiment": {"errors", "models", "rl_module", "envs"},
-    "cli": {"errors", "experiment", "_version"},
+    "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "definition": set(),

@@ -1,6 +1,6 @@
 """What the vectorised T-Maze brings over gymnasium's SyncVectorEnv of scalar ones: alone, and under RLlib's env runner.
 
-    python benchmarks/envs/tmaze_throughput.py
+    python -m benchmarks.envs.tmaze_throughput
 
 The scalar side is what ``gymnasium.make_vec(..., vectorization_mode="sync")`` builds, its usual wrappers included.
 Both sides take turns within one run, on one thread, and are measured in CPU time, which other load disturbs little.
@@ -12,11 +12,9 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import gymnasium
@@ -26,6 +24,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn  # noqa: F401 (registers the environment)
+from benchmarks.machine import machine
 
 ENV = "rllib_recattn/TMaze-v0"
 SETTINGS = {"corridor_length": 20}
@@ -88,26 +87,17 @@ def compare(build: Callable[[str], Callable[[], int]], seconds: float) -> dict[s
     }
 
 
-def cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     torch.set_num_threads(1)
-    packages = ("gymnasium", "numpy", "ray", "torch")
     result = {
-        "command": "python benchmarks/envs/tmaze_throughput.py",
+        "command": "python -m benchmarks.envs.tmaze_throughput",
         "settings": {**SETTINGS, "repeats": REPEATS, "threads": 1},
         "environment_alone": {
             f"{num_envs} envs": compare(lambda mode, n=num_envs: stepper(n, mode), SECONDS_ALONE)
             for num_envs in (8, 32, 128)
         },
         "rllib_env_runner_with_default_ppo_module": {f"{RLLIB_ENVS} envs": compare(sampler, SECONDS_RLLIB)},
-        "cpu": cpu_model(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "machine": machine("gymnasium", "numpy", "ray", "torch"),
     }
     text = json.dumps(result, indent=2)
     Path(__file__).with_suffix(".json").write_text(text + "\n")

@@ -1,6 +1,6 @@
 """How soon does an agent solve T-Maze: AGaLiTe beside RLlib's own LSTM, three seeds each, same PPO settings.
 
-    python benchmarks/tmaze/learning.py
+    python -m benchmarks.tmaze.learning
 
 For each corridor length and seed the two agents train at the same time, each in a process of its own with one
 thread, so that whatever else the machine does slows both. Writes learning.json, and a figure for each length.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -18,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from benchmarks.machine import machine
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "tuned_examples"
@@ -96,7 +97,11 @@ def main() -> None:
             # Written after each seed: the whole takes three quarters of an hour.
             summary = {model: summarise(model_runs) for model, model_runs in runs.items()}
             tasks[str(length)] = {"summary": summary, "runs": runs}
-            report = {"command": "python benchmarks/tmaze/learning.py", "machine": machine(), "tasks": tasks}
+            report = {
+                "command": "python -m benchmarks.tmaze.learning",
+                "machine": {"threads_per_run": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
+                "tasks": tasks,
+            }
             path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             draw(length, runs, HERE / f"learning-{length}.png")
         print(json.dumps(summary, indent=1, ensure_ascii=False), flush=True)
@@ -107,20 +112,6 @@ def train_side_by_side(examples: dict[str, str], seed: int) -> dict[str, dict[st
     with ProcessPoolExecutor(len(examples), mp_context=get_context("spawn")) as pool:
         futures = {model: pool.submit(train, example, seed) for model, example in examples.items()}
         return {model: future.result() for model, future in futures.items()}
-
-
-def machine() -> dict[str, Any]:
-    from importlib.metadata import version
-
-    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads_per_run": 1,
-        "python": platform.python_version(),
-        **{package: version(package) for package in ("rllib-recattn", "ray", "torch", "numpy")},
-    }
 
 
 def draw(length: int, runs: dict[str, list[dict[str, Any]]], out: Path) -> None:

@@ -1,13 +1,24 @@
-"""The catalog: a model's name → its settings → the model."""
+"""The catalog: a model's name → its settings → the model. Open to the models of other packages."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import torch
 
 from rllib_recattn.errors import SettingsError, suggest, validate
 from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.base import ModelSettings, SequenceModel
+from rllib_recattn.models.rnn import GRUSettings, LSTMSettings
+
+# What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
+RESERVED_SETTINGS = frozenset({"config", "input_dim", "max_seq_len", "model", "name", "vf_share_layers"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,14 @@ class ModelInfo:
     source: str
     settings: type[ModelSettings]
 
+    @cached_property
+    def state_size(self) -> int:
+        """S, the number of scalars in one agent's state, float32 in RLlib, with default settings."""
+        # To initialise the default sizes takes less time than PyTorch's meta device, whose first arithmetic imports
+        # its compiler, and asks nothing of other people's models. Nobody's random numbers change.
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            return self.settings().build(1).state_size
+
 
 _CATALOG = {
     info.name: info
@@ -36,8 +55,52 @@ _CATALOG = {
             "arXiv 2310.15719",
             AGaLiTeSettings,
         ),
+        ModelInfo(
+            "lstm",
+            "long short-term memory, PyTorch's: the usual baseline",
+            "Neural Computation, 1997",
+            LSTMSettings,
+        ),
+        ModelInfo(
+            "gru",
+            "gated recurrent unit, PyTorch's: a smaller LSTM",
+            "arXiv 1406.1078",
+            GRUSettings,
+        ),
     )
 }
+_BUILT_IN = frozenset(_CATALOG)
+
+
+def register_model(name: str, settings: type[ModelSettings], *, description: str, source: str) -> None:
+    """Add a model to the catalog, for `use_model`, YAML files and the command line.
+
+    Call it in the module that defines `settings`, where it runs on import: by that module's name other processes,
+    RLlib's EnvRunners and Learners among them, find the model. They must be able to import it, as they are if it is
+    installed, on PYTHONPATH, or beside the script that trains. Who has not imported it names the model
+    ``"package.module:name"``.
+
+    Args:
+        name: A letter, then letters, digits, ``_`` and ``-``.
+        settings: A subclass of :class:`~rllib_recattn.models.base.ModelSettings` whose fields are plain data with
+            defaults, and whose `build` makes the model.
+        description: One line.
+        source: Where its equations come from.
+
+    Raises:
+        SettingsError: If the name is no such name or another model's, or the settings cannot be used.
+    """
+    if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)):
+        raise SettingsError(f"register_model: name = {name!r}: should be a letter, then letters, digits, '_' and '-'")
+    _check_settings_class(settings, f"register_model({name!r})")
+    taken = _CATALOG.get(name)
+    # By path, since to run a notebook's cell or to load a module again makes another class of the same model.
+    if taken is not None and _path(taken.settings) != _path(settings):
+        raise SettingsError(
+            f"register_model: the name {name!r} is taken by {_path(taken.settings)}; {_path(settings)} needs another"
+        )
+    if name not in _BUILT_IN:
+        _CATALOG[name] = ModelInfo(name, description, source, settings)
 
 
 def models() -> list[ModelInfo]:
@@ -50,24 +113,57 @@ def model_names() -> list[str]:
     return list(_CATALOG)
 
 
+def find_model(name: str) -> ModelInfo:
+    """Look a model up; ``"package.module:name"`` imports the module that registers it.
+
+    Raises:
+        SettingsError: If there is no such model, or its module cannot be imported.
+    """
+    if not isinstance(name, str):
+        raise SettingsError(f"unknown model {name!r}: should be a name")
+    module, colon, plain = name.rpartition(":")
+    if colon:
+        _import(module, f"model {name!r}")
+    if plain in _CATALOG:
+        return _CATALOG[plain]
+    if colon:
+        raise SettingsError(f"unknown model {name!r}: {module!r} registers no {plain!r}: {suggest(plain, _CATALOG)}")
+    raise SettingsError(
+        f"unknown model {name!r}: {suggest(name, _CATALOG)} (one that is not built in is named 'module:name', with "
+        "an importable module that registers it)"
+    )
+
+
 def settings_of(name: str) -> type[ModelSettings]:
     """Return the class of a model's settings.
 
     Raises:
-        SettingsError: If no model has that name.
+        SettingsError: As :func:`find_model`.
     """
-    if name not in _CATALOG:
-        raise SettingsError(f"unknown model {name!r}: {suggest(str(name), _CATALOG)}")
-    return _CATALOG[name].settings
+    return find_model(name).settings
 
 
-def model_settings(name: str, where: str | None = None, **settings: Any) -> ModelSettings:
+def qualified_name(name: str) -> str:
+    """Return the name by which processes that have imported nothing find a model as well.
+
+    That of a model that a script or a notebook itself defines is left as it is: no other process can import it.
+
+    Raises:
+        SettingsError: As :func:`find_model`.
+    """
+    module = settings_of(name).__module__
+    if name in _BUILT_IN or ":" in name or module == "__main__":
+        return name
+    return f"{module}:{name}"
+
+
+def model_settings(name: str, settings: Mapping[str, Any], where: str | None = None) -> ModelSettings:
     """Validate a model's settings.
 
     Args:
         name: The model's name.
+        settings: Those of the model's settings that differ from their defaults.
         where: What the settings belong to, for error messages; the model by default.
-        **settings: Those of the model's settings that differ from their defaults.
 
     Raises:
         SettingsError: If the model is unknown, or a setting is unknown or has a wrong value.
@@ -91,4 +187,33 @@ def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:
     """
     if not isinstance(input_dim, int) or input_dim < 1:
         raise SettingsError(f"input_dim = {input_dim!r}: should be an integer ≥ 1")
-    return model_settings(name, **settings).build(input_dim)
+    return model_settings(name, settings).build(input_dim)
+
+
+def _check_settings_class(settings: Any, where: str) -> None:
+    if not (isinstance(settings, type) and issubclass(settings, ModelSettings)):
+        raise SettingsError(f"{where}: settings = {settings!r}: should be a subclass of ModelSettings")
+    if inspect.isabstract(settings):
+        missing = ", ".join(sorted(settings.__abstractmethods__))
+        raise SettingsError(f"{where}: {settings.__name__} should define {missing}")
+    for key, field in settings.model_fields.items():
+        if key in RESERVED_SETTINGS:
+            raise SettingsError(
+                f"{where}: {settings.__name__}.{key}: should have another name; {key!r} means something else in "
+                "use_model and in YAML"
+            )
+        if field.is_required():
+            raise SettingsError(f"{where}: {settings.__name__}.{key}: should have a default")
+
+
+def _import(module: str, where: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever a foreign module raises while it is imported
+        reason = " ".join(str(error).split()) or type(error).__name__
+        advice = "; is it installed or on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
+        raise SettingsError(f"{where}: the module {module!r} cannot be imported: {reason}{advice}") from error
+
+
+def _path(settings: type) -> str:
+    return f"{settings.__module__}.{settings.__qualname__}"

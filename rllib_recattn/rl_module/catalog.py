@@ -40,5 +40,5 @@ class RecAttnCatalog(PPOCatalog):
         name = settings.pop("model")
         return RecAttnEncoderConfig(
             input_dims=observation_space.shape,
-            settings=model_settings(name, where=f"model_config[{MODEL_CONFIG_KEY!r}]", **settings),
+            settings=model_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )

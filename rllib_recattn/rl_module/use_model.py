@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils import force_list
 
 from rllib_recattn.errors import SettingsError, validate
-from rllib_recattn.models.registry import model_settings
+from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
 from rllib_recattn.rl_module.learner import RecAttnPPOLearner
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
@@ -38,7 +38,8 @@ def use_model(
 
     Args:
         config: A PPO config on RLlib's new API stack, with PyTorch. Changed in place.
-        model: A model's name; see :func:`rllib_recattn.models`.
+        model: A model's name; see :func:`rllib_recattn.models`. ``"package.module:name"`` imports the module that
+            registers it with :func:`rllib_recattn.register_model`.
         max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, so it
             should be a little larger than the usual episode, or much smaller.
         vf_share_layers: Whether the value function reads the output of the policy's model. Otherwise it has a model,
@@ -54,14 +55,14 @@ def use_model(
     recurrence = validate(
         RecurrenceSettings, {"max_seq_len": max_seq_len, "vf_share_layers": vf_share_layers}, "use_model"
     )
-    chosen = model_settings(model, where=f"use_model(config, {model!r})", **settings)
+    chosen = model_settings(model, settings, where=f"use_model(config, {model!r})")
     _check_config(config)
     config.rl_module(
         rl_module_spec=RLModuleSpec(module_class=RecAttnPPOModule, catalog_class=RecAttnCatalog),
         model_config={
             **_model_config_of(config),
             **recurrence.model_dump(),
-            MODEL_CONFIG_KEY: {"model": model, **chosen.model_dump()},
+            MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
         },
     )
     if config._learner_class is None:

@@ -1,16 +1,164 @@
-"""The catalog and the errors for settings that are wrong."""
+"""The catalog, its own models and others', and the errors for settings that are wrong."""
+
+import inspect
+import sys
+from typing import Any
 
 import pytest
+import torch
+from pydantic import Field
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.models.base import SequenceModel
+from rllib_recattn.models import registry
+from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.base import ModelSettings, SequenceModel
+from rllib_recattn.models.rnn import GRUSettings
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+
+
+class MineSettings(GRUSettings):
+    """The settings of someone else's model."""
+
+    d_model: int = Field(24, gt=0)
+
+
+@pytest.fixture
+def catalog(monkeypatch):
+    """A copy of the catalog, to register models in."""
+    copy = dict(registry._CATALOG)
+    monkeypatch.setattr(registry, "_CATALOG", copy)
+    return copy
+
+
+def register(name: Any = "mine", settings: Any = MineSettings):
+    ra.register_model(name, settings, description="a model", source="a paper")
 
 
 def test_models_lists_the_catalog_with_a_description_and_a_source():
     listing = {info.name: info for info in ra.models()}
-    assert "agalite" in listing
+    assert listing.keys() >= {"agalite", "lstm", "gru"}
     assert all(info.description and info.source for info in listing.values())
+
+
+@pytest.mark.parametrize("info", ra.models(), ids=lambda info: info.name)
+def test_the_listed_state_size_is_that_of_the_default_model(info):
+    assert info.state_size == ra.build_model(info.name, input_dim=7).initial_state(1).numel()
+
+
+def test_to_ask_for_a_state_size_changes_nobodys_random_numbers(catalog):
+    register()
+    before = torch.get_rng_state()
+    assert catalog["mine"].state_size == 24
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_registered_model_is_built_and_listed_like_any_other(catalog):
+    register()
+    assert ra.build_model("mine", input_dim=3).output_dim == 24
+    assert ra.models()[-1] == registry.ModelInfo("mine", "a model", "a paper", MineSettings)
+    with pytest.raises(SettingsError, match="did you mean 'mine'"):
+        ra.build_model("minn", input_dim=3)
+
+
+def test_registering_again_is_fine_also_when_the_class_was_made_anew(catalog):
+    register()
+    register()
+    again = type("MineSettings", (MineSettings,), {"__module__": MineSettings.__module__})
+    register(settings=again)
+    assert catalog["mine"].settings is again
+
+
+def test_built_in_models_cannot_be_replaced(catalog):
+    before = dict(catalog)
+    with pytest.raises(SettingsError, match=r"the name 'agalite' is taken by rllib_recattn.models.agalite.AGaLiTeS"):
+        register("agalite")
+    register("agalite", AGaLiTeSettings)
+    assert catalog == before
+
+
+def test_a_name_that_another_model_has_is_refused(catalog):
+    register()
+    with pytest.raises(SettingsError, match=r"the name 'mine' is taken by tests.models.test_registry.MineSettings; "):
+        register(settings=type("Others", (MineSettings,), {}))
+    assert catalog["mine"].settings is MineSettings
+
+
+@pytest.mark.parametrize("name", ["", "my model", "package:model", "2mine", "-mine", "mine\n", "ä", None, 3])
+def test_names_that_are_none_are_refused(catalog, name):
+    with pytest.raises(SettingsError, match=r"register_model: name = .*should be a letter, then letters"):
+        register(name)
+
+
+class Abstract(ModelSettings):
+    """Cannot build anything."""
+
+
+class WithoutDefault(MineSettings):
+    """Has a setting without a default."""
+
+    width: int
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (dict, r"settings = <class 'dict'>: should be a subclass of ModelSettings"),
+        (MineSettings(), r"settings = MineSettings\(.*should be a subclass of ModelSettings"),
+        (Abstract, "Abstract should define build, output_dim"),
+        (WithoutDefault, "WithoutDefault.width: should have a default"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(catalog, settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        register(settings=settings)
+
+
+@pytest.mark.parametrize("key", sorted(registry.RESERVED_SETTINGS))
+def test_settings_with_a_reserved_name_are_refused(catalog, key):
+    settings = type("Mine", (MineSettings,), {"__annotations__": {key: int}, key: 3})
+    with pytest.raises(SettingsError, match=rf"Mine\.{key}: should have another name"):
+        register(settings=settings)
+
+
+def test_reserved_is_what_stands_beside_a_models_settings():
+    functions = [inspect.signature(function).parameters for function in (ra.build_model, ra.use_model)]
+    arguments = {name for parameters in functions for name in parameters} - {"settings"}
+    assert arguments | RecurrenceSettings.model_fields.keys() | {"name"} == registry.RESERVED_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("name", "qualified"),
+    [("agalite", "agalite"), ("mine", "tests.models.test_registry:mine"), ("anywhere:mine", "anywhere:mine")],
+)
+def test_other_processes_find_a_model_by_its_module(catalog, monkeypatch, name, qualified):
+    register()
+    monkeypatch.setitem(sys.modules, "anywhere", sys.modules[__name__])
+    assert registry.qualified_name(name) == qualified
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("import no_such_package", "No module named 'no_such_package'; is it installed or on PYTHONPATH\\?"),
+        ("raise RuntimeError('first\\nsecond')", "first second"),
+        ("raise RuntimeError", "RuntimeError"),
+        ("import json", "unknown model 'broken_module:ema': 'broken_module' registers no 'ema': valid are: "),
+    ],
+)
+def test_a_module_that_does_not_register_the_model_is_named_with_the_reason(tmp_path, monkeypatch, content, reason):
+    (tmp_path / "broken_module.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_module", raising=False)
+    with pytest.raises(SettingsError, match=reason) as error:
+        ra.build_model("broken_module:ema", input_dim=3)
+    assert "'broken_module:ema'" in str(error.value)
+
+
+@pytest.mark.parametrize("name", [":ema", ".relative:ema", ":", "a b:ema"])
+def test_modules_that_are_none_are_refused(name):
+    with pytest.raises(SettingsError, match="cannot be imported"):
+        ra.build_model(name, input_dim=3)
 
 
 def test_build_model_applies_the_settings():
@@ -41,8 +189,14 @@ def test_all_wrong_settings_are_named_at_once():
 
 
 def test_an_unknown_model_is_refused_with_a_suggestion():
-    with pytest.raises(SettingsError, match=r"unknown model 'agalit': did you mean 'agalite'\?"):
+    with pytest.raises(SettingsError, match=r"unknown model 'agalit': did you mean 'agalite'"):
         ra.build_model("agalit", input_dim=6)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["agalite"]])
+def test_a_model_that_is_no_text_is_refused(name):
+    with pytest.raises(SettingsError, match=r"unknown model .*: should be a name"):
+        ra.build_model(name, input_dim=6)
 
 
 @pytest.mark.parametrize("input_dim", [0, -1, "6", 2.5])

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from rllib_recattn.errors import SettingsError, suggest, validate
+from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.experiment.definition.spec import ModelBlock
 from rllib_recattn.models.registry import model_names, settings_of
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
@@ -17,21 +17,22 @@ def check_model(block: Mapping[str, Any], where: str) -> ModelBlock:
     """Validate a model block.
 
     Args:
-        block: ``name``, ``max_seq_len``, ``vf_share_layers`` and the model's own settings, side by side.
+        block: ``name``, ``max_seq_len``, ``vf_share_layers`` and the model's own settings, side by side. A name
+            ``package.module:name`` imports the module that registers the model.
         where: File and key path of the block.
 
     Returns:
         The block with the model's own settings apart.
 
     Raises:
-        SettingsError: If the model is unknown, or a setting is unknown or wrong.
+        SettingsError: If the model is unknown or its module cannot be imported, or a setting is unknown or wrong.
     """
     if "name" not in block:
         raise SettingsError(f"{where}: the setting 'name' is missing; valid are: {', '.join(model_names())}")
-    name = block["name"]
-    if name not in model_names():
-        raise SettingsError(f"{where}: unknown model {name!r}: {suggest(str(name), model_names())}")
-    settings = settings_of(name)
+    try:
+        settings = settings_of(block["name"])
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
     # One schema for all that may stand side by side, so that a misspelt key finds its neighbours of both kinds.
     validate(create_model(settings.__name__, __base__=(settings, RecurrenceSettings), name=(str, ...)), block, where)
     own = {key: value for key, value in block.items() if key in settings.model_fields}

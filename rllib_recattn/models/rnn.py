@@ -1,0 +1,125 @@
+"""LSTM and GRU, PyTorch's own: the recurrent networks that people run today, as baselines.
+
+For an input x and the state of the step before, with weights W for the input and U for h, both with biases:
+
+    LSTM    i, f, o = σ(W x + U h);  g = tanh(W_g x + U_g h);  c ← f ⊙ c + i ⊙ g;  h ← o ⊙ tanh(c)
+    GRU     r, z = σ(W x + U h);  n = tanh(W_n x + r ⊙ U_n h);  h ← (1 − z) ⊙ n + z ⊙ h
+
+Each layer reads the h of the layer below, and the last one's h is the output. Weights and biases start as PyTorch
+starts them, uniform between ±1/√d_model. Sources: Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al.
+(2000); Cho et al. (arXiv 1406.1078), with PyTorch's place for r.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from itertools import pairwise
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+
+
+class RecurrentSettings(ModelSettings):
+    """What LSTM and GRU have to be told; the default width is that of RLlib's own LSTM."""
+
+    d_model: int = Field(256, gt=0, description="width of the hidden state and of the output")
+    n_layers: int = Field(1, gt=0, description="number of layers")
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of the hidden state."""
+        return self.d_model
+
+
+class LSTMSettings(RecurrentSettings):
+    """Settings of the LSTM."""
+
+    def build(self, input_dim: int) -> LSTM:
+        """Build the model for inputs of `input_dim` features."""
+        return LSTM(input_dim, self)
+
+
+class GRUSettings(RecurrentSettings):
+    """Settings of the GRU."""
+
+    def build(self, input_dim: int) -> GRU:
+        """Build the model for inputs of `input_dim` features."""
+        return GRU(input_dim, self)
+
+
+class RecurrentNetwork(SequenceModel):
+    """A recurrent network behind the contract of the catalog.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        settings: Sizes.
+        parts: Names of the parts of the state, [n_layers, d_model] each.
+    """
+
+    def __init__(self, input_dim: int, settings: RecurrentSettings, *parts: str):
+        shape = (settings.n_layers, settings.d_model)
+        super().__init__(input_dim, settings.output_dim, StateLayout(dict.fromkeys(parts, shape)))
+
+    def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`SequenceModel.forward`.
+
+        PyTorch's kernels cannot forget on the way, so the sequence is cut wherever any row starts anew, and each
+        piece costs a call.
+        """
+        if is_first is None:
+            return self.run(x, state)
+        n_steps = x.shape[1]
+        cuts = is_first.any(dim=0).nonzero().flatten().tolist()
+        outputs = []
+        for start, end in pairwise(sorted({0, *cuts, n_steps})):
+            fresh = is_first[:, start, None, None]
+            y, state = self.run(x[:, start:end], {name: part.masked_fill(fresh, 0) for name, part in state.items()})
+            outputs.append(y)
+        return torch.cat(outputs, dim=1), state
+
+    @abstractmethod
+    def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Do what `read` promises, for steps of which none starts an episode."""
+
+
+class LSTM(RecurrentNetwork):
+    """Long short-term memory. State: h and c, n_layers · d_model numbers each.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        settings: Sizes.
+    """
+
+    def __init__(self, input_dim: int, settings: LSTMSettings):
+        super().__init__(input_dim, settings, "h", "c")
+        self.network = nn.LSTM(input_dim, settings.d_model, settings.n_layers, batch_first=True)
+
+    def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`RecurrentNetwork.run`."""
+        y, (h, c) = self.network(x, (_swap_batch_and_layers(state["h"]), _swap_batch_and_layers(state["c"])))
+        return y, {"h": _swap_batch_and_layers(h), "c": _swap_batch_and_layers(c)}
+
+
+class GRU(RecurrentNetwork):
+    """Gated recurrent unit. State: h, n_layers · d_model numbers.
+
+    Args:
+        input_dim: D_in, features of each input step.
+        settings: Sizes.
+    """
+
+    def __init__(self, input_dim: int, settings: GRUSettings):
+        super().__init__(input_dim, settings, "h")
+        self.network = nn.GRU(input_dim, settings.d_model, settings.n_layers, batch_first=True)
+
+    def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`RecurrentNetwork.run`."""
+        y, h = self.network(x, _swap_batch_and_layers(state["h"]))
+        return y, {"h": _swap_batch_and_layers(h)}
+
+
+def _swap_batch_and_layers(part: Tensor) -> Tensor:
+    return part.transpose(0, 1).contiguous()
