@@ -74,6 +74,8 @@ def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
         return f"{where}: unknown setting {key!r}: {suggest(key, schema.model_fields)}"
     if problem["type"] == "missing":
         return f"{where}: the setting {key!r} is missing"
+    if problem["type"] == "value_error" and isinstance(problem["ctx"]["error"], SettingsError):
+        return f"{where}: {problem['ctx']['error']}"  # names its own key and value
     message = problem["msg"][:1].lower() + problem["msg"][1:]
     subject = f"{key} = {problem['input']!r}" if key else repr(problem["input"])
     return f"{where}: {subject}: {message}"

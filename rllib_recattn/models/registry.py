@@ -1,4 +1,4 @@
-"""The catalog: a model's name → its settings → the model. Open to the models of other packages."""
+"""A model's name → its settings → the model; open to the models of other packages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from typing import Any
 import torch
 
 from rllib_recattn.errors import SettingsError, suggest, validate
-from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.base import ModelSettings, SequenceModel
-from rllib_recattn.models.rnn import GRUSettings, LSTMSettings
 
 # What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
 RESERVED_SETTINGS = frozenset({"config", "input_dim", "max_seq_len", "model", "name", "vf_share_layers"})
@@ -46,30 +44,7 @@ class ModelInfo:
             return self.settings().build(1).state_size
 
 
-_CATALOG = {
-    info.name: info
-    for info in (
-        ModelInfo(
-            "agalite",
-            "approximate gated linear transformer: oscillating key and value memories",
-            "arXiv 2310.15719",
-            AGaLiTeSettings,
-        ),
-        ModelInfo(
-            "lstm",
-            "long short-term memory, PyTorch's: the usual baseline",
-            "Neural Computation, 1997",
-            LSTMSettings,
-        ),
-        ModelInfo(
-            "gru",
-            "gated recurrent unit, PyTorch's: a smaller LSTM",
-            "arXiv 1406.1078",
-            GRUSettings,
-        ),
-    )
-}
-_BUILT_IN = frozenset(_CATALOG)
+_CATALOG: dict[str, ModelInfo] = {}
 
 
 def register_model(name: str, settings: type[ModelSettings], *, description: str, source: str) -> None:
@@ -93,23 +68,26 @@ def register_model(name: str, settings: type[ModelSettings], *, description: str
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)):
         raise SettingsError(f"register_model: name = {name!r}: should be a letter, then letters, digits, '_' and '-'")
     _check_settings_class(settings, f"register_model({name!r})")
+    _load_own_models()
     taken = _CATALOG.get(name)
     # By path, since to run a notebook's cell or to load a module again makes another class of the same model.
     if taken is not None and _path(taken.settings) != _path(settings):
         raise SettingsError(
             f"register_model: the name {name!r} is taken by {_path(taken.settings)}; {_path(settings)} needs another"
         )
-    if name not in _BUILT_IN:
+    if taken is None or not _is_built_in(taken):
         _CATALOG[name] = ModelInfo(name, description, source, settings)
 
 
 def models() -> list[ModelInfo]:
     """Return the models of the catalog, in the order in which they were registered."""
+    _load_own_models()
     return list(_CATALOG.values())
 
 
 def model_names() -> list[str]:
     """Return the names of the models of the catalog."""
+    _load_own_models()
     return list(_CATALOG)
 
 
@@ -121,6 +99,7 @@ def find_model(name: str) -> ModelInfo:
     """
     if not isinstance(name, str):
         raise SettingsError(f"unknown model {name!r}: should be a name")
+    _load_own_models()
     module, colon, plain = name.rpartition(":")
     if colon:
         _import(module, f"model {name!r}")
@@ -151,8 +130,9 @@ def qualified_name(name: str) -> str:
     Raises:
         SettingsError: As :func:`find_model`.
     """
-    module = settings_of(name).__module__
-    if name in _BUILT_IN or ":" in name or module == "__main__":
+    info = find_model(name)
+    module = info.settings.__module__
+    if _is_built_in(info) or ":" in name or module == "__main__":
         return name
     return f"{module}:{name}"
 
@@ -188,6 +168,15 @@ def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:
     if not isinstance(input_dim, int) or input_dim < 1:
         raise SettingsError(f"input_dim = {input_dim!r}: should be an integer ≥ 1")
     return model_settings(name, settings).build(input_dim)
+
+
+def _load_own_models() -> None:
+    """Import the module that registers this package's models; not on import, since some of them look models up."""
+    importlib.import_module("rllib_recattn.models.catalog")
+
+
+def _is_built_in(info: ModelInfo) -> bool:
+    return info.settings.__module__.startswith(f"{__package__}.")
 
 
 def _check_settings_class(settings: Any, where: str) -> None:

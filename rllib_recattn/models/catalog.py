@@ -1,0 +1,26 @@
+"""The models of this package, under the names by which they are asked for."""
+
+from __future__ import annotations
+
+from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.registry import register_model
+from rllib_recattn.models.rnn import GRUSettings, LSTMSettings
+
+register_model(
+    "agalite",
+    AGaLiTeSettings,
+    description="approximate gated linear transformer: oscillating key and value memories",
+    source="arXiv 2310.15719",
+)
+register_model(
+    "lstm",
+    LSTMSettings,
+    description="long short-term memory, PyTorch's: the usual baseline",
+    source="Neural Computation, 1997",
+)
+register_model(
+    "gru",
+    GRUSettings,
+    description="gated recurrent unit, PyTorch's: a smaller LSTM",
+    source="arXiv 1406.1078",
+)
