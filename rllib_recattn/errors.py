@@ -71,7 +71,8 @@ def _python_number(value: Any) -> Any:
 def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown setting {key!r}: {suggest(key, schema.model_fields)}"
+        *parents, name = problem["loc"]
+        return f"{where}: unknown setting {key!r}: {suggest(str(name), _fields_at(schema, parents))}"
     if problem["type"] == "missing":
         return f"{where}: the setting {key!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["ctx"]["error"], SettingsError):
@@ -79,3 +80,12 @@ def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
     message = problem["msg"][:1].lower() + problem["msg"][1:]
     subject = f"{key} = {problem['input']!r}" if key else repr(problem["input"])
     return f"{where}: {subject}: {message}"
+
+
+def _fields_at(schema: type[BaseModel], loc: Iterable[Any]) -> Iterable[str]:
+    """Return the names that are valid at a place inside nested settings."""
+    for part in loc:
+        field = schema.model_fields.get(part)
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            schema = field.annotation
+    return schema.model_fields

@@ -22,12 +22,15 @@ def test_an_example_trains(ray_session, path):
     experiment = load_experiment(path)
     assert experiment.name == path.stem
     config = build_config(experiment)
-    config.training(train_batch_size_per_learner=256, minibatch_size=128, num_epochs=1)
+    config.training(train_batch_size_per_learner=256, num_epochs=1)
+    if experiment.run == "PPO":
+        config.training(minibatch_size=128)
     algorithm = config.env_runners(num_env_runners=0, num_envs_per_env_runner=4).build_algo()
+    steps_trained = []
     try:
-        for _ in range(2):
-            result = algorithm.train()
+        while len(steps_trained) < 2:  # iterations of APPO and IMPALA that see no update report NaN or nothing
+            learned = algorithm.train().get("learners", {}).get(DEFAULT_MODULE_ID, {})
+            steps_trained += [steps for steps in [learned.get("num_module_steps_trained", 0)] if steps > 0]
     finally:
         algorithm.stop()
-    assert result["num_env_steps_sampled_lifetime"] >= 512
-    assert result["learners"][DEFAULT_MODULE_ID]["num_module_steps_trained"] > 0
+    assert sum(steps_trained) >= 512

@@ -16,7 +16,25 @@ from rllib_recattn.errors import SettingsError, suggest, validate
 from rllib_recattn.models.base import ModelSettings, SequenceModel
 
 # What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
-RESERVED_SETTINGS = frozenset({"config", "input_dim", "max_seq_len", "model", "name", "vf_share_layers"})
+RESERVED_SETTINGS = frozenset(
+    {
+        "burn_in",
+        "config",
+        "encoder",
+        "input_dim",
+        "max_seq_len",
+        "model",
+        "name",
+        "pack_rows",
+        "policies",
+        "report_metrics",
+        "rllib_fixes",
+        "sparse_states",
+        "use_prev_action",
+        "use_prev_reward",
+        "vf_share_layers",
+    }
+)
 
 
 @dataclass(frozen=True)

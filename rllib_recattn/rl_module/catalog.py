@@ -7,38 +7,45 @@ from typing import Any
 import gymnasium as gym
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.models.registry import model_settings
+from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
+from rllib_recattn.rl_module.inputs.settings import INPUTS_KEY, InputSettings
+from rllib_recattn.rl_module.inputs.spaces import check_action_space, check_observation_space
 
 MODEL_CONFIG_KEY = "recattn"
 
 
 class RecAttnCatalog(PPOCatalog):
-    """Builds the encoder that ``model_config["recattn"]`` describes; heads and action distributions are RLlib's own."""
+    """Builds the encoder that ``use_model`` has written into ``model_config``; heads are RLlib's own."""
 
     @classmethod
     def _get_encoder_config(
         cls,
         observation_space: gym.Space,
         model_config_dict: dict[str, Any],
-        action_space: gym.Space | None = None,
+        action_space: gym.Space,
     ) -> RecAttnEncoderConfig:
         if MODEL_CONFIG_KEY not in model_config_dict:
             raise SettingsError(
                 f"model_config has no {MODEL_CONFIG_KEY!r}: a later config.rl_module(model_config=…) replaced what "
                 "use_model had written; call use_model after it"
             )
-        if not isinstance(observation_space, gym.spaces.Box) or len(observation_space.shape) != 1:
-            raise SettingsError(
-                f"observation space {observation_space}: should be a Box with one dimension; flatten it with RLlib's "
-                "FlattenObservations connector or a Gymnasium wrapper"
-            )
-        if not isinstance(action_space, gym.spaces.Box | gym.spaces.Discrete):
-            raise SettingsError(f"action space {action_space}: should be Discrete or Box")
+        check_observation_space(observation_space)
+        check_action_space(action_space)
         settings = dict(model_config_dict[MODEL_CONFIG_KEY])
         name = settings.pop("model")
         return RecAttnEncoderConfig(
-            input_dims=observation_space.shape,
+            observation_space=observation_space,
+            action_space=action_space,
+            inputs=validate(InputSettings, model_config_dict.get(INPUTS_KEY, {}), f"model_config[{INPUTS_KEY!r}]"),
             settings=model_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
+
+    def get_action_dist_cls(self, framework: str) -> Any:
+        """Return the class of the action distribution: RLlib's, mended for Tuple and Dict spaces."""
+        distribution = super().get_action_dist_cls(framework)
+        if isinstance(self.action_space, gym.spaces.Tuple | gym.spaces.Dict):
+            return over_time(distribution)
+        return distribution

@@ -1,29 +1,66 @@
-"""RLlib's learners, with a check that recurrent modules need."""
+"""RLlib's learners for the models of this package."""
 
 from __future__ import annotations
 
+from ray.rllib.algorithms.appo.torch.appo_torch_learner import APPOTorchLearner
+from ray.rllib.algorithms.impala.torch.impala_torch_learner import IMPALATorchLearner
+from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLearner
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
+from rllib_recattn.rl_module.fixes.value_pass import without_graph
+from rllib_recattn.rl_module.fixes.vtrace_bootstrap import VTraceBootstrapMixin
+from rllib_recattn.rl_module.learner_metrics import RecurrentMetricsMixin
+from rllib_recattn.rl_module.packing.learner import PackedRowsMixin
+from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 
 
-def check_minibatch_size(minibatch_size: int | None, max_seq_len: int, where: str) -> None:
-    """Refuse minibatches that cannot hold a single row of `max_seq_len` steps: RLlib would make empty ones.
+class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin):
+    """What the learners of all algorithms need for recurrent modules."""
 
-    Raises:
-        SettingsError: If they cannot.
-    """
-    if minibatch_size is not None and minibatch_size < max_seq_len:
-        raise SettingsError(
-            f"{where}: minibatch_size = {minibatch_size}: should be at least max_seq_len = {max_seq_len}, since RLlib "
-            "makes minibatches of whole rows"
-        )
+    def recurrent_modules(self) -> dict[str, RecurrentModule]:
+        """Return the modules of this package by policy; a learner may have others besides."""
+        modules = self.module.foreach_module(lambda _, module: module.unwrapped(), return_dict=True)  # type: ignore[attr-defined]
+        return {module_id: module for module_id, module in modules.items() if isinstance(module, RecurrentModule)}
+
+    def configure_optimizers(self) -> None:
+        """Check the settings that only the finished config holds, before anything starts; make the optimizers."""
+        for module_id, module in self.recurrent_modules().items():
+            if module.recurrence.rllib_fixes.minibatch_check:
+                config = self.config  # type: ignore[attr-defined]
+                where = f"{type(config).__name__}, policy {module_id!r}"
+                check_minibatch_size(config.minibatch_size, module.recurrence.max_seq_len, where)
+        super().configure_optimizers()  # type: ignore[misc]
 
 
-class RecAttnPPOLearner(PPOTorchLearner):
-    """PPO's learner for the models of the catalog."""
+class RecurrentPPOMixin(RecurrentLearnerMixin):
+    """Makes a PPO learner one for recurrent modules; stands before it among the base classes."""
 
     def build(self) -> None:
-        """Build the learner; before that, check the settings that only the finished config holds."""
-        check_minibatch_size(self.config.minibatch_size, self.config.model_config["max_seq_len"], "PPOConfig")
-        super().build()
+        """Build the learner."""
+        super().build()  # type: ignore[misc]
+        modules = self.recurrent_modules().values()
+        if self._learner_connector is not None and all(  # type: ignore[attr-defined]
+            module.recurrence.rllib_fixes.values_without_grad for module in modules
+        ):
+            without_graph(self._learner_connector.connectors)  # type: ignore[attr-defined]
+
+
+class RecurrentVTraceMixin(RecurrentLearnerMixin, VTraceBootstrapMixin):
+    """Makes a learner of IMPALA or APPO one for recurrent modules; stands before it among the base classes."""
+
+
+class RecAttnPPOLearner(RecurrentPPOMixin, PPOTorchLearner):
+    """PPO's learner for the models of the catalog."""
+
+
+class RecAttnIMPALALearner(RecurrentVTraceMixin, IMPALATorchLearner):
+    """IMPALA's learner for the models of the catalog."""
+
+
+class RecAttnAPPOLearner(RecurrentVTraceMixin, APPOTorchLearner):
+    """APPO's learner for the models of the catalog."""
+
+
+class RecAttnMARWILLearner(RecurrentLearnerMixin, MARWILTorchLearner):
+    """MARWIL's and BC's learner for the models of the catalog."""

@@ -1,36 +1,22 @@
-"""RLlib's default modules, mended where they hurt recurrent agents."""
+"""RLlib's default modules for the models of this package."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Any
-
-import torch
+from ray.rllib.algorithms.appo.torch.default_appo_torch_rl_module import DefaultAPPOTorchRLModule
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 
-
-class RecurrentValueMixin:
-    """Mends how RLlib's actor-critic modules treat a recurrent critic."""
-
-    def get_non_inference_attributes(self) -> list[str]:
-        """Return the parts whose weights the EnvRunners can do without.
-
-        RLlib counts a critic encoder of its own among them. But a recurrent one runs during sampling too, to make the
-        critic's states: without the learner's weights these come from a different, random network.
-        """
-        attributes = super().get_non_inference_attributes()  # type: ignore[misc]
-        return [name for name in attributes if name != "encoder.critic_encoder"]
-
-    def compute_values(self, batch: dict[str, Any], embeddings: Any | None = None) -> torch.Tensor:
-        """Return the values [B, T] of a batch.
-
-        Without `embeddings` it is the pass over the whole train batch before generalised advantage estimation, whose
-        result RLlib turns into NumPy arrays: it needs no graph for the backward pass, which would cost a multiple of
-        the memory.
-        """
-        with torch.no_grad() if embeddings is None else nullcontext():
-            return super().compute_values(batch, embeddings)  # type: ignore[misc]
+from rllib_recattn.rl_module.fixes.critic_encoder import SyncCriticEncoderMixin
+from rllib_recattn.rl_module.fixes.float32_state import Float32StateMixin
+from rllib_recattn.rl_module.packing.values import PackedValuesMixin
 
 
-class RecAttnPPOModule(RecurrentValueMixin, DefaultPPOTorchRLModule):
-    """PPO's module for the models of the catalog."""
+class RecurrentActorCriticMixin(PackedValuesMixin, SyncCriticEncoderMixin, Float32StateMixin):
+    """Mends RLlib's actor-critic modules where they hurt recurrent agents; stands before them as a base class."""
+
+
+class RecAttnPPOModule(RecurrentActorCriticMixin, DefaultPPOTorchRLModule):
+    """PPO's and IMPALA's module for the models of the catalog."""
+
+
+class RecAttnAPPOModule(RecurrentActorCriticMixin, DefaultAPPOTorchRLModule):
+    """APPO's module for the models of the catalog."""

@@ -1,15 +1,36 @@
-"""How RLlib trains a recurrent model, whichever it is. Importing this loads no RLlib."""
+"""How RLlib trains a recurrent model, whichever it is, and where `model_config` holds it. Loads no RLlib."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
 
-from rllib_recattn.errors import Settings
+from pydantic import Field, model_validator
+
+from rllib_recattn.errors import Settings, SettingsError
+from rllib_recattn.rl_module.inputs.settings import INPUTS_KEY, InputSettings
 
 DEFAULT_MAX_SEQ_LEN = 64
 
+# RLlib reads its own keys at the top level of `model_config`; the sections hold the rest.
+_RLLIB_KEYS = ("max_seq_len", "vf_share_layers")
+_SECTIONS = {
+    INPUTS_KEY: tuple(InputSettings.model_fields),
+    "recattn_training": ("sparse_states", "pack_rows", "burn_in", "report_metrics", "rllib_fixes"),
+}
 
-class RecurrenceSettings(Settings):
+
+class RLlibFixes(Settings):
+    """Which of RLlib's bugs are worked around; docs/rllib-notes.md tells what each of them does."""
+
+    sync_critic_encoder: bool = Field(default=True, description="send a critic's own encoder to the EnvRunners")
+    vtrace_bootstrap: bool = Field(default=True, description="IMPALA, APPO: right value targets at the ends of chunks")
+    values_without_grad: bool = Field(default=True, description="PPO: estimate advantages without building a graph")
+    minibatch_check: bool = Field(default=True, description="refuse minibatches that are smaller than one row")
+    float32_state: bool = Field(default=True, description="carry states as float32, whatever the model computes in")
+
+
+class RecurrenceSettings(InputSettings):
     """What a user can say of a recurrent model besides the model's own settings."""
 
     max_seq_len: int = Field(
@@ -21,3 +42,48 @@ class RecurrenceSettings(Settings):
         True,
         description="whether value and policy read one model's output; False: the value has a model of its own",
     )
+    sparse_states: bool = Field(
+        True,
+        description="whether episodes carry only the states that the learner asks for, and not one for each step",
+    )
+    pack_rows: bool = Field(
+        True,
+        description="whether rows of a train batch are filled with other chunks that start an episode, not padded",
+    )
+    burn_in: int = Field(
+        0,
+        ge=0,
+        description="steps at the beginning of a row that continues an episode which have no loss",
+    )
+    report_metrics: bool = Field(True, description="whether the learner reports learners/<policy>/recattn/…")
+    rllib_fixes: RLlibFixes = Field(default=RLlibFixes(), description="which of RLlib's bugs are worked around")
+
+    @model_validator(mode="after")
+    def _check_burn_in(self) -> RecurrenceSettings:
+        if self.burn_in >= self.max_seq_len:
+            raise SettingsError(f"burn_in = {self.burn_in}: should be less than max_seq_len = {self.max_seq_len}")
+        return self
+
+
+def as_model_config(recurrence: RecurrenceSettings) -> dict[str, Any]:
+    """Return the part of `model_config` that holds these settings, as plain data."""
+    values = recurrence.model_dump()
+    model_config = {key: values[key] for key in _RLLIB_KEYS}
+    for section, keys in _SECTIONS.items():
+        model_config[section] = {key: values[key] for key in keys if key in values}
+    return model_config
+
+
+def split_model_config(model_config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Undo :func:`as_model_config`: return the settings by name, and what else `model_config` holds."""
+    rest = dict(model_config)
+    settings = {key: rest.pop(key) for key in _RLLIB_KEYS if key in rest}
+    for section in _SECTIONS:
+        settings |= rest.pop(section, {})
+    return settings, rest
+
+
+def settings_in(model_config: Mapping[str, Any]) -> RecurrenceSettings:
+    """Return the settings that `model_config` holds, with defaults for those that it does not."""
+    settings, _ = split_model_config(model_config)
+    return RecurrenceSettings.model_validate(settings)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.ppo import PPOConfig
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.models.registry import model_settings, qualified_name
-from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
-from rllib_recattn.rl_module.learner import RecAttnPPOLearner
+from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
+from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
+from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
-from rllib_recattn.rl_module.modules import RecAttnPPOModule
-from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN, RecurrenceSettings
+from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
+from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
+from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN, RecurrenceSettings, as_model_config
+from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -27,23 +30,51 @@ def use_model(
     *,
     max_seq_len: int = DEFAULT_MAX_SEQ_LEN,
     vf_share_layers: bool = True,
+    encoder: str | Mapping[str, Any] = "auto",
+    use_prev_action: bool = False,
+    use_prev_reward: bool = False,
+    sparse_states: bool = True,
+    pack_rows: bool = True,
+    burn_in: int = 0,
+    policies: Collection[str] | None = None,
+    report_metrics: bool = True,
+    rllib_fixes: Mapping[str, bool] | None = None,
     **settings: Any,
 ) -> ConfigT:
-    """Give an RLlib PPO config a model with memory.
+    """Give an RLlib config of PPO, APPO, IMPALA, MARWIL or BC a model with memory.
 
     Only ordinary config fields are set, so the config survives ``to_dict()``, Ray Tune and checkpoints, and can be
-    changed further: the RLModule spec, the learner class unless there is one, ``model_config`` (merged into what it
-    holds already, so that RLlib's own ``head_fcnet_…`` settings go on to shape the policy and value heads) and a
-    callback that reports the success rate. Call it after ``config.rl_module(…)`` and ``config.callbacks(…)``.
+    changed further: the RLModule spec, the learner class, ``model_config`` (merged into what it holds already, so that
+    RLlib's own ``head_fcnet_…`` settings go on to shape the policy and value heads), connectors behind your own, and
+    callbacks, one of which reports the success rate. Call it last.
 
     Args:
-        config: A PPO config on RLlib's new API stack, with PyTorch. Changed in place.
+        config: A config on RLlib's new API stack, with PyTorch. Changed in place. A learner class of your own must
+            inherit from this package's for the algorithm.
         model: A model's name; see :func:`rllib_recattn.models`. ``"package.module:name"`` imports the module that
             registers it with :func:`rllib_recattn.register_model`.
-        max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, so it
-            should be a little larger than the usual episode, or much smaller.
+        max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, and
+            appends a step to each chunk of an episode, so it should be a little larger than the usual episode, or
+            much smaller. The metric ``learners/<policy>/recattn/padding_share`` tells. BC and MARWIL need it larger than
+            the longest episode, since recorded ones have no states with which rows could continue them.
         vf_share_layers: Whether the value function reads the output of the policy's model. Otherwise it has a model,
             and a state, of its own.
+        encoder: How observations become the model's inputs: ``"auto"`` (images through a small CNN, all else as it
+            is), ``"mlp"``, ``"cnn"``, ``"impala_cnn"``, ``"package.module:Class"`` for a PyTorch module of your own,
+            or a mapping of such a ``type`` and its settings.
+        use_prev_action: Whether the model also reads the action before each observation.
+        use_prev_reward: Whether the model also reads the reward before each observation.
+        sparse_states: Whether episodes carry only the states that the learner asks for, one every `max_seq_len` steps,
+            and not one for each step. Without effect on BC and MARWIL.
+        pack_rows: Whether the rows of a train batch are filled with other chunks that start an episode, where RLlib
+            pads them. The losses are the same. Only LSTM and GRU of small widths can be slower for it.
+        burn_in: Steps at the beginning of a row that have no loss, but warm up the state, which comes from older
+            weights. Rows that start an episode need none.
+        policies: In a multi-agent config, the policies that get the model; the others keep what they have, so that
+            several calls give policies models of their own. None: all of them.
+        report_metrics: Whether the learner reports ``learners/<policy>/recattn/…``.
+        rllib_fixes: Switches off workarounds of RLlib's bugs, for baselines, as in ``{"vtrace_bootstrap": False}``;
+            see :class:`~rllib_recattn.rl_module.recurrence.RLlibFixes`.
         **settings: Those of the model's settings that differ from their defaults.
 
     Returns:
@@ -53,45 +84,66 @@ def use_model(
         SettingsError: If the config is none that the model can be used with, or a setting is unknown or wrong.
     """
     recurrence = validate(
-        RecurrenceSettings, {"max_seq_len": max_seq_len, "vf_share_layers": vf_share_layers}, "use_model"
+        RecurrenceSettings,
+        {
+            "max_seq_len": max_seq_len,
+            "vf_share_layers": vf_share_layers,
+            "encoder": encoder,
+            "use_prev_action": use_prev_action,
+            "use_prev_reward": use_prev_reward,
+            "sparse_states": sparse_states,
+            "pack_rows": pack_rows,
+            "burn_in": burn_in,
+            "report_metrics": report_metrics,
+            "rllib_fixes": {} if rllib_fixes is None else rllib_fixes,
+        },
+        "use_model",
     )
     chosen = model_settings(model, settings, where=f"use_model(config, {model!r})")
-    _check_config(config)
-    config.rl_module(
-        rl_module_spec=RLModuleSpec(module_class=RecAttnPPOModule, catalog_class=RecAttnCatalog),
-        model_config={
-            **_model_config_of(config),
-            **recurrence.model_dump(),
-            MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
-        },
-    )
-    if config._learner_class is None:
-        config.learners(learner_class=RecAttnPPOLearner)
+    algorithm = algorithm_of(config, "use_model")
+    _check_stack(config)
+    learner_class = algorithm.choose_learner(config.learner_class, "use_model")
+    is_offline = algorithm in OFFLINE_ALGORITHMS
+    if is_offline:
+        read_whole_episodes(config)
+    model_config = {
+        **as_model_config(recurrence),
+        MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
+    }
+    if policies is None:
+        spec = spec_for_all(config._rl_module_spec, algorithm)
+        config.rl_module(rl_module_spec=spec, model_config={**_model_config_of(config), **model_config})
+    else:
+        config.rl_module(rl_module_spec=spec_for_policies(config, algorithm, policies, model_config))
+    config.learners(learner_class=learner_class)
     report_success_rate(config)
-    return config
+    add_callback(config, LearnerCallback)
+    keep_states_in_columns(config)
+    if use_prev_action or use_prev_reward:
+        add_previous_inputs(config)
+    if is_offline:
+        return add_callback(config, OfflineCallback)
+    return keep_states_apart(config) if sparse_states else config
 
 
 def report_success_rate(config: ConfigT) -> ConfigT:
     """Have `config` report ``env_runners/success_rate``, beside whatever callbacks it has; returns it."""
+    return add_callback(config, SuccessRateCallback)
+
+
+def add_callback(config: ConfigT, callback: type[RLlibCallback]) -> ConfigT:
+    """Add a callback to those that `config` has, unless it is one of them; returns the config."""
     callbacks = force_list(config.callbacks_class)
-    if SuccessRateCallback not in callbacks:
-        config.callbacks(callbacks_class=[*callbacks, SuccessRateCallback])
+    if callback not in callbacks:
+        config.callbacks(callbacks_class=[*callbacks, callback])
     return config
 
 
-def _check_config(config: AlgorithmConfig) -> None:
-    if not isinstance(config, PPOConfig):
-        raise SettingsError(f"use_model: config is a {type(config).__name__}; should be a PPOConfig")
+def _check_stack(config: AlgorithmConfig) -> None:
     if not (config.enable_rl_module_and_learner and config.enable_env_runner_and_connector_v2):
         raise SettingsError("use_model: config.api_stack(…) chose the old API stack; should be the new one")
     if config.framework_str != "torch":
         raise SettingsError(f"use_model: framework = {config.framework_str!r}; should be 'torch'")
-    spec = config._rl_module_spec
-    if spec is not None and getattr(spec, "module_class", None) is not RecAttnPPOModule:
-        raise SettingsError(
-            f"use_model: config.rl_module(rl_module_spec={spec!r}): should be left to use_model; settings "
-            "of the heads go into config.rl_module(model_config=…)"
-        )
 
 
 def _model_config_of(config: AlgorithmConfig) -> dict[str, Any]:

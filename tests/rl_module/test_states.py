@@ -49,7 +49,7 @@ def replay(model, chunks):
 
 
 def test_acting_step_by_step_equals_one_sequence_forward(action_space, vf_share_layers):
-    config = small_config(action_space, vf_share_layers=vf_share_layers, max_seq_len=MAX_SEQ_LEN)
+    config = small_config(action_space, vf_share_layers=vf_share_layers, max_seq_len=MAX_SEQ_LEN, sparse_states=False)
     runner = SingleAgentEnvRunner(config=config)
     try:
         for chunks in sample_fragments(runner).values():
@@ -72,7 +72,7 @@ def state_outs(chunk, role):
 
 
 def test_the_learner_starts_from_the_states_that_acting_produced(action_space, vf_share_layers):
-    config = small_config(action_space, vf_share_layers=vf_share_layers, max_seq_len=MAX_SEQ_LEN)
+    config = small_config(action_space, vf_share_layers=vf_share_layers, max_seq_len=MAX_SEQ_LEN, sparse_states=False)
     runner = SingleAgentEnvRunner(config=config)
     try:
         episodes = sample_fragments(runner)
@@ -98,13 +98,13 @@ def test_the_learner_starts_from_the_states_that_acting_produced(action_space, v
 
 @pytest.mark.parametrize("max_seq_len", [1, 7, 300])
 def test_values_do_not_depend_on_how_rows_are_cut(max_seq_len, vf_share_layers):
-    reference = small_config(vf_share_layers=vf_share_layers, max_seq_len=100)
+    reference = small_config(vf_share_layers=vf_share_layers, max_seq_len=100, sparse_states=False)
     runner = SingleAgentEnvRunner(config=reference)
     try:
         episodes = runner.sample(num_timesteps=60)
         values = {}
         for length in (100, max_seq_len):
-            config = small_config(vf_share_layers=vf_share_layers, max_seq_len=length)
+            config = small_config(vf_share_layers=vf_share_layers, max_seq_len=length, sparse_states=False)
             config.training(minibatch_size=400)
             learner = config.build_learner(env=runner.env.unwrapped, spaces=runner.get_spaces())
             learner.module[DEFAULT_MODULE_ID].set_state(runner.module.get_state())

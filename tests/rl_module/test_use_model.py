@@ -7,8 +7,9 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-from ray.rllib.algorithms.appo import APPOConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
@@ -16,12 +17,15 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
+from rllib_recattn.rl_module.learner import RecAttnPPOLearner, RecurrentPPOMixin
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.modules import RecAttnPPOModule
 from rllib_recattn.rl_module.use_model import report_success_rate
-from tests.rl_module.small_agents import small_config
+from tests.rl_module.small_agents import CONFIGS, SMALL, small_config
 
 VECTOR = gym.spaces.Box(-1, 1, (4,), np.float32)
+CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS}
 ACTION = gym.spaces.Discrete(2)
 SPACES = {DEFAULT_MODULE_ID: (VECTOR, ACTION)}
 
@@ -47,12 +51,15 @@ def test_the_module_is_built_as_configured():
     assert len(module.encoder.encoder.model.layers) == 2
 
 
-def test_the_config_survives_its_own_dict_and_further_changes():
-    config = small_config()
+@pytest.mark.parametrize("algorithm", CLASSES)
+def test_the_config_survives_its_own_dict_and_further_changes(algorithm):
+    config = small_config(algorithm=algorithm)
+    classes = CLASSES[algorithm]
     config.training(lr=5e-4).env_runners(num_envs_per_env_runner=2)
-    rebuilt = PPOConfig().update_from_dict(config.to_dict())
+    rebuilt = CONFIGS[algorithm]().update_from_dict(config.to_dict())
     for survivor in (config, config.copy(copy_frozen=False), rebuilt):
-        assert isinstance(module_of(survivor), RecAttnPPOModule)
+        assert type(module_of(survivor)) is classes.module
+        assert survivor.learner_class is classes.learner
         assert survivor.model_config["recattn"]["d_model"] == 16
         assert survivor.lr == 5e-4
 
@@ -95,8 +102,8 @@ def test_an_unknown_model_is_refused():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (APPOConfig(), "config is a APPOConfig; should be a PPOConfig"),
-        ({"lr": 1e-3}, "config is a dict; should be a PPOConfig"),
+        (DQNConfig(), "use_model: config is a DQNConfig; should be a PPOConfig, APPOConfig or IMPALAConfig"),
+        ({"lr": 1e-3}, "use_model: config is a dict; should be a PPOConfig"),
         (
             PPOConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),
             "old API stack",
@@ -127,19 +134,6 @@ def test_minibatches_smaller_than_a_row_are_refused_when_the_learner_is_built():
         config.build_learner(spaces=SPACES)
 
 
-@pytest.mark.parametrize(
-    ("spaces", "message"),
-    [
-        ({"observation_space": gym.spaces.Box(0, 1, (4, 3), np.float32)}, "observation space .*one dimension"),
-        ({"observation_space": gym.spaces.Discrete(3)}, "observation space .*one dimension"),
-        ({"action_space": gym.spaces.Tuple([gym.spaces.Discrete(2)])}, "action space .*should be Discrete or Box"),
-    ],
-)
-def test_spaces_that_do_not_fit_are_refused(spaces, message):
-    with pytest.raises(SettingsError, match=message):
-        module_of(small_config(), **spaces)
-
-
 def test_the_success_rate_is_reported_beside_other_callbacks():
     class Mine(RLlibCallback):
         pass
@@ -148,3 +142,43 @@ def test_the_success_rate_is_reported_beside_other_callbacks():
     for _ in range(2):
         report_success_rate(config)
     assert config.callbacks_class == [Mine, SuccessRateCallback]
+
+
+class MyLearner(RecAttnPPOLearner):
+    pass
+
+
+class MyMixedLearner(RecurrentPPOMixin, PPOTorchLearner):
+    pass
+
+
+class MyStockLearner(PPOTorchLearner):
+    pass
+
+
+@pytest.mark.parametrize("learner_class", [MyLearner, MyMixedLearner])
+def test_a_learner_of_the_users_own_is_kept(learner_class):
+    config = ra.use_model(PPOConfig().learners(learner_class=learner_class), "agalite", **SMALL)
+    assert config.learner_class is learner_class
+    config.training(minibatch_size=1)
+    with pytest.raises(SettingsError, match="minibatch_size = 1"):
+        config.build_learner(spaces=SPACES)
+
+
+def test_rllibs_learner_gives_way_and_one_that_does_not_fit_is_refused():
+    config = ra.use_model(PPOConfig().learners(learner_class=PPOTorchLearner), "agalite")
+    assert config.learner_class is RecAttnPPOLearner
+    message = "learner_class = MyStockLearner: should inherit from RecAttnPPOLearner, or from RecurrentPPOMixin before"
+    for algorithm, learner_class in (("PPO", MyStockLearner), ("IMPALA", MyLearner)):
+        config = CONFIGS[algorithm]().learners(learner_class=learner_class)
+        before = config.to_dict()
+        with pytest.raises(SettingsError, match=message if algorithm == "PPO" else "RecAttnIMPALALearner"):
+            ra.use_model(config, "agalite")
+        assert config.to_dict() == before
+
+
+@pytest.mark.parametrize("learner_class", [PPOTorchLearner, MyStockLearner])
+def test_a_learner_class_that_comes_later_fails_loudly(ray_session, learner_class):
+    config = small_config().learners(learner_class=learner_class)
+    with pytest.raises(SettingsError, match=f"learner_class ?= ?{learner_class.__name__}"):
+        config.build_algo()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gymnasium
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
@@ -13,11 +12,12 @@ from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
 from rllib_recattn.experiment.definition.environment import find_env, is_vectorized_with
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
-from rllib_recattn.rl_module.learner import check_minibatch_size
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
+from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 from rllib_recattn.rl_module.use_model import report_success_rate, use_model
 
-_CONFIG_CLASSES: dict[str, type[AlgorithmConfig]] = {"PPO": PPOConfig}
+_CONFIG_CLASSES = {algorithm.name: algorithm.config for algorithm in ALGORITHMS}
 
 
 def build_config(experiment: Experiment) -> AlgorithmConfig:
@@ -65,7 +65,8 @@ def _choose_model(config: AlgorithmConfig, model: ModelBlock | None, where: str)
         if config.model_config.get("use_lstm"):
             check_minibatch_size(config.minibatch_size, config.model_config["max_seq_len"], where)
         return
-    check_minibatch_size(config.minibatch_size, model.max_seq_len, where)
+    if model.rllib_fixes.minibatch_check:
+        check_minibatch_size(config.minibatch_size, model.max_seq_len, where)
     use_model(config, model.name, **model.model_dump(include=set(RecurrenceSettings.model_fields)), **model.settings)
 
 

@@ -11,7 +11,7 @@ from rllib_recattn.experiment.algorithm.setting_types import can_be_written, mat
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
-from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+from rllib_recattn.rl_module.recurrence import split_model_config
 
 _WRITTEN_ELSEWHERE = ("env", "model_config")
 
@@ -34,8 +34,8 @@ def resolved_yaml(experiment: Experiment, config: AlgorithmConfig) -> str:
         "stop": {metric: _short(value) for metric, value in experiment.stop.items()},
     }
     if experiment.model is not None:
+        recurrence, model_config = split_model_config(model_config)
         settings = dict(model_config.pop(MODEL_CONFIG_KEY))
-        recurrence = {key: model_config.pop(key) for key in RecurrenceSettings.model_fields}
         content["model"] = {"name": settings.pop("model"), **recurrence, **settings}
     content["config"] = _changed_settings(experiment, config)
     if model_config:

@@ -18,7 +18,7 @@ from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, Experiment, ModelBlock
 from rllib_recattn.experiment.definition.stop import check_stop
 
-ALGORITHMS = ("PPO",)
+ALGORITHMS = ("PPO", "APPO", "IMPALA")
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
 

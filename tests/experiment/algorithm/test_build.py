@@ -8,8 +8,11 @@ from ray.rllib.utils import force_list
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
+from rllib_recattn.experiment.definition.load import ALGORITHMS as FILE_ALGORITHMS
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
+from rllib_recattn.experiment.definition.yaml_file import parse_yaml
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 
 TUNED_EXAMPLES = sorted((Path(__file__).parents[3] / "tuned_examples").glob("*.yaml"))
@@ -40,6 +43,25 @@ def test_settings_and_model_arrive(tmp_path):
     assert config.model_config["max_seq_len"] == 8
     assert config.model_config["recattn"]["model"] == "agalite"
     assert config.model_config["recattn"]["d_model"] == 16
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+def test_every_algorithm_is_built_with_its_own_learner_and_written_out_again(tmp_path, algorithm):
+    content = MODEL.replace("8,", "8, sparse_states: false, rllib_fixes: {vtrace_bootstrap: false},", 1)
+    experiment = load(tmp_path, content + "config: {num_env_runners: 1}").model_copy(update={"run": algorithm.name})
+    config = build_config(experiment)
+    assert type(config) is algorithm.config
+    assert config.learner_class is algorithm.learner
+    written = parse_yaml(resolved_yaml(experiment, config), "resolved")["maze"]
+    assert written["run"] == algorithm.name
+    assert written["model"]["sparse_states"] is False
+    assert written["model"]["rllib_fixes"]["vtrace_bootstrap"] is False
+    assert written["model"]["rllib_fixes"]["float32_state"] is True
+    assert "recattn_training" not in written["config"].get("model_config", {})
+
+
+def test_the_algorithms_of_the_files_are_those_of_use_model():
+    assert set(FILE_ALGORITHMS) == {algorithm.name for algorithm in ALGORITHMS}
 
 
 @pytest.mark.parametrize("model", ["", MODEL])

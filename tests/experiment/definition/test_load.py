@@ -52,17 +52,19 @@ def test_defaults(tmp_path):
 def test_all_blocks_are_read(tmp_path):
     experiment = load(
         tmp_path,
-        MINIMAL + "model: {name: agalite, max_seq_len: 24, d_model: 64}\n"
+        MINIMAL + "model: {name: agalite, max_seq_len: 24, d_model: 64, rllib_fixes: {float32_state: false}}\n"
         "config: {lr: 3e-4, env_config: {corridor_length: 5}}\n"
         "checkpoint: {frequency: 5, at_end: false, num_to_keep: 2}\n"
         f"storage_path: {tmp_path}/results\nmax_failures: 3\n",
     )
-    assert experiment.model.model_dump() == {
+    assert experiment.model.model_dump(exclude_unset=True) == {
         "name": "agalite",
         "max_seq_len": 24,
-        "vf_share_layers": True,
+        "rllib_fixes": {"float32_state": False},
         "settings": {"d_model": 64},
     }
+    assert experiment.model.vf_share_layers
+    assert experiment.model.rllib_fixes.vtrace_bootstrap
     assert experiment.config == {"lr": 0.0003, "env_config": {"corridor_length": 5}}
     assert experiment.checkpoint.model_dump() == {"frequency": 5, "at_end": False, "num_to_keep": 2}
     assert experiment.storage_path == tmp_path / "results"

@@ -1,0 +1,60 @@
+"""Put the pieces for the previous action and reward into the connector pipelines of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.connectors.common.add_observations_from_episodes_to_batch import AddObservationsFromEpisodesToBatch
+from ray.rllib.connectors.common.add_time_dim_to_batch_and_zero_pad import AddTimeDimToBatchAndZeroPad
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.utils import force_list
+
+from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
+from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
+
+ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
+
+
+def add_previous_inputs(config: ConfigT) -> ConfigT:
+    """Have a config give its modules the previous action and reward; returns the config.
+
+    Its connector functions are kept and their pieces come first. Nothing happens to modules whose ``model_config``
+    asks for neither. Calling this again changes nothing.
+    """
+    config.env_runners(
+        env_to_module_connector=_WithPiece.of(config._env_to_module_connector, PreviousInputsToModule)
+    ).learners(learner_connector=_WithPiece.of(config._learner_connector, PreviousInputsToTrainBatch))
+    callbacks = force_list(config.callbacks_class)
+    if PreviousInputsCallback not in callbacks:
+        config.callbacks(callbacks_class=[*callbacks, PreviousInputsCallback])
+    return config
+
+
+@dataclass(frozen=True)
+class _WithPiece:
+    """A connector function of a config: the user's pieces and one of ours.
+
+    Where the user's pieces are all of a pipeline, because RLlib's default ones are switched off, ours takes the place
+    that it has otherwise: before the default ones.
+    """
+
+    user_function: Callable[..., Any] | None
+    piece: type[ConnectorV2]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any] | None, piece: type[ConnectorV2]) -> Callable[..., Any]:
+        return function if isinstance(function, cls) and function.piece is piece else cls(function, piece)
+
+    def __call__(self, *args: Any) -> list[ConnectorV2]:
+        pieces = self.user_function(*args) if self.user_function is not None else []
+        # RLlib takes a piece or a sequence of them.
+        pieces = list(pieces) if isinstance(pieces, list | tuple) else [pieces]
+        default = [index for index, each in enumerate(pieces) if isinstance(each, _FIRST_DEFAULT_PIECES)]
+        pieces.insert(default[0] if default else len(pieces), self.piece())
+        return pieces
+
+
+_FIRST_DEFAULT_PIECES = (AddObservationsFromEpisodesToBatch, AddTimeDimToBatchAndZeroPad)

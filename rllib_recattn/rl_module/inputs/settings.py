@@ -1,0 +1,138 @@
+"""What a user can say of a model's inputs. Importing this loads neither RLlib nor PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+
+# Where `model_config` holds the settings of this module.
+INPUTS_KEY = "recattn_inputs"
+
+Activation = Literal["relu", "tanh", "silu", "gelu", "elu"]
+Width = Annotated[int, Field(gt=0)]
+Widths = Annotated[Sequence[Width], Field(min_length=1), AfterValidator(list)]
+
+
+class AutoEncoderSettings(Settings):
+    """Images through a small CNN, all else as it is: numbers as numbers, discrete values as one-hot vectors."""
+
+    type: Literal["auto"] = "auto"
+
+
+class MLPEncoderSettings(Settings):
+    """All that is observed, images included, as one vector through an MLP."""
+
+    type: Literal["mlp"] = "mlp"
+    widths: Widths = Field([128, 128], description="features of each layer")
+    activation: Activation = "relu"
+
+
+class CNNEncoderSettings(Settings):
+    """Images through convolutions whose kernels fit their size, then one linear layer; all else as it is."""
+
+    type: Literal["cnn"] = "cnn"
+    widths: Widths = Field([32, 64, 64], description="channels of each convolution")
+    output_dim: Width = Field(256, description="features of an encoded image")
+    activation: Activation = "relu"
+
+
+class ImpalaCNNEncoderSettings(Settings):
+    """Images through IMPALA's residual network, then one linear layer; all else as it is."""
+
+    type: Literal["impala_cnn"] = "impala_cnn"
+    widths: Widths = Field([16, 32, 32], description="channels of each residual section")
+    output_dim: Width = Field(256, description="features of an encoded image")
+    activation: Activation = "relu"
+
+
+class OwnEncoderSettings(Settings):
+    """A PyTorch module of the user's.
+
+    Called as ``Class(observation_space, **settings)``, it makes a module that maps a batch of observations [N, …], as
+    the environment gives them, to features [N, F].
+    """
+
+    type: str = Field(description="package.module:Class")
+    settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the class, plain data")
+
+
+EncoderSettings = (
+    AutoEncoderSettings | MLPEncoderSettings | CNNEncoderSettings | ImpalaCNNEncoderSettings | OwnEncoderSettings
+)
+
+_BY_TYPE: dict[str, type[EncoderSettings]] = {
+    "auto": AutoEncoderSettings,
+    "mlp": MLPEncoderSettings,
+    "cnn": CNNEncoderSettings,
+    "impala_cnn": ImpalaCNNEncoderSettings,
+}
+
+
+def encoder_settings(encoder: str | Mapping[str, Any]) -> EncoderSettings:
+    """Validate what a user says of the encoder.
+
+    Args:
+        encoder: A mapping with a ``type`` and the settings of that type, or only the type: ``auto``, ``mlp``, ``cnn``,
+            ``impala_cnn``, or ``package.module:Class``.
+
+    Raises:
+        SettingsError: If the type is unknown or cannot be imported, or one of its settings is unknown or wrong.
+    """
+    given = {"type": encoder} if isinstance(encoder, str) else encoder
+    if not isinstance(given, Mapping) or not isinstance(given.get("type"), str):
+        raise SettingsError(f"encoder = {encoder!r}: should be a type, or a mapping with a 'type' and its settings")
+    kind = given["type"]
+    if kind in _BY_TYPE:
+        return validate(_BY_TYPE[kind], given, f"encoder {kind!r}")
+    if ":" in kind:
+        import_encoder(kind)
+        return validate(OwnEncoderSettings, given, f"encoder {kind!r}")
+    raise SettingsError(
+        f"encoder: unknown type {kind!r}: {suggest(kind, _BY_TYPE)} (a module of your own is named "
+        "'package.module:Class')"
+    )
+
+
+def import_encoder(path: str) -> Any:
+    """Import what makes an encoder of the user's, ``package.module:Class``.
+
+    Raises:
+        SettingsError: If it cannot be imported or called.
+    """
+    module, _, name = path.partition(":")
+    where = f"encoder {path!r}"
+    try:
+        found: Any = importlib.import_module(module)
+    except Exception as error:  # whatever a foreign module raises while it is imported
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SettingsError(
+            f"{where}: the module {module!r} cannot be imported: {reason}; is it installed or on PYTHONPATH?"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise SettingsError(f"{where}: the module {module!r} has no {name!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise SettingsError(f"{where}: should be a class, but is a {type(found).__name__}")
+    return found
+
+
+def _plain_encoder(encoder: Any) -> dict[str, Any]:
+    return encoder_settings(encoder).model_dump()
+
+
+class InputSettings(Settings):
+    """What a model sees of its environment."""
+
+    encoder: Annotated[dict[str, Any], BeforeValidator(_plain_encoder)] = Field(
+        default_factory=lambda: _plain_encoder("auto"),
+        description="how observations become a vector: auto, mlp, cnn, impala_cnn, package.module:Class, "
+        "or a mapping of such a type and its settings",
+    )
+    use_prev_action: bool = Field(False, description="whether the model also reads the action before an observation")
+    use_prev_reward: bool = Field(False, description="whether the model also reads the reward before an observation")

@@ -1,0 +1,179 @@
+"""From observations of any space to vectors, step by step.
+
+Shape suffixes: B rows of a batch, T steps, N = B·T, F features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tree
+from torch import Tensor, nn
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.inputs.images import (
+    ACTIVATIONS,
+    ImageEncoder,
+    UnitRange,
+    fitting_convolutions,
+    impala_convolutions,
+)
+from rllib_recattn.rl_module.inputs.own_encoder import OwnEncoder
+from rllib_recattn.rl_module.inputs.settings import (
+    AutoEncoderSettings,
+    CNNEncoderSettings,
+    EncoderSettings,
+    ImpalaCNNEncoderSettings,
+    MLPEncoderSettings,
+    OwnEncoderSettings,
+)
+from rllib_recattn.rl_module.inputs.spaces import check_observation_space, leaf_at, leaves, one_hot_slots
+
+
+class Tokenizer(nn.Module):
+    """Turns observations [B, T, …] of a space into vectors [B, T, F].
+
+    RLlib's own tokenizers take a single tensor; here it may be any nesting of mappings and tuples, as the observation
+    space says. Steps never see each other.
+
+    Args:
+        space: The observation space.
+        settings: What to encode it with.
+
+    Attributes:
+        output_dim: F.
+
+    Raises:
+        SettingsError: If the space is unsupported, or the settings do not fit it.
+    """
+
+    def __init__(self, space: gym.Space, settings: EncoderSettings):
+        super().__init__()
+        check_observation_space(space)
+        self.encoder: OwnEncoder | _PerLeaf
+        if isinstance(settings, OwnEncoderSettings):
+            self.encoder = OwnEncoder(space, settings)
+        else:
+            self.encoder = _PerLeaf(space, settings)
+        self.output_dim = self.encoder.output_dim
+
+    def forward(self, obs: Any) -> Tensor:
+        """Map observations [B, T, …], nested like their space, to vectors [B, T, F]."""
+        rows, steps = tree.flatten(obs)[0].shape[:2]
+        return self.encoder(tree.map_structure(lambda x: x.flatten(0, 1), obs)).unflatten(0, (rows, steps))
+
+
+class _PerLeaf(nn.Module):
+    """Encodes each leaf of a space for itself, joins the features and, if asked to, sends them through an MLP."""
+
+    def __init__(self, space: gym.Space, settings: EncoderSettings):
+        super().__init__()
+        self.paths = [path for path, _ in leaves(space)]
+        encoders = [_leaf_encoder(leaf, settings) for _, leaf in leaves(space)]
+        _check_images(space, encoders, settings)
+        self.encoders = nn.ModuleList(encoders)
+        self.output_dim = sum(encoder.output_dim for encoder in encoders)
+        self.mlp = nn.Sequential()
+        if isinstance(settings, MLPEncoderSettings):
+            for width in settings.widths:
+                self.mlp.append(nn.Linear(self.output_dim, width))
+                self.mlp.append(ACTIVATIONS[settings.activation]())
+                self.output_dim = width
+
+    def forward(self, obs: Any) -> Tensor:
+        features = [encoder(leaf_at(obs, path)) for path, encoder in zip(self.paths, self.encoders, strict=True)]
+        return self.mlp(features[0] if len(features) == 1 else torch.cat(features, dim=-1))
+
+
+class _LeafEncoder(nn.Module):
+    """From the values [N, …] of a space that is no Dict or Tuple to features [N, output_dim]."""
+
+    output_dim: int
+
+
+def _leaf_encoder(space: gym.Space, settings: EncoderSettings) -> _LeafEncoder:
+    if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        return _OneHot(space)
+    if _is_image(space) and not isinstance(settings, MLPEncoderSettings):
+        return _Image(space, settings)
+    return _Numbers(space)
+
+
+def _is_image(space: gym.Space) -> bool:
+    """Whether a space is one of images: (H, W, C), or (H, W) of bytes."""
+    if not isinstance(space, gym.spaces.Box):
+        return False
+    return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8)
+
+
+def _check_images(space: gym.Space, encoders: list[_LeafEncoder], settings: EncoderSettings) -> None:
+    needs_image = isinstance(settings, CNNEncoderSettings | ImpalaCNNEncoderSettings)
+    if needs_image and not any(isinstance(encoder, _Image) for encoder in encoders):
+        raise SettingsError(
+            f"encoder {settings.type!r}: the observation space {space} has no image, a Box of shape (height, width, "
+            "channels): should be 'auto' or 'mlp'"
+        )
+
+
+class _Numbers(_LeafEncoder):
+    """Box and MultiBinary: the numbers as they are, those of bytes in [0, 1]."""
+
+    def __init__(self, space: gym.Space):
+        super().__init__()
+        self.unit_range = _unit_range(space)
+        self.output_dim = math.prod(space.shape or ())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.unit_range(x).float().reshape(len(x), self.output_dim)
+
+
+class _OneHot(_LeafEncoder):
+    """Discrete and MultiDiscrete: one-hot vectors; all zeros where RLlib padded with a value outside the space."""
+
+    component: Tensor
+    value: Tensor
+
+    def __init__(self, space: gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        super().__init__()
+        component, value = one_hot_slots(space)
+        self.register_buffer("component", torch.as_tensor(component), persistent=False)
+        self.register_buffer("value", torch.as_tensor(value), persistent=False)
+        self.output_dim = len(value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1)[:, self.component].eq(self.value).float()
+
+
+class _Image(_LeafEncoder):
+    """Box of shape (H, W, C) or (H, W): convolutions."""
+
+    def __init__(self, space: gym.Space, settings: EncoderSettings):
+        super().__init__()
+        assert space.shape is not None
+        self.unit_range = _unit_range(space)
+        self.shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
+        if isinstance(settings, ImpalaCNNEncoderSettings):
+            convolutions = impala_convolutions(self.shape[-1], settings.widths, settings.activation)
+        else:
+            settings = _DEFAULT_CNN if isinstance(settings, AutoEncoderSettings) else settings
+            assert isinstance(settings, CNNEncoderSettings)
+            convolutions = fitting_convolutions(self.shape, settings.widths, settings.activation)
+        self.encoder = ImageEncoder(self.shape, convolutions, settings.output_dim, settings.activation)
+        self.output_dim = settings.output_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(self.unit_range(x).float().reshape(len(x), *self.shape))
+
+
+_DEFAULT_CNN = CNNEncoderSettings.model_validate({})
+
+
+def _unit_range(space: gym.Space) -> nn.Module:
+    """Return what brings bytes to [0, 1]; numbers of other types are taken to be of a sensible size already."""
+    if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8:
+        return UnitRange(space.low, space.high)
+    return nn.Identity()

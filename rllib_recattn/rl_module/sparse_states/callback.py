@@ -1,0 +1,97 @@
+"""What keeping states apart needs of RLlib outside the connector pipelines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.sparse_states.kept_states import Episode
+from rllib_recattn.rl_module.sparse_states.learner_shards import send_whole_rows
+from rllib_recattn.rl_module.sparse_states.pieces import (
+    AddKeptStatesToBatch,
+    AddKeptStatesToTrainBatch,
+    KeepStatesApart,
+)
+
+
+class SparseStatesCallback(RLlibCallback):
+    """Checks, before training, that all pieces are there; shares episodes among learners; frees sampled chunks."""
+
+    def on_algorithm_init(self, *, algorithm: Any, metrics_logger: Any = None, **kwargs: Any) -> None:
+        """Check the pipelines, and have several learners get whole rows.
+
+        Raises:
+            SettingsError: If EnvRunners keep states apart, and the learners cannot read them.
+        """
+        runners = algorithm.env_runner_group
+        learners = getattr(algorithm, "learner_group", None)
+        if runners is None or learners is None:
+            return
+        keeping = runners.foreach_env_runner(_keeps_states_apart)
+        reading = learners.foreach_learner(func=_reads_kept_states)
+        if any(keeping) and not all(result.get() for result in reading):
+            raise SettingsError(
+                "config.learners(learner_connector=…) took away what use_model had put there to read recurrent "
+                "states: should be called before use_model, which keeps the user's function"
+            )
+        if learners.is_remote:
+            learners.update = send_whole_rows(learners.update)
+
+    def on_sample_end(self, *, env_runner: Any, metrics_logger: Any = None, samples: Any = None, **kwargs: Any) -> None:
+        """Free the chunks of unfinished episodes.
+
+        ``SingleAgentEnvRunner`` (env/single_agent_env_runner.py) and ``MultiAgentEnvRunner`` keep all of them, with
+        all their data, until the episode ends, to report its length, return and duration: for the latter a few
+        numbers will do. An episode that never ends would fill the memory.
+        """
+        for chunks in getattr(env_runner, "_ongoing_episodes_for_metrics", {}).values():
+            chunks[:] = [chunk if isinstance(chunk, _Totals) else _totals_of(chunk) for chunk in chunks]
+
+
+def _keeps_states_apart(env_runner: Any) -> bool:
+    pieces = {"_env_to_module": AddKeptStatesToBatch, "_module_to_env": KeepStatesApart}
+    return all(_has(getattr(env_runner, pipeline, None), piece) for pipeline, piece in pieces.items())
+
+
+def _reads_kept_states(learner: Any) -> bool:
+    return learner._learner_connector is None or _has(learner._learner_connector, AddKeptStatesToTrainBatch)
+
+
+def _has(pipeline: Any, piece: type) -> bool:
+    return any(isinstance(each, piece) for each in getattr(pipeline, "connectors", []))
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """What an EnvRunner's ``get_metrics`` asks of a chunk of an episode."""
+
+    n_steps: int
+    episode_return: float
+    duration_s: float
+    agent_id: Any = None
+    module_id: Any = None
+    agent_episodes: dict[Any, _Totals] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.n_steps
+
+    def get_return(self) -> float:
+        return self.episode_return
+
+    def get_duration_s(self) -> float:
+        return self.duration_s
+
+
+def _totals_of(chunk: Episode) -> _Totals:
+    common = (len(chunk), chunk.get_return(), chunk.get_duration_s())
+    if isinstance(chunk, MultiAgentEpisode):
+        return _Totals(
+            *common, agent_episodes={agent: _totals_of(part) for agent, part in chunk.agent_episodes.items()}
+        )
+    assert isinstance(chunk, SingleAgentEpisode)
+    return _Totals(*common, agent_id=chunk.agent_id, module_id=chunk.module_id)
