@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.gla import GLASettings
+from rllib_recattn.models.hgrn2 import HGRN2Settings
 from rllib_recattn.models.registry import register_model
 from rllib_recattn.models.rnn import GRUSettings, LSTMSettings
 
@@ -11,6 +13,18 @@ register_model(
     AGaLiTeSettings,
     description="approximate gated linear transformer: oscillating key and value memories",
     source="arXiv 2310.15719",
+)
+register_model(
+    "gla",
+    GLASettings,
+    description="gated linear attention: an outer-product memory with learned decays",
+    source="arXiv 2312.06635",
+)
+register_model(
+    "hgrn2",
+    HGRN2Settings,
+    description="gated linear recurrence with an expanded state and lower bounds that grow by layer",
+    source="arXiv 2404.07904",
 )
 register_model(
     "lstm",
