@@ -6,8 +6,8 @@ Shape suffixes: B rows of a batch, T steps, D features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -65,6 +65,22 @@ class Mixer(nn.Module, ABC):
             Outputs [B, T, D], and the state after the last step.
         """
 
+    def step(self, h: Tensor, state: dict[str, Tensor], context: Any) -> Tensor:
+        """Read one step without gradients, and update the state in place: acting pays for every copy.
+
+        Args:
+            h: Normalised inputs [B, 1, D].
+            state: The mixer's state by part, [B, *shape] each; emptied already where the step starts an episode.
+            context: What the stack has worked out for this step.
+
+        Returns:
+            Outputs [B, 1, D].
+        """
+        y, new_state = self(h, state, None, context)
+        for part, value in new_state.items():
+            state[part].copy_(value)
+        return y
+
 
 class Stack(SequenceModel):
     """A Dense layer and a stack of blocks.
@@ -115,13 +131,38 @@ class Stack(SequenceModel):
         """
         return None, {}
 
+    def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Read T steps; see :meth:`SequenceModel.forward`. A lone step without gradients copies the state just once."""
+        if x.shape[1] != 1 or torch.is_grad_enabled():
+            return super().forward(x, state, is_first)
+        self._check_shapes(x, state, is_first)
+        return self.step(x, state, None if is_first is None else is_first != 0)
+
+    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Do what `forward` promises for a lone step, on checked shapes, without gradients."""
+        context, shared = self.context(self.state_layout.unpack(state), 1, is_first)
+        new_state = state.clone() if is_first is None else state.masked_fill(is_first, 0)
+        parts = self.state_layout.unpack(new_state)
+        for name, value in shared.items():
+            parts[name].copy_(value)
+        y = self._embed(x)
+        for layer, names in self._named_blocks():
+            y = layer.step(y, {part: parts[name] for part, name in names.items()}, context)
+        return self.output_norm(y), new_state
+
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`."""
         context, new_state = self.context(state, x.shape[1], is_first)
-        y = self.embedding(x)
-        if self._rectified:
-            y = torch.relu(y)
-        for layer, names in zip(self.layers, self._part_names, strict=True):
+        y = self._embed(x)
+        for layer, names in self._named_blocks():
             y, parts = layer(y, {part: state[name] for part, name in names.items()}, is_first, context)
             new_state |= {names[part]: value for part, value in parts.items()}
         return self.output_norm(y), new_state
+
+    def _embed(self, x: Tensor) -> Tensor:
+        y = self.embedding(x)
+        return torch.relu(y) if self._rectified else y
+
+    def _named_blocks(self) -> Iterable[tuple[Block, dict[str, str]]]:
+        """Pair each block with the names of its mixer's parts in the whole state."""
+        return zip(cast("Iterable[Block]", self.layers), self._part_names, strict=True)
