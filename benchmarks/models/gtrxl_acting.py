@@ -54,11 +54,11 @@ class Recompute(WindowAttention):
 class CachedAttention(WindowAttention):
     """Writes the step's key and value into windows of them [B, M + 1, H·d]."""
 
-    def step(self, h: Tensor, state: Any, context: LoneStep) -> Tensor:
+    def step(self, h: Tensor, state: Any, new_state: Any, context: LoneStep) -> Tensor:
         _, *key_value = self.project.weight.chunk(3)
-        for window, weight in zip(state["windows"], key_value, strict=True):
+        for window, weight in zip(new_state["windows"], key_value, strict=True):
             window[:, 0] = nn.functional.linear(h[:, 0], weight)
-        return self.output(attend(self, self._query(h)[:, 0], *state["windows"], context).unsqueeze(1))
+        return self.output(attend(self, self._query(h)[:, 0], *new_state["windows"], context).unsqueeze(1))
 
 
 class KeyValueCache(GTrXL):
@@ -84,7 +84,7 @@ class KeyValueCache(GTrXL):
         y, length = self._embed(x), self.memory_length * self.width
         for index, layer in enumerate(self.layers):
             windows = [copy[:, index * length :][:, : length + self.width] for copy in copies]
-            y = layer.step(y, {"windows": [window.unflatten(-1, (-1, self.width)) for window in windows]}, context)
+            y = layer.step(y, {}, {"windows": [window.unflatten(-1, (-1, self.width)) for window in windows]}, context)
         return y, (self._count_after(reach), *(copy[:, : -self.width] for copy in copies))
 
 
@@ -100,14 +100,20 @@ def attend(mixer: WindowAttention, query: Tensor, keys: Tensor, values: Tensor, 
     return attended.flatten(1)
 
 
+def recomputing(settings: GTrXLSettings, input_dim: int) -> GTrXL:
+    """Build a GTrXL that makes keys and values of its window anew in every step, as is usual."""
+    model = settings.build(input_dim)
+    for layer in model.layers:
+        layer.mixer = Recompute(settings)
+    return model
+
+
 def variants(memory_length: int) -> dict[str, GTrXL]:
     """Build the three with the same weights."""
     torch.manual_seed(0)
     settings = GTrXLSettings(memory_length=memory_length)
     models = {PACKAGE: settings.build(INPUT_DIM), "keys and values": KeyValueCache(INPUT_DIM, settings)}
-    models["recomputed"] = settings.build(INPUT_DIM)
-    for layer in models["recomputed"].layers:
-        layer.mixer = Recompute(settings)
+    models["recomputed"] = recomputing(settings, INPUT_DIM)
     with torch.no_grad():
         models[PACKAGE].content_bias.normal_()
         models[PACKAGE].position_bias.normal_()

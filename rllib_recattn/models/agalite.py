@@ -105,17 +105,21 @@ class AGaLiTeAttention(ExpandedAttention):
         values = linear_recurrence(value_decay.unsqueeze(-2), writes, state["values"])
         return self._read(overlap, values), {"keys": keys, "values": values[:, -1]}
 
-    def step(self, h: Tensor, state: dict[str, Tensor], context: Tensor) -> Tensor:
+    def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: Tensor) -> Tensor:
         """Read one step; see :meth:`Mixer.step`."""
         key, query, gamma, value, beta = (feature.transpose(1, 2) for feature in self.features(h))
-        keys, values, channels = state["keys"], state["values"], context.unsqueeze(-1)
-        keys.addcmul_(keys, gamma, value=-1).addcmul_(channels, key)
-        values.addcmul_(values, beta, value=-1).addcmul_(channels[:, :, :-1], value)
-        overlap = torch.linalg.vecdot(keys, query)
-        return self._read(overlap.unsqueeze(1), values.unsqueeze(1))
+        channels = context.unsqueeze(-1)
+        keys = _update(state["keys"], gamma, channels, key, new_state["keys"])
+        values = _update(state["values"], beta, channels[:, :, :-1], value, new_state["values"])
+        return self._read(torch.linalg.vecdot(keys, query).unsqueeze(1), values.unsqueeze(1))
 
     def _read(self, overlap: Tensor, values: Tensor) -> Tensor:
         """Return the outputs [B, T, D], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""
         channels, normaliser = overlap.split([self.r, 1], dim=-1)
         numerator = (values * channels.unsqueeze(-1)).sum(dim=-2)
         return self.output((numerator / (2 * self.r * normaliser + ATTENTION_EPSILON)).flatten(-2))
+
+
+def _update(memory: Tensor, gate: Tensor, channels: Tensor, write: Tensor, out: Tensor) -> Tensor:
+    """Put memory − gate ⊙ memory + channels ⊗ write into `out`."""
+    return torch.addcmul(memory, memory, gate, value=-1, out=out).addcmul_(channels, write)

@@ -93,7 +93,7 @@ class Block(nn.Module):
         return self._behind_mixer(x, mixed), state
 
     def step(self, x: Tensor, *mixer_inputs: Any) -> Tensor:
-        """Return the block's output [B, 1, D] for a step with which the mixer updates its state in place."""
+        """Return the block's output [B, 1, D] for a step whose new state the mixer writes where it is wanted."""
         return self._behind_mixer(x, self.mixer.step(self.mixer_norm(x), *mixer_inputs))
 
     def _behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ class GTrXL(Stack):
         y = self._embed(x)
         for index, (layer, _) in enumerate(self._named_blocks()):
             window = copy[:, 1 + index * width :][:, : width + d_model]
-            y = layer.step(y, {"window": window.unflatten(-1, (-1, d_model))}, context)
+            y = layer.step(y, {}, {"window": window.unflatten(-1, (-1, d_model))}, context)
         return self.output_norm(y), copy[:, : self.state_size]
 
     def context(
@@ -191,9 +191,9 @@ class WindowAttention(Mixer):
             memory = memory * context.held
         return self.output(self._attend(self._query(h), h, state["memory"], context)), {"memory": memory}
 
-    def step(self, h: Tensor, state: dict[str, Tensor], context: LoneStep) -> Tensor:
-        """Read one step; its window [B, M + 1, D] comes in place of the memory, with the first place to be written."""
-        window = state["window"]
+    def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: LoneStep) -> Tensor:
+        """Read one step; its window [B, M + 1, D] is there already, but for its own place, the first."""
+        window = new_state["window"]
         window[:, 0] = h[:, 0]
         return self.output(self._attend_alone(self._query(h)[:, 0], window, context).unsqueeze(1))
 

@@ -13,6 +13,8 @@ Shapes: B rows, T steps, H heads, K = η · d features of a key, R channels.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -51,49 +53,57 @@ class _Loop(torch.autograd.Function):
 
     G_t,j = a_{t+1} ⊙ G_{t+1},j + ∂o_t,j q_t
     ∂q_t = Σ_j ∂o_t,j k̃_t,j        ∂w_t = Σ_j c_t,j G_t,j        ∂a_t = Σ_j G_t,j ⊙ k̃_{t−1},j
+
+    The forward pass keeps the memory of every √T-th step only, and the backward pass makes those between anew.
     """
 
     @staticmethod
     def forward(
         ctx: Any, decay: Tensor, write: Tensor, query: Tensor, channels: Tensor, initial: Tensor
     ) -> tuple[Tensor, Tensor]:
-        n_rows, n_steps, n_heads, _ = write.shape
+        ctx.interval = math.ceil(math.sqrt(write.shape[1]))
         needs_backward = any(ctx.needs_input_grad)
-        # Before the first step and after each; one place for all where nothing is to be kept.
-        kept = initial.new_empty(n_steps + 1 if needs_backward else 1, *initial.shape)
-        memory = kept[0].copy_(initial)
-        output = write.new_empty(n_steps, n_rows, n_heads, channels.shape[-1])
-        product = torch.empty_like(memory)
+        output = write.new_empty(write.shape[1], *write.shape[::2], channels.shape[-1])
+        memory = initial.clone(memory_format=torch.contiguous_format)
+        product, kept = torch.empty_like(memory), []
         for t, (a, w, q, c) in enumerate(_steps(decay, write, query, channels)):
-            after = kept[t + 1] if needs_backward else memory
-            torch.mul(c, w, out=product)
-            memory = torch.addcmul(product, a, memory, out=after)
-            torch.mul(memory, q, out=product)
-            torch.sum(product, -1, out=output[t])
-        ctx.save_for_backward(decay, write, query, channels, kept)
-        return output.transpose(0, 1), memory.clone()
+            if needs_backward and t % ctx.interval == 0:
+                kept.append(memory.clone())
+            _write(memory, a, w, c, product, out=memory)
+            torch.sum(torch.mul(memory, q, out=product), -1, out=output[t])
+        ctx.save_for_backward(decay, write, query, channels, *kept)
+        return output.transpose(0, 1), memory
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: Tensor, grad_memory: Tensor) -> tuple[Tensor | None, ...]:
-        decay, write, query, channels, kept = ctx.saved_tensors
+        decay, write, query, channels, *kept = ctx.saved_tensors
         grads = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (decay, write, query)]
         grad_decay, grad_write, grad_query = (x.unbind(1) for x in grads)
         grad = grad_memory.clone(memory_format=torch.contiguous_format)
-        product = torch.empty_like(grad)
-        steps = list(_steps(decay, write, query, channels))
-        memories = kept.unbind(0)
-        for t, grad_o in reversed(list(enumerate(grad_output.unsqueeze(-1).unbind(1)))):
-            a, _, q, c = steps[t]
-            grad.addcmul_(grad_o, q)
-            torch.sum(torch.mul(grad_o, memories[t + 1], out=product), -2, out=grad_query[t])
-            torch.sum(torch.mul(grad, c, out=product), -2, out=grad_write[t])
-            torch.sum(torch.mul(grad, memories[t], out=product), -2, out=grad_decay[t])
-            grad.mul_(a)
+        product, memories = torch.empty_like(grad), [torch.empty_like(grad) for _ in range(ctx.interval + 1)]
+        steps = list(enumerate(zip(_steps(decay, write, query, channels), grad_output.unsqueeze(-1).unbind(1), strict=False)))
+        for index, memories[0] in reversed(list(enumerate(kept))):
+            between = steps[index * ctx.interval : (index + 1) * ctx.interval]
+            for before, after, (_, ((a, w, _, c), _)) in zip(memories, memories[1:], between, strict=False):
+                _write(before, a, w, c, product, out=after)
+            for offset, (t, ((a, _, q, c), grad_o)) in reversed(list(enumerate(between))):
+                grad.addcmul_(grad_o, q)
+                torch.sum(torch.mul(grad_o, memories[offset + 1], out=product), -2, out=grad_query[t])
+                torch.sum(torch.mul(grad, c, out=product), -2, out=grad_write[t])
+                torch.sum(torch.mul(grad, memories[offset], out=product), -2, out=grad_decay[t])
+                grad.mul_(a)
         return *grads, None, grad
 
 
-def _steps(decay: Tensor, write: Tensor, query: Tensor, channels: Tensor) -> Any:
+def _write(memory: Tensor, decay: Tensor, write: Tensor, channels: Tensor, product: Tensor, out: Tensor) -> None:
+    """Put the memory after a step into `out`, by way of `product`."""
+    torch.addcmul(torch.mul(channels, write, out=product), decay, memory, out=out)
+
+
+def _steps(
+    decay: Tensor, write: Tensor, query: Tensor, channels: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Iterate over the steps of all operands, in shapes that broadcast to [B, H, R, K]."""
     by_key = (x.unsqueeze(-2).unbind(1) for x in (decay, write, query))
     return zip(*by_key, channels[:, :, None, :, None].unbind(1), strict=True)

@@ -65,20 +65,21 @@ class Mixer(nn.Module, ABC):
             Outputs [B, T, D], and the state after the last step.
         """
 
-    def step(self, h: Tensor, state: dict[str, Tensor], context: Any) -> Tensor:
-        """Read one step without gradients, and update the state in place: acting pays for every copy.
+    def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: Any) -> Tensor:
+        """Read one step without gradients, and write the new state where it is wanted: acting pays for every copy.
 
         Args:
             h: Normalised inputs [B, 1, D].
-            state: The mixer's state by part, [B, *shape] each; emptied already where the step starts an episode.
+            state: The mixer's state by part, [B, *shape] each; empty already where the step starts an episode.
+            new_state: Where the state after the step goes, likewise.
             context: What the stack has worked out for this step.
 
         Returns:
             Outputs [B, 1, D].
         """
-        y, new_state = self(h, state, None, context)
-        for part, value in new_state.items():
-            state[part].copy_(value)
+        y, values = self(h, state, None, context)
+        for part, value in values.items():
+            new_state[part].copy_(value)
         return y
 
 
@@ -132,7 +133,7 @@ class Stack(SequenceModel):
         return None, {}
 
     def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Read T steps; see :meth:`SequenceModel.forward`. A lone step without gradients copies the state just once."""
+        """Read T steps; see :meth:`SequenceModel.forward`. A lone step without gradients goes a cheaper way."""
         if x.shape[1] != 1 or torch.is_grad_enabled():
             return super().forward(x, state, is_first)
         self._check_shapes(x, state, is_first)
@@ -140,14 +141,18 @@ class Stack(SequenceModel):
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Do what `forward` promises for a lone step, on checked shapes, without gradients."""
-        context, shared = self.context(self.state_layout.unpack(state), 1, is_first)
-        new_state = state.clone() if is_first is None else state.masked_fill(is_first, 0)
-        parts = self.state_layout.unpack(new_state)
+        parts = self.state_layout.unpack(state)
+        context, shared = self.context(parts, 1, is_first)
+        if is_first is not None:
+            parts = self.state_layout.unpack(state.masked_fill(is_first, 0))
+        new_state = torch.empty_like(state)
+        new_parts = self.state_layout.unpack(new_state)
         for name, value in shared.items():
-            parts[name].copy_(value)
+            new_parts[name].copy_(value)
         y = self._embed(x)
         for layer, names in self._named_blocks():
-            y = layer.step(y, {part: parts[name] for part, name in names.items()}, context)
+            old, new = ({part: source[name] for part, name in names.items()} for source in (parts, new_parts))
+            y = layer.step(y, old, new, context)
         return self.output_norm(y), new_state
 
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
