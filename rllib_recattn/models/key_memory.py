@@ -82,9 +82,11 @@ class _Loop(torch.autograd.Function):
         grad_decay, grad_write, grad_query = (x.unbind(1) for x in grads)
         grad = grad_memory.clone(memory_format=torch.contiguous_format)
         product, memories = torch.empty_like(grad), [torch.empty_like(grad) for _ in range(ctx.interval + 1)]
-        steps = list(enumerate(zip(_steps(decay, write, query, channels), grad_output.unsqueeze(-1).unbind(1), strict=False)))
-        for index, memories[0] in reversed(list(enumerate(kept))):
+        grad_outputs = grad_output.unsqueeze(-1).unbind(1)
+        steps = list(enumerate(zip(_steps(decay, write, query, channels), grad_outputs, strict=True)))
+        for index in reversed(range(len(kept))):
             between = steps[index * ctx.interval : (index + 1) * ctx.interval]
+            memories[0] = kept[index]
             for before, after, (_, ((a, w, _, c), _)) in zip(memories, memories[1:], between, strict=False):
                 _write(before, a, w, c, product, out=after)
             for offset, (t, ((a, _, q, c), grad_o)) in reversed(list(enumerate(between))):
