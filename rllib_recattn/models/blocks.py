@@ -74,7 +74,7 @@ class Block(nn.Module):
     def __init__(self, mixer: nn.Module, d_model: int, d_ff: int | None, residual: Residual, gate_bias: float):
         super().__init__()
         gated = residual == "gated"
-        self.mixer = mixer
+        self.mixer: Any = mixer
         self.mixer_norm = nn.LayerNorm(d_model, eps=1e-6)
         self.mixer_gate = GRUGate(d_model, gate_bias) if gated else None
         self.feedforward = None
@@ -90,10 +90,15 @@ class Block(nn.Module):
     def forward(self, x: Tensor, *mixer_inputs: Any) -> tuple[Tensor, Any]:
         """Return the block's output [B, T, D] and the mixer's new state."""
         mixed, state = self.mixer(self.mixer_norm(x), *mixer_inputs)
+        return self._behind_mixer(x, mixed), state
+
+    def step(self, x: Tensor, *mixer_inputs: Any) -> Tensor:
+        """Return the block's output [B, 1, D] for a step whose new state the mixer writes where it is wanted."""
+        return self._behind_mixer(x, self.mixer.step(self.mixer_norm(x), *mixer_inputs))
+
+    def _behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
         y = _join(self.mixer_gate, x, mixed)
-        if self.feedforward is not None:
-            y = _join(self.feedforward_gate, y, self.feedforward(y))
-        return y, state
+        return y if self.feedforward is None else _join(self.feedforward_gate, y, self.feedforward(y))
 
 
 def _join(gate: GRUGate | None, skip: Tensor, sublayer: Tensor) -> Tensor:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.galite import GaLiTeSettings
+from rllib_recattn.models.gla import GLASettings
+from rllib_recattn.models.gtrxl import GTrXLSettings
+from rllib_recattn.models.hgrn2 import HGRN2Settings
+from rllib_recattn.models.hybrid import HybridSettings
+from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
 from rllib_recattn.models.rnn import GRUSettings, LSTMSettings
 
@@ -11,6 +17,36 @@ register_model(
     AGaLiTeSettings,
     description="approximate gated linear transformer: oscillating key and value memories",
     source="arXiv 2310.15719",
+)
+register_model(
+    "galite",
+    GaLiTeSettings,
+    description="gated linear transformer: an exact outer-product memory, for small widths",
+    source="arXiv 2310.15719",
+)
+register_model(
+    "gtrxl",
+    GTrXLSettings,
+    description="gated Transformer-XL: attention over a sliding window of the last steps",
+    source="arXiv 1910.06764",
+)
+register_model(
+    "gla",
+    GLASettings,
+    description="gated linear attention: an outer-product memory with learned decays",
+    source="arXiv 2312.06635",
+)
+register_model(
+    "hgrn2",
+    HGRN2Settings,
+    description="gated linear recurrence with an expanded state and lower bounds that grow by layer",
+    source="arXiv 2404.07904",
+)
+register_model(
+    "rate",
+    RATESettings,
+    description="recurrent action transformer: attention within segments, memory tokens between them",
+    source="arXiv 2306.09459",
 )
 register_model(
     "lstm",
@@ -23,4 +59,10 @@ register_model(
     GRUSettings,
     description="gated recurrent unit, PyTorch's: a smaller LSTM",
     source="arXiv 1406.1078",
+)
+register_model(
+    "hybrid",
+    HybridSettings,
+    description="models of the catalog on top of one another",
+    source="e.g. arXiv 2406.07522",
 )

@@ -6,8 +6,8 @@ Shape suffixes: B rows of a batch, T steps, D features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -65,6 +65,23 @@ class Mixer(nn.Module, ABC):
             Outputs [B, T, D], and the state after the last step.
         """
 
+    def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: Any) -> Tensor:
+        """Read one step without gradients, and write the new state where it is wanted: acting pays for every copy.
+
+        Args:
+            h: Normalised inputs [B, 1, D].
+            state: The mixer's state by part, [B, *shape] each; empty already where the step starts an episode.
+            new_state: Where the state after the step goes, likewise.
+            context: What the stack has worked out for this step.
+
+        Returns:
+            Outputs [B, 1, D].
+        """
+        y, values = self(h, state, None, context)
+        for part, value in values.items():
+            new_state[part].copy_(value)
+        return y
+
 
 class Stack(SequenceModel):
     """A Dense layer and a stack of blocks.
@@ -115,13 +132,42 @@ class Stack(SequenceModel):
         """
         return None, {}
 
+    def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Read T steps; see :meth:`SequenceModel.forward`. A lone step without gradients goes a cheaper way."""
+        if x.shape[1] != 1 or torch.is_grad_enabled():
+            return super().forward(x, state, is_first)
+        self._check_shapes(x, state, is_first)
+        return self.step(x, state, None if is_first is None else is_first != 0)
+
+    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Do what `forward` promises for a lone step, on checked shapes, without gradients."""
+        parts = self.state_layout.unpack(state)
+        context, shared = self.context(parts, 1, is_first)
+        if is_first is not None:
+            parts = self.state_layout.unpack(state.masked_fill(is_first, 0))
+        new_state = torch.empty_like(state)
+        new_parts = self.state_layout.unpack(new_state)
+        for name, value in shared.items():
+            new_parts[name].copy_(value)
+        y = self._embed(x)
+        for layer, names in self._named_blocks():
+            old, new = ({part: source[name] for part, name in names.items()} for source in (parts, new_parts))
+            y = layer.step(y, old, new, context)
+        return self.output_norm(y), new_state
+
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`."""
         context, new_state = self.context(state, x.shape[1], is_first)
-        y = self.embedding(x)
-        if self._rectified:
-            y = torch.relu(y)
-        for layer, names in zip(self.layers, self._part_names, strict=True):
+        y = self._embed(x)
+        for layer, names in self._named_blocks():
             y, parts = layer(y, {part: state[name] for part, name in names.items()}, is_first, context)
             new_state |= {names[part]: value for part, value in parts.items()}
         return self.output_norm(y), new_state
+
+    def _embed(self, x: Tensor) -> Tensor:
+        y = self.embedding(x)
+        return torch.relu(y) if self._rectified else y
+
+    def _named_blocks(self) -> Iterable[tuple[Block, dict[str, str]]]:
+        """Pair each block with the names of its mixer's parts in the whole state."""
+        return zip(cast("Iterable[Block]", self.layers), self._part_names, strict=True)

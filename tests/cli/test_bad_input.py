@@ -36,7 +36,11 @@ MISTAKES = {
         "corridor_lenght",
         "maze.config.env_config: rllib_recattn/TMaze-v0 has no setting 'corridor_lenght': did you mean",
     ),
-    "unknown model": ("agalite", "agalight", "maze.model: unknown model 'agalight': did you mean 'agalite'?"),
+    "unknown model": (
+        "agalite",
+        "agalight",
+        "maze.model: unknown model 'agalight': did you mean 'agalite' or 'galite'?",
+    ),
     "unknown algorithm": ("run: PPO", "run: PP0", "maze.run: unknown algorithm 'PP0': did you mean 'PPO'?"),
     "unknown environment": (
         "TMaze-v0",

@@ -1,5 +1,7 @@
 """Small models of every kind in the catalog, for tests that hold for all of them."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,20 @@ from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.registry import build_model, model_names, settings_of
 
 INPUT_DIM = 5
-SMALL = {"d_model": 12, "n_layers": 2, "n_heads": 2, "d_head": 4}
+SMALL: dict[str, Any] = {
+    "d_model": 12,
+    "n_layers": 2,
+    "n_heads": 2,
+    "d_head": 4,
+    # Short enough for the contract's 11 steps to cross segments and windows.
+    "segment_length": 3,
+    "n_memory_tokens": 2,
+    "memory_length": 4,
+    "models": [
+        {"name": "gru", "d_model": 7},
+        {"name": "agalite", "d_model": 12, "n_layers": 1, "n_heads": 2, "d_head": 4},
+    ],
+}
 
 
 def small_model(name: str) -> SequenceModel:

@@ -1,67 +1,26 @@
 """AGaLiTe against vectors that the authors' published implementation made; see reference_vectors/README.md."""
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.agalite import AGaLiTe
 from rllib_recattn.models.registry import build_model
+from tests.models.reference import ReferenceVectors, files
 
-VECTORS = sorted((Path(__file__).parent / "reference_vectors").glob("agalite_*.npz"))
+VECTORS = files("agalite")
+PROJECTIONS = ("key", "query", "key_expand", "query_expand", "gamma", "beta", "gamma_expand", "value")
 
 
-class Reference:
-    """One file of reference vectors."""
-
-    def __init__(self, path: Path):
-        with np.load(path) as arrays:
-            self.arrays = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        self.n_layers = int(self.arrays["cfg/n_layers"])
-
-    def __getitem__(self, name: str) -> torch.Tensor:
-        return self.arrays[name]
-
+class Reference(ReferenceVectors):
     def build(self) -> AGaLiTe:
-        sizes: dict[str, Any] = {
-            key: int(self[f"cfg/{key}"]) for key in ("d_model", "n_layers", "n_heads", "d_head", "eta", "r")
-        }
-        model = build_model(
-            "agalite",
-            input_dim=self["x"].shape[-1],
-            d_ff=int(self["cfg/d_ffn"]),
-            frequencies="published",
-            **sizes,
-        ).double()
+        sizes = self.sizes("d_model", "n_layers", "n_heads", "d_head", "d_ff", "eta", "r")
+        model = build_model("agalite", input_dim=self["x"].shape[-1], frequencies="published", **sizes).double()
         model.load_state_dict(self.weights("param"))
         return model
 
     def weights(self, kind: str) -> dict[str, torch.Tensor]:
-        """The weights ("param") or their gradients ("grad") under this package's names."""
-        named = {f"embedding.{w}": self[f"{kind}/embed.{w}"] for w in ("weight", "bias")}
-        for layer in range(self.n_layers):
-            theirs, ours = f"{kind}/layers.{layer}.", f"layers.{layer}."
-
-            def join(*names: str, theirs: str = theirs) -> torch.Tensor:
-                return torch.cat([self[theirs + name] for name in names])
-
-            for gate, name in (("gate1", "mixer_gate"), ("gate2", "feedforward_gate")):
-                named[f"{ours}{name}.from_sublayer.weight"] = join(*(f"{gate}.W{part}.weight" for part in "rzg"))
-                named[f"{ours}{name}.from_skip.weight"] = join(*(f"{gate}.U{part}.weight" for part in "rz"))
-                named[f"{ours}{name}.from_reset_skip.weight"] = join(f"{gate}.Ug.weight")
-                named[f"{ours}{name}.bias"] = join(f"{gate}.bias")
-            projections = ("key", "query", "key_expand", "query_expand", "gamma", "beta", "gamma_expand", "value")
-            for w in ("weight", "bias"):
-                named[f"{ours}mixer.project.{w}"] = join(*(f"attn.{name}.{w}" for name in projections))
-                named[f"{ours}mixer.output.{w}"] = join(f"attn.out.{w}")
-                named[f"{ours}mixer_norm.{w}"] = join(f"norm1.{w}")
-                named[f"{ours}feedforward.0.{w}"] = join(f"norm2.{w}")
-                named[f"{ours}feedforward.1.{w}"] = join(f"ffn.0.{w}")
-                named[f"{ours}feedforward.3.{w}"] = join(f"ffn.1.{w}")
-        return named
+        return self.block_weights(kind, {"project": PROJECTIONS, "output": ("out",)})
 
 
 @pytest.fixture(params=VECTORS, ids=lambda path: path.stem)
@@ -76,14 +35,9 @@ def test_there_are_vectors():
 @pytest.mark.parametrize("chunk", [14, 5, 1])
 def test_outputs_and_states(reference, chunk):
     model = reference.build()
-    state, outputs = model.initial_state(1), []
-    for x, is_first in zip(
-        reference["x"][None].split(chunk, dim=1), reference["is_first"][None].split(chunk, dim=1), strict=True
-    ):
-        y, state = model(x, state, is_first)
-        outputs.append(y[0])
+    y, state = reference.run(model, chunk)
 
-    torch.testing.assert_close(torch.cat(outputs), reference["y"], rtol=0, atol=1e-9)
+    torch.testing.assert_close(y, reference["y"], rtol=0, atol=1e-9)
     parts = model.state_layout.unpack(state)
     for layer in range(reference.n_layers):
         keys, values = parts[f"layers.{layer}.keys"][0], parts[f"layers.{layer}.values"][0]

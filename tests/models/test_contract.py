@@ -61,6 +61,22 @@ def test_any_split_gives_the_same(model, generator, lengths, with_resets):
         torch.testing.assert_close(grad_split, grad_whole, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("with_resets", [False, True])
+def test_acting_without_gradients_gives_the_same_and_leaves_its_inputs_alone(model, generator, with_resets, mode):
+    x, state = inputs_and_state(model, generator)
+    is_first = torch.rand(BATCH, STEPS, generator=generator) < 0.25 if with_resets else None
+    y, state_out = model(x, state, is_first)
+    with mode():
+        for t in range(STEPS):
+            before = state.clone()
+            y_t, new_state = model(x[:, t : t + 1], state, None if is_first is None else is_first[:, t : t + 1])
+            torch.testing.assert_close(state, before, rtol=0, atol=0)
+            torch.testing.assert_close(y_t[:, 0], y[:, t], rtol=0, atol=1e-10)
+            state = new_state
+        torch.testing.assert_close(state, state_out, rtol=0, atol=1e-10)
+
+
 def test_a_first_step_forgets_everything_before(model, generator):
     x, state = inputs_and_state(model, generator)
     x.requires_grad_()

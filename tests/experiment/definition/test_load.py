@@ -191,7 +191,7 @@ def test_files_that_hold_no_experiment(tmp_path, text, problem):
             "maze.config.evaluation_config.env_config: rllib_recattn/TMaze-v0 has no setting 'corridor'",
         ),
         ("model: {max_seq_len: 3}", "maze.model: the setting 'name' is missing; valid are: "),
-        ("model: {name: agalit}", "maze.model: unknown model 'agalit': did you mean 'agalite'?"),
+        ("model: {name: agalit}", "maze.model: unknown model 'agalit': did you mean 'agalite' or 'galite'?"),
         ("model: {name: [a]}", "maze.model: unknown model ['a']"),
         ("model: agalite", "maze: model = 'agalite': input should be a valid dictionary"),
         ("checkpoint: {frequency: -1}", "maze.checkpoint: frequency = -1: input should be greater"),

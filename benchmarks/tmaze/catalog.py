@@ -1,0 +1,72 @@
+"""Does every model of the catalog solve T-Maze: a corridor of 10 cells, PPO, one seed each.
+
+    python -m benchmarks.tmaze.catalog [model …]
+
+Trains tuned_examples/tmaze-10-<model>-ppo.yaml one after the other, each in a process of its own with one thread, and
+writes catalog.json and catalog.png beside this file. Models that are named are trained again, the others are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from benchmarks.tmaze.learning import train
+
+RESULT = Path(__file__).with_suffix(".json")
+MODELS = ("agalite", "galite", "gtrxl", "gla", "hgrn2", "rate", "lstm", "gru")
+SEED = 0
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or MODELS
+    runs: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))["runs"] if RESULT.exists() else {}
+    for model in chosen:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            run = pool.submit(train, f"tmaze-10-{model}-ppo", SEED).result()
+        runs[model] = run
+        outcome = "solved" if run["solved"] else "NOT solved"
+        print(f"{model}: {outcome} after {run['env_steps']:,} steps, {run['cpu_seconds']:.0f} CPU s", flush=True)
+        report = {
+            "command": "python -m benchmarks.tmaze.catalog",
+            "machine": {"threads_per_run": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
+            "runs": {name: runs[name] for name in MODELS if name in runs},
+        }
+        RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    draw(report["runs"], RESULT.with_suffix(".png"))
+
+
+def draw(runs: dict[str, Any], out: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
+    for index, (model, run) in enumerate(runs.items()):
+        points = [point for point in run["curve"] if point["success_rate"] is not None]
+        axis.plot(
+            [point["env_steps"] / 1000 for point in points],
+            [point["success_rate"] for point in points],
+            color=f"C{index}",
+            linewidth=1.4,
+            label=model,
+        )
+    axis.axhline(0.5, color="#64748b", linewidth=1, linestyle=":", label="without memory")
+    axis.set(title="T-Maze, corridor of 10 cells, PPO, one seed each", xlabel="environment steps (thousands)")
+    axis.set(ylabel="success rate", ylim=(-0.02, 1.04))
+    axis.set_xlim(left=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.25)
+    axis.legend(frameon=False, loc="lower right", ncols=3, fontsize=8)
+    figure.savefig(out, dpi=130)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()

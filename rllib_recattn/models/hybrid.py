@@ -1,0 +1,89 @@
+"""Several models of the catalog on top of one another, such as linear attention below a sliding window.
+
+Every model maps [B, T, D_in] to [B, T, D] and carries its own state, so a sequence of models is one again: each reads
+what the one below puts out, and the states lie side by side. Stacks that mix recurrent layers with a few of windowed
+attention are called hybrids; Samba (arXiv 2406.07522) is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.registry import model_settings
+
+
+def _two_hgrn2_layers_and_one_gtrxl() -> list[dict[str, Any]]:
+    return [{"name": "hgrn2", "n_layers": 2}, {"name": "gtrxl", "n_layers": 1}]
+
+
+class HybridSettings(ModelSettings):
+    """Settings of a hybrid."""
+
+    models: list[dict[str, Any]] = Field(
+        default_factory=_two_hgrn2_layers_and_one_gtrxl,
+        min_length=1,
+        description="from the input to the output: a model's name and those of its settings that are no defaults",
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _check(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for index, model in enumerate(models):
+            try:
+                _settings(model)
+            except SettingsError as error:
+                raise SettingsError(f"models[{index}]: {error}") from error
+        return models
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of the uppermost model."""
+        return _settings(self.models[-1]).output_dim
+
+    def build(self, input_dim: int) -> Hybrid:
+        """Build the models for inputs of `input_dim` features."""
+        models = []
+        for model in self.models:
+            models.append(_settings(model).build(input_dim))
+            input_dim = models[-1].output_dim
+        return Hybrid(models)
+
+
+class Hybrid(SequenceModel):
+    """Models on top of one another. State: theirs.
+
+    Args:
+        models: From the input to the output; each reads as many features as the one below puts out.
+    """
+
+    def __init__(self, models: list[SequenceModel]):
+        layout = StateLayout({f"models.{index}": (model.state_size,) for index, model in enumerate(models)})
+        super().__init__(models[0].input_dim, models[-1].output_dim, layout)
+        self.models = nn.ModuleList(models)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Return the models' initial states [batch_size, S]."""
+        states = {name: model.initial_state(batch_size) for name, model in self._named_models()}
+        return self.state_layout.pack(states)
+
+    def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps; see :meth:`SequenceModel.forward`."""
+        new_state = {}
+        for name, model in self._named_models():
+            x, new_state[name] = model(x, state[name], is_first)
+        return x, new_state
+
+    def _named_models(self) -> list[tuple[str, SequenceModel]]:
+        return list(zip(self.state_layout.parts, cast("Iterable[SequenceModel]", self.models), strict=True))
+
+
+def _settings(model: dict[str, Any]) -> ModelSettings:
+    if "name" not in model:
+        raise SettingsError("the setting 'name' is missing")
+    return model_settings(model["name"], {key: value for key, value in model.items() if key != "name"})
