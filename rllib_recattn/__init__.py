@@ -2,7 +2,7 @@
 
 The front door:
 
-- :func:`use_model` gives any RLlib PPO config a model with memory;
+- :func:`use_model` gives any RLlib config of PPO, APPO or IMPALA a model with memory;
 - :func:`build_model` builds the same model as a plain PyTorch module;
 - :func:`models` lists the catalog;
 - :func:`register_model` adds a model to it.

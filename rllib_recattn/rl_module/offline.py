@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.connectors.learner import AddNextObservationsFromEpisodesToTrainBatch, AddOneTsToEpisodesAndTruncate
-from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 
@@ -24,8 +23,7 @@ class WholeEpisodesPreLearner(OfflinePreLearner):
 
     RLlib's own (``OfflinePreLearner``, offline/offline_prelearner.py) draws steps at random and cuts out what follows
     each, up to ``max_seq_len``. The state there is unknown, since recorded ones are another model's or there are none,
-    and RLlib takes the initial one: what the expert saw before is lost, and the agent learns to act without. Where it
-    draws twice from one episode, the two parts share an id, and BC's rows run from one into the other.
+    and RLlib takes the initial one: what the expert saw before is lost, and the agent learns to act without.
 
     Here no row begins in the middle of an episode, so episodes have to fit into a row. Each comes once, where RLlib
     draws with replacement and, with ``materialize_mapped_data``, keeps what it drew first for the whole training.
@@ -39,18 +37,19 @@ class WholeEpisodesPreLearner(OfflinePreLearner):
         # No loss reads them, and they are as large as the observations.
         pieces[:] = [each for each in pieces if not isinstance(each, AddNextObservationsFromEpisodesToTrainBatch)]
         self._n_appended_steps = sum(isinstance(each, AddOneTsToEpisodesAndTruncate) for each in pieces)
-        modules = [module for module in self._modules() if isinstance(module, RecurrentModule)]
+        unwrapped = [module.unwrapped() for module in self._module.values()]
+        modules = [module for module in unwrapped if isinstance(module, RecurrentModule)]
         self._max_seq_len = min((module.recurrence.max_seq_len for module in modules), default=None)
         if all(module.recurrence.rllib_fixes.values_without_grad for module in modules):
             without_graph(pieces)
 
     def _validate_episodes(self, episodes: list[SingleAgentEpisode]) -> list[SingleAgentEpisode]:
-        """Return the episodes, each with an id of its own.
+        """Return the episodes.
 
         Raises:
             SettingsError: If one of them does not begin at its first step, or does not fit into a row.
         """
-        for number, episode in enumerate(episodes):
+        for episode in episodes:
             if episode.t_started != 0:
                 raise SettingsError(
                     f"recorded episodes: {episode.id_!r} begins with step {episode.t_started}, whose recurrent state "
@@ -64,11 +63,7 @@ class WholeEpisodesPreLearner(OfflinePreLearner):
                     + (", to which MARWIL adds one," if self._n_appended_steps else "")
                     + " and a row in the middle of it would need a recurrent state that was not recorded"
                 )
-            episode.id_ = f"{episode.id_}_{number}"
         return episodes
-
-    def _modules(self) -> list[RLModule]:
-        return [module.unwrapped() for module in self._module.values()]
 
 
 class _Queue:

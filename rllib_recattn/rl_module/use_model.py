@@ -55,8 +55,8 @@ def use_model(
             registers it with :func:`rllib_recattn.register_model`.
         max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, and
             appends a step to each chunk of an episode, so it should be a little larger than the usual episode, or
-            much smaller. The metric ``learners/<policy>/recattn/padding_share`` tells. BC and MARWIL need it larger than
-            the longest episode, since recorded ones have no states with which rows could continue them.
+            much smaller. The metric ``learners/<policy>/recattn/padding_share`` tells. BC and MARWIL need it larger
+            than the longest episode, since recorded ones have no states with which rows could continue them.
         vf_share_layers: Whether the value function reads the output of the policy's model. Otherwise it has a model,
             and a state, of its own.
         encoder: How observations become the model's inputs: ``"auto"`` (images through a small CNN, all else as it
