@@ -37,10 +37,14 @@ class GRUGate(nn.Module):
     Args:
         d_model: Features of x and y.
         bias: b at the start; the larger, the closer the block starts to the identity.
+
+    Attributes:
+        last_update: u of the last call with gradients [..., D], for those who want to know how open the gate is.
     """
 
     def __init__(self, d_model: int, bias: float):
         super().__init__()
+        self.last_update: Tensor | None = None
         self.from_sublayer = orthogonal_linear(d_model, d_model, d_model, d_model, bias=False)  # W_r, W_z, W_g
         self.from_skip = orthogonal_linear(d_model, d_model, d_model, bias=False)  # U_r, U_z
         self.from_reset_skip = orthogonal_linear(d_model, d_model, bias=False)  # U_g
@@ -52,6 +56,8 @@ class GRUGate(nn.Module):
         x_r, x_z = self.from_skip(skip).chunk(2, dim=-1)
         reset = torch.sigmoid(y_r + x_r)
         update = torch.sigmoid(y_z + x_z - self.bias)
+        if torch.is_grad_enabled():
+            self.last_update = update.detach()
         candidate = torch.tanh(y_g + self.from_reset_skip(reset * skip))
         return torch.lerp(skip, candidate, update)
 

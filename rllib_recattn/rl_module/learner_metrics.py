@@ -10,6 +10,7 @@ import tree
 from ray.rllib.core.columns import Columns
 from torch import Tensor
 
+from rllib_recattn.models.blocks import GRUGate
 from rllib_recattn.rl_module.packing.rows import IS_FIRST
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 
@@ -17,6 +18,7 @@ METRICS = "recattn"
 PADDING_SHARE = "padding_share"
 STATE_NORM = "state_norm"
 STATE_BYTES_PER_STEP = "state_bytes_per_step"
+GATE_OPENNESS = "gate_openness"
 
 
 @dataclass
@@ -27,6 +29,7 @@ class _Record:
     states: int
     steps: Tensor
     state_norm: Tensor
+    gate_openness: Tensor
 
 
 class RecurrentMetricsMixin:
@@ -38,6 +41,8 @@ class RecurrentMetricsMixin:
       minibatch. None where all rows start an episode.
     - ``state_bytes_per_step``: bytes of recurrent state that episodes carry to the learner, for each step. With
       PPO's packed rows, without those for rows that hold only the appended step.
+    - ``gate_openness``: the share of a block's output that comes from its sublayer, as the GRU gates of the blocks
+      have it: the mean of u over gates, and over the steps of the first minibatch. None for models without them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -66,6 +71,7 @@ class RecurrentMetricsMixin:
                 PADDING_SHARE: 1 - steps / record.slots,
                 STATE_BYTES_PER_STEP: carried * _state_bytes(module) / max(1, steps),
                 STATE_NORM: float(record.state_norm),
+                GATE_OPENNESS: float(record.gate_openness),
             }
             for name, value in values.items():
                 if value == value:  # not NaN
@@ -76,7 +82,8 @@ class RecurrentMetricsMixin:
         mask = batch[Columns.LOSS_MASK]
         record = self._records.get(module_id)
         if record is None:
-            record = _Record(0, 0, torch.zeros((), dtype=torch.long, device=mask.device), _state_norm(module, batch))
+            no_steps = torch.zeros((), dtype=torch.long, device=mask.device)
+            record = _Record(0, 0, no_steps, _state_norm(module, batch), _gate_openness(module, mask))
             self._records[module_id] = record
         record.slots += mask.numel()
         # A packed row carries one state, and stands for others that the episodes carried too.
@@ -90,6 +97,15 @@ def _state_norm(module: Any, batch: dict[str, Any]) -> Tensor:
     state, initial = torch.cat(states, dim=-1), torch.cat(initials, dim=-1)
     continues = (state != initial.to(state.device)).any(-1)
     return torch.linalg.vector_norm(state, dim=-1)[continues].mean()
+
+
+def _gate_openness(module: Any, mask: Tensor) -> Tensor:
+    """Return the mean of all gates' u over the steps in `mask` [B, T]; NaN if there are no gates."""
+    updates = [gate.last_update for gate in module.modules() if isinstance(gate, GRUGate)]
+    by_gate = [
+        update.mean(-1)[mask].mean() for update in updates if update is not None and update.shape[:2] == mask.shape
+    ]
+    return torch.stack(by_gate).mean() if by_gate else torch.full((), torch.nan)
 
 
 def _state_bytes(module: Any) -> int:

@@ -12,7 +12,9 @@ from ray.rllib.core.learner.learner import Learner
 from ray.rllib.core.models.base import ACTOR, CRITIC
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
+from rllib_recattn.models.blocks import GRUGate
 from rllib_recattn.rl_module.encoder import STATE
+from rllib_recattn.rl_module.learner_metrics import _gate_openness
 from tests.rl_module.small_agents import CONFIGS, small_config
 
 MAX_SEQ_LEN = 7
@@ -61,7 +63,28 @@ def test_no_state_norm_is_reported_where_all_rows_start_an_episode():
     finally:
         runner.stop()
     results = learner.update(episodes=pickle.loads(pickle.dumps(chunks)), timesteps={})
-    assert results[DEFAULT_MODULE_ID]["recattn"].keys() == {"padding_share", "state_bytes_per_step"}
+    assert results[DEFAULT_MODULE_ID]["recattn"].keys() == {"padding_share", "state_bytes_per_step", "gate_openness"}
+
+
+def test_the_openness_of_gates_is_the_mean_of_their_updates_over_the_steps():
+    config = small_config(max_seq_len=MAX_SEQ_LEN)
+    runner = SingleAgentEnvRunner(config=config)
+    learner = config.build_learner(spaces=runner.get_spaces())
+    runner.stop()
+    module = learner.module[DEFAULT_MODULE_ID]
+    gates = [gate for gate in module.modules() if isinstance(gate, GRUGate)]
+    assert gates
+    for number, gate in enumerate(gates):
+        gate.last_update = torch.full((2, 3, 4), float(number))
+        gate.last_update[1] = 100.0  # padding
+    mask = torch.tensor([[True, True, True], [False, False, False]])
+    assert _gate_openness(module, mask) == pytest.approx((len(gates) - 1) / 2)
+    assert _gate_openness(torch.nn.GRU(2, 2), mask).isnan()
+
+
+def test_the_openness_starts_where_the_bias_puts_it():
+    # σ(−2) where nothing speaks for or against; a gate's inputs do.
+    assert report()[0]["gate_openness"].peek() == pytest.approx(0.12, abs=0.08)
 
 
 @pytest.mark.parametrize("algorithm", CONFIGS)
