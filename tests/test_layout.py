@@ -12,10 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "rllib_recattn"
 FLOORS = {  # part → what of the package it may import besides itself
     "errors": set(),
-    "models": {"errors"},
+    "importing": {"errors"},
+    "models": {"errors", "importing"},
     "envs": {"errors"},
-    "rl_module": {"errors", "models"},
-    "experiment": {"errors", "models", "rl_module", "envs"},
+    "rl_module": {"errors", "importing", "models"},
+    "experiment": {"errors", "importing", "models", "rl_module", "envs"},
     "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
@@ -24,6 +25,7 @@ EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "training": {"definition"},
     "evaluation": {"training"},
 }
+RL_MODULE_ROOMS = {"fixes", "inputs", "packing", "sparse_states"}
 FOREIGN = {"models": {"ray", "gymnasium"}, "envs": {"ray", "torch"}}
 
 
@@ -41,7 +43,8 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("part", FLOORS)
 def test_a_part_imports_only_what_is_below_it(part):
-    files = [PACKAGE / f"{part}.py"] if part == "errors" else sorted((PACKAGE / part).rglob("*.py"))
+    alone = PACKAGE / f"{part}.py"
+    files = [alone] if alone.exists() else sorted((PACKAGE / part).rglob("*.py"))
     assert files
     for path in files:
         used = imports(path)
@@ -55,6 +58,13 @@ def test_a_part_of_an_experiment_imports_only_what_is_below_it(part):
     for path in sorted((PACKAGE / "experiment" / part).glob("*.py")):
         own = {name.split(".")[2] for name in imports(path) if name.startswith("rllib_recattn.experiment.")}
         assert own <= EXPERIMENT_FLOORS[part] | {part}, path
+
+
+@pytest.mark.parametrize("room", RL_MODULE_ROOMS)
+def test_the_rooms_of_rl_module_do_not_know_each_other(room):
+    for path in sorted((PACKAGE / "rl_module" / room).glob("*.py")):
+        others = {name.split(".")[2] for name in imports(path) if name.startswith("rllib_recattn.rl_module.")}
+        assert not others & (RL_MODULE_ROOMS - {room}), path
 
 
 def test_every_part_has_a_floor():

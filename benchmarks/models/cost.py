@@ -13,6 +13,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import json
+import random
 import resource
 import statistics
 import subprocess
@@ -39,13 +40,18 @@ GROWTH_BATCH = 8
 
 
 def in_turns(measures: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, float]:
-    """Call every measure once a round, after a warm-up; return the medians."""
+    """Call every measure once a round, after a warm-up and in an order that is drawn anew; return the medians.
+
+    The order matters: what was measured before leaves its own data in the processor's caches.
+    """
+    order, random_order = list(measures), random.Random(0)
     for measure in measures.values():
         measure()
     values: dict[Any, list[float]] = {key: [] for key in measures}
     for _ in range(rounds):
-        for key, measure in measures.items():
-            values[key].append(measure())
+        random_order.shuffle(order)
+        for key in order:
+            values[key].append(measures[key]())
     return {key: statistics.median(seconds) for key, seconds in values.items()}
 
 

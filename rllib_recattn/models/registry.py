@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from rllib_recattn.errors import SettingsError, suggest, validate
+from rllib_recattn.importing import import_named
 from rllib_recattn.models.base import ModelSettings, SequenceModel
 
 # What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
@@ -120,7 +121,7 @@ def find_model(name: str) -> ModelInfo:
     _load_own_models()
     module, colon, plain = name.rpartition(":")
     if colon:
-        _import(module, f"model {name!r}")
+        import_named(module, f"model {name!r}")
     if plain in _CATALOG:
         return _CATALOG[plain]
     if colon:
@@ -211,15 +212,6 @@ def _check_settings_class(settings: Any, where: str) -> None:
             )
         if field.is_required():
             raise SettingsError(f"{where}: {settings.__name__}.{key}: should have a default")
-
-
-def _import(module: str, where: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception as error:  # whatever a foreign module raises while it is imported
-        reason = " ".join(str(error).split()) or type(error).__name__
-        advice = "; is it installed or on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
-        raise SettingsError(f"{where}: the module {module!r} cannot be imported: {reason}{advice}") from error
 
 
 def _path(settings: type) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.callbacks.callbacks import RLlibCallback
-from ray.rllib.utils import force_list
 
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
+from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
@@ -129,14 +128,6 @@ def use_model(
 def report_success_rate(config: ConfigT) -> ConfigT:
     """Have `config` report ``env_runners/success_rate``, beside whatever callbacks it has; returns it."""
     return add_callback(config, SuccessRateCallback)
-
-
-def add_callback(config: ConfigT, callback: type[RLlibCallback]) -> ConfigT:
-    """Add a callback to those that `config` has, unless it is one of them; returns the config."""
-    callbacks = force_list(config.callbacks_class)
-    if callback not in callbacks:
-        config.callbacks(callbacks_class=[*callbacks, callback])
-    return config
 
 
 def _check_stack(config: AlgorithmConfig) -> None:

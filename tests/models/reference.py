@@ -8,6 +8,11 @@ import torch
 
 from rllib_recattn.models.base import SequenceModel
 
+# What AGaLiTe's and GaLiTe's attention join, in the order of the package's expanded_attention.py.
+EXPANDED_ATTENTION = {
+    "project": ("key", "query", "key_expand", "query_expand", "gamma", "beta", "gamma_expand", "value"),
+    "output": ("out",),
+}
 DIRECTORY = Path(__file__).parent / "reference_vectors"
 
 

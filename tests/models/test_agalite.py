@@ -6,10 +6,9 @@ import torch
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.agalite import AGaLiTe
 from rllib_recattn.models.registry import build_model
-from tests.models.reference import ReferenceVectors, files
+from tests.models.reference import EXPANDED_ATTENTION, ReferenceVectors, files
 
 VECTORS = files("agalite")
-PROJECTIONS = ("key", "query", "key_expand", "query_expand", "gamma", "beta", "gamma_expand", "value")
 
 
 class Reference(ReferenceVectors):
@@ -20,7 +19,7 @@ class Reference(ReferenceVectors):
         return model
 
     def weights(self, kind: str) -> dict[str, torch.Tensor]:
-        return self.block_weights(kind, {"project": PROJECTIONS, "output": ("out",)})
+        return self.block_weights(kind, EXPANDED_ATTENTION)
 
 
 @pytest.fixture(params=VECTORS, ids=lambda path: path.stem)

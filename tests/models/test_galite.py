@@ -5,17 +5,16 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.galite import GaLiTe, GaLiTeAttention, GaLiTeSettings
-from tests.models.reference import ReferenceVectors, files
+from tests.models.reference import EXPANDED_ATTENTION, ReferenceVectors, files
 
 VECTORS = files("galite")
-PROJECTIONS = ("key", "query", "key_expand", "query_expand", "gamma", "beta", "gamma_expand", "value")
 
 
 class Reference(ReferenceVectors):
     def build(self) -> GaLiTe:
         sizes = self.sizes("d_model", "n_layers", "n_heads", "d_head", "d_ff", "eta")
         model = GaLiTeSettings(epsilon=float(self["cfg/attn_eps"]), **sizes).build(self["x"].shape[-1]).double()
-        model.load_state_dict(self.block_weights("param", {"project": PROJECTIONS, "output": ("out",)}))
+        model.load_state_dict(self.block_weights("param", EXPANDED_ATTENTION))
         return model
 
     def key_order(self, memory: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.importing import import_named
 
 # What gymnasium.make takes for itself.
 _MAKE_ARGUMENTS = {"max_episode_steps", "disable_env_checker"}
@@ -32,10 +32,7 @@ def find_env(env: str, where: str) -> EnvSpec:
     """
     module, _, name = env.rpartition(":")
     if module:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever a foreign package raises while it is imported
-            raise SettingsError(f"{where}: {env!r}: the package {module!r} cannot be imported: {error}") from None
+        import_named(module, f"{where}: {env!r}")
     if name in gymnasium.registry:
         return gymnasium.registry[name]
     raise SettingsError(f"{where}: unknown environment {env!r}: {_nearest_ids(name)}")

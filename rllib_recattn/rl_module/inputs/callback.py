@@ -7,6 +7,7 @@ from typing import Any
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.extension import has_piece
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
 
 
@@ -34,12 +35,8 @@ _TAKEN_AWAY = (
 
 def _gives_previous_inputs(env_runner: Any) -> bool:
     # The local one of several EnvRunners has no environment, and nothing to act in.
-    return env_runner.env is None or _has(env_runner._env_to_module, PreviousInputsToModule)
+    return env_runner.env is None or has_piece(env_runner._env_to_module, PreviousInputsToModule)
 
 
 def _trains_on_previous_inputs(learner: Any) -> bool:
-    return learner._learner_connector is None or _has(learner._learner_connector, PreviousInputsToTrainBatch)
-
-
-def _has(pipeline: Any, piece: type) -> bool:
-    return any(isinstance(each, piece) or _has(each, piece) for each in getattr(pipeline, "connectors", []))
+    return learner._learner_connector is None or has_piece(learner._learner_connector, PreviousInputsToTrainBatch)

@@ -10,8 +10,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.connectors.common.add_observations_from_episodes_to_batch import AddObservationsFromEpisodesToBatch
 from ray.rllib.connectors.common.add_time_dim_to_batch_and_zero_pad import AddTimeDimToBatchAndZeroPad
 from ray.rllib.connectors.connector_v2 import ConnectorV2
-from ray.rllib.utils import force_list
 
+from rllib_recattn.rl_module.extension import add_callback, pieces_of
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
 
@@ -27,10 +27,7 @@ def add_previous_inputs(config: ConfigT) -> ConfigT:
     config.env_runners(
         env_to_module_connector=_WithPiece.of(config._env_to_module_connector, PreviousInputsToModule)
     ).learners(learner_connector=_WithPiece.of(config._learner_connector, PreviousInputsToTrainBatch))
-    callbacks = force_list(config.callbacks_class)
-    if PreviousInputsCallback not in callbacks:
-        config.callbacks(callbacks_class=[*callbacks, PreviousInputsCallback])
-    return config
+    return add_callback(config, PreviousInputsCallback)
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,7 @@ class _WithPiece:
         return function if isinstance(function, cls) and function.piece is piece else cls(function, piece)
 
     def __call__(self, *args: Any) -> list[ConnectorV2]:
-        pieces = self.user_function(*args) if self.user_function is not None else []
-        # RLlib takes a piece or a sequence of them.
-        pieces = list(pieces) if isinstance(pieces, list | tuple) else [pieces]
+        pieces = pieces_of(self.user_function, *args)
         default = [index for index, each in enumerate(pieces) if isinstance(each, _FIRST_DEFAULT_PIECES)]
         pieces.insert(default[0] if default else len(pieces), self.piece())
         return pieces

@@ -18,8 +18,8 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.spaces.space_utils import batch as batch_items
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.episodes import Episode, agent_episodes, module_of
 from rllib_recattn.rl_module.inputs.previous import PREVIOUS, PreviousInputs, previous_inputs_of
-from rllib_recattn.rl_module.sparse_states.kept_states import Episode, agent_episodes, module_of
 
 # Where an episode's `custom_data`, which `cut()` hands on, keeps what an agent was given at the first and at the
 # newest step of a chunk. RLlib's lookback is counted in steps of the environment: that of an agent that did not act in

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.importing import import_named
 
 # Where `model_config` holds the settings of this module.
 INPUTS_KEY = "recattn_inputs"
@@ -106,13 +106,7 @@ def import_encoder(path: str) -> Any:
     """
     module, _, name = path.partition(":")
     where = f"encoder {path!r}"
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:  # whatever a foreign module raises while it is imported
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SettingsError(
-            f"{where}: the module {module!r} cannot be imported: {reason}; is it installed or on PYTHONPATH?"
-        ) from error
+    found: Any = import_named(module, where)
     for part in name.split("."):
         if not hasattr(found, part):
             raise SettingsError(f"{where}: the module {module!r} has no {name!r}")

@@ -10,7 +10,8 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.sparse_states.kept_states import Episode
+from rllib_recattn.rl_module.episodes import Episode
+from rllib_recattn.rl_module.extension import has_piece
 from rllib_recattn.rl_module.sparse_states.learner_shards import send_whole_rows
 from rllib_recattn.rl_module.sparse_states.pieces import (
     AddKeptStatesToBatch,
@@ -55,15 +56,11 @@ class SparseStatesCallback(RLlibCallback):
 
 def _keeps_states_apart(env_runner: Any) -> bool:
     pieces = {"_env_to_module": AddKeptStatesToBatch, "_module_to_env": KeepStatesApart}
-    return all(_has(getattr(env_runner, pipeline, None), piece) for pipeline, piece in pieces.items())
+    return all(has_piece(getattr(env_runner, pipeline, None), piece) for pipeline, piece in pieces.items())
 
 
 def _reads_kept_states(learner: Any) -> bool:
-    return learner._learner_connector is None or _has(learner._learner_connector, AddKeptStatesToTrainBatch)
-
-
-def _has(pipeline: Any, piece: type) -> bool:
-    return any(isinstance(each, piece) for each in getattr(pipeline, "connectors", []))
+    return learner._learner_connector is None or has_piece(learner._learner_connector, AddKeptStatesToTrainBatch)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.connectors.common.add_states_from_episodes_to_batch import AddStatesFromEpisodesToBatch
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.module_to_env import ListifyDataForVectorEnv, NormalizeAndClipActions
-from ray.rllib.utils import force_list
 
+from rllib_recattn.rl_module.extension import add_callback, pieces_of, remove_callback
 from rllib_recattn.rl_module.sparse_states.callback import SparseStatesCallback
 from rllib_recattn.rl_module.sparse_states.pieces import (
     AddKeptStatesToBatch,
@@ -38,8 +38,7 @@ class _StatesConnector:
     piece: ClassVar[type[ConnectorV2]]
 
     def __call__(self, *args: Any) -> list[ConnectorV2]:
-        given = self.user_function(*args) if self.user_function is not None else []
-        pieces = list(given) if isinstance(given, list | tuple) else [given]
+        pieces = pieces_of(self.user_function, *args)
         if not any(isinstance(piece, self.piece) for piece in pieces):
             self._add_to(pieces)
         return pieces
@@ -86,7 +85,7 @@ def keep_states_apart(config: ConfigT) -> ConfigT:
         module_to_env_connector=_ModuleToEnv(config._module_to_env_connector),
     )
     config.learners(learner_connector=_Learner(config._learner_connector))
-    return config.callbacks(callbacks_class=[*force_list(config.callbacks_class), SparseStatesCallback])
+    return add_callback(config, SparseStatesCallback)
 
 
 def keep_states_in_columns(config: ConfigT) -> ConfigT:
@@ -95,7 +94,4 @@ def keep_states_in_columns(config: ConfigT) -> ConfigT:
         function = getattr(config, name)
         if isinstance(function, _StatesConnector):
             setattr(config, name, function.user_function)
-    callbacks = force_list(config.callbacks_class)
-    if SparseStatesCallback in callbacks:
-        config.callbacks(callbacks_class=[each for each in callbacks if each is not SparseStatesCallback])
-    return config
+    return remove_callback(config, SparseStatesCallback)

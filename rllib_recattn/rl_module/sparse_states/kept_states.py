@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 import tree
-from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
-from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
+from rllib_recattn.rl_module.episodes import Episode
+
 # What a module hands out as STATE_OUT for one agent: nested dicts of float32 arrays, without a batch dimension.
 State: TypeAlias = Any
-Episode: TypeAlias = SingleAgentEpisode | MultiAgentEpisode
 
 KEY = "recattn_states"
 INITIAL = "initial"  # in the place of a state: whatever the module that reads it starts episodes with
@@ -195,29 +192,3 @@ def are_kept_apart(agent_episode: SingleAgentEpisode) -> bool:
     data = column.data  # a list of states, or one nested dict of arrays with all of them
     first = (data[0] if data else None) if isinstance(data, list) else data
     return isinstance(first, dict) and KEPT_APART in first
-
-
-def agent_episodes(
-    episodes: Iterable[Episode], *, only_stepped: bool = False
-) -> Iterator[tuple[Episode, SingleAgentEpisode]]:
-    """Yield each episode with each of its agents' parts, in RLlib's order; single-agent ones with themselves.
-
-    Args:
-        episodes: The episodes.
-        only_stepped: Leave out agents of multi-agent episodes that have no new observation.
-    """
-    for episode in episodes:
-        if isinstance(episode, MultiAgentEpisode):
-            for agent in episode.get_agents_that_stepped() if only_stepped else episode.agent_ids:
-                yield episode, episode.agent_episodes[agent]
-        else:
-            yield episode, episode
-
-
-def module_of(rl_module: RLModule, agent_episode: SingleAgentEpisode) -> RLModule:
-    """Return the module that acts for an agent."""
-    if not isinstance(rl_module, MultiRLModule):
-        return rl_module
-    if agent_episode.module_id is not None:
-        return rl_module[agent_episode.module_id]
-    return rl_module[DEFAULT_MODULE_ID]

@@ -15,7 +15,8 @@ from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.sparse_states.kept_states import KEY, Episode, kept_states
+from rllib_recattn.rl_module.episodes import Episode
+from rllib_recattn.rl_module.sparse_states.kept_states import KEY, kept_states
 
 
 @dataclass

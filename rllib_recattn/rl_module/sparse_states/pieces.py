@@ -30,16 +30,14 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.numpy import convert_to_numpy
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.episodes import Episode, agent_episodes, module_of
 from rllib_recattn.rl_module.sparse_states.kept_states import (
     MARK,
-    Episode,
     KeptStates,
     State,
-    agent_episodes,
     are_kept_apart,
     kept_states,
     let_go_of_states,
-    module_of,
     start_keeping,
 )
 

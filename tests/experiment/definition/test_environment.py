@@ -24,7 +24,7 @@ def test_registered_environments_are_found(env, id_):
         ("CartPole", "'CartPole-v1'"),
         ("CartPole-v7", "'CartPole-v1'"),
         ("rllib_recattn:TMaze-v0", "did you mean 'rllib_recattn/TMaze-v0'?"),
-        ("no_such_package:Env-v0", "the package 'no_such_package' cannot be imported: No module named"),
+        ("no_such_package:Env-v0", "the module 'no_such_package' cannot be imported: No module named"),
         ("qqqqqqqqqqqqqqqq", "or 'package:Name-v0' to import its package first"),
         ("", "unknown environment ''"),
         (":", "unknown environment ':'"),
