@@ -174,11 +174,13 @@ def test_changes_that_lose_the_memory_are_refused_when_the_algorithm_is_built(ch
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("algorithm", "updates_per_iteration", "max_seq_len"),
+    ("algorithm", "iterations", "updates_per_iteration", "max_seq_len"),
     # With one update an iteration, RLlib hands the learner a batch; with more, an iterator.
-    [("BC", 30, LENGTH), ("BC", 1, 3 * LENGTH), ("MARWIL", 30, LENGTH + 1)],
+    [("BC", 20, 30, LENGTH), ("BC", 250, 1, 3 * LENGTH), ("MARWIL", 20, 30, LENGTH + 1)],
 )
-def test_the_agent_remembers_like_the_expert(ray_session, tmp_path, algorithm, updates_per_iteration, max_seq_len):
+def test_the_agent_remembers_like_the_expert(
+    ray_session, tmp_path, algorithm, iterations, updates_per_iteration, max_seq_len
+):
     pq.write_table(pa.table({"item": packed(expert_episodes(400))}), tmp_path / "episodes.parquet")
     config = offline_config(algorithm, max_seq_len=max_seq_len)
     config.offline_data(
@@ -197,7 +199,7 @@ def test_the_agent_remembers_like_the_expert(ray_session, tmp_path, algorithm, u
     torch.manual_seed(0)
     algo = config.build_algo()
     try:
-        for _ in range(600 // updates_per_iteration):
+        for _ in range(iterations):
             algo.train()
         results = algo.evaluate()["env_runners"]
     finally:

@@ -101,6 +101,7 @@ def test_two_env_runners(ray_session, algorithm, batch_mode):
     for sparse in (True, False):
         config = recurrent_config(algorithm, sparse=sparse, lengths=(30, 5))
         config.env_runners(num_env_runners=2, batch_mode=batch_mode, rollout_fragment_length=32)
+        config.learners(num_learners=0)  # a remote one takes long to start
         collected.append(_sample_remotely(config))
     for batch, expected in zip(*collected, strict=True):
         assert_identical(batch, expected)

@@ -46,7 +46,7 @@ def test_losses_and_weights_after_five_iterations(ray_session):
 def test_asynchronous_algorithms_train(ray_session, algorithm, n_aggregators):
     config = recurrent_config(algorithm, sparse=True, lengths=(1, 7, 40), train_batch_size=32)
     config.env_runners(num_env_runners=1, rollout_fragment_length=16)
-    config.learners(num_aggregator_actors_per_learner=n_aggregators)
+    config.learners(num_learners=n_aggregators, num_aggregator_actors_per_learner=n_aggregators)
     algorithm = config.build_algo()
     try:
         losses, give_up = {}, time.monotonic() + 100
