@@ -14,9 +14,10 @@ FLOORS = {  # part → what of the package it may import besides itself
     "errors": set(),
     "importing": {"errors"},
     "models": {"errors", "importing"},
+    "inputs": {"errors", "importing"},
     "envs": {"errors"},
-    "rl_module": {"errors", "importing", "models"},
-    "experiment": {"errors", "importing", "models", "rl_module", "envs"},
+    "rl_module": {"errors", "importing", "inputs", "models"},
+    "experiment": {"errors", "importing", "inputs", "models", "rl_module", "envs"},
     "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
@@ -26,7 +27,7 @@ EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "evaluation": {"training"},
 }
 RL_MODULE_ROOMS = {"fixes", "inputs", "packing", "sparse_states"}
-FOREIGN = {"models": {"ray", "gymnasium"}, "envs": {"ray", "torch"}}
+FOREIGN = {"models": {"ray", "gymnasium"}, "inputs": {"ray"}, "envs": {"ray", "torch"}}
 
 
 def imports(path: Path) -> set[str]:

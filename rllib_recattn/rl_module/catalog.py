@@ -8,11 +8,11 @@ import gymnasium as gym
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.errors import SettingsError, validate
+from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
+from rllib_recattn.inputs.spaces import check_action_space, check_observation_space
 from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
-from rllib_recattn.rl_module.inputs.settings import INPUTS_KEY, InputSettings
-from rllib_recattn.rl_module.inputs.spaces import check_action_space, check_observation_space
 
 MODEL_CONFIG_KEY = "recattn"
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from rllib_recattn.errors import Settings, SettingsError
-from rllib_recattn.rl_module.inputs.settings import INPUTS_KEY, InputSettings
+from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
 
 DEFAULT_MAX_SEQ_LEN = 64
 

@@ -25,7 +25,7 @@ from ray.rllib.utils import unflatten_dict
 import rllib_recattn as ra
 from rllib_recattn.envs.tmaze_task import RIGHT
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.inputs.previous import PREVIOUS
+from rllib_recattn.inputs.previous import PREVIOUS
 from rllib_recattn.rl_module.offline import OfflineCallback, WholeEpisodesPreLearner
 from tests.rl_module.small_agents import small_config
 

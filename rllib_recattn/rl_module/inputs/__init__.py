@@ -1,1 +1,1 @@
-"""What a model sees of an environment: encoded observations, the previous action and the previous reward."""
+"""How RLlib's connectors bring the previous action and reward to a model."""

@@ -18,8 +18,9 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.spaces.space_utils import batch as batch_items
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.previous import PREVIOUS, PreviousInputs
+from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
 from rllib_recattn.rl_module.episodes import Episode, agent_episodes, module_of
-from rllib_recattn.rl_module.inputs.previous import PREVIOUS, PreviousInputs, previous_inputs_of
 
 # Where an episode's `custom_data`, which `cut()` hands on, keeps what an agent was given at the first and at the
 # newest step of a chunk. RLlib's lookback is counted in steps of the environment: that of an agent that did not act in
@@ -143,3 +144,11 @@ def _keep(episode: Episode, agent_episode: SingleAgentEpisode, row: np.ndarray) 
     kept = episode.custom_data.setdefault(KEY, {})
     agent, t, t_started = str(agent_episode.agent_id), agent_episode.t, agent_episode.t_started
     kept[agent] = [[step, first] for step, first in kept.get(agent, []) if step == t_started != t] + [[t, row]]
+
+
+def previous_inputs_of(module: RLModule) -> PreviousInputs | None:
+    """Return what encodes the previous action and reward for a module; None for one that does not read them."""
+    model_config = module.unwrapped().model_config
+    settings = model_config.get(INPUTS_KEY) if isinstance(model_config, dict) else None
+    previous = PreviousInputs(module.unwrapped().action_space, InputSettings(**(settings or {})))
+    return previous if previous.size else None

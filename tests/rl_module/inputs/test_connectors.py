@@ -18,10 +18,10 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.previous import PREVIOUS
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
-from rllib_recattn.rl_module.inputs.previous import PREVIOUS
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, random_env_config
 
 SPACES = (OBSERVATIONS["vector"], ACTIONS["Discrete"])
@@ -120,7 +120,7 @@ def test_env_runners_of_their_own_and_evaluation(ray_session):
     config = random_env_config(
         OBSERVATIONS["Dict"],
         ACTIONS["Tuple"],
-        encoder="tests.rl_module.inputs.own_encoders:Sum",
+        encoder="tests.inputs.own_encoders:Sum",
         use_prev_action=True,
         use_prev_reward=True,
     )

@@ -13,8 +13,8 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.utils.spaces.space_utils import unbatch
 
 import rllib_recattn as ra
+from rllib_recattn.inputs.previous import PREVIOUS
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule
-from rllib_recattn.rl_module.inputs.previous import PREVIOUS
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, TINY
 from tests.rl_module.inputs.test_previous_inputs import Record
 

@@ -19,8 +19,8 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.spaces.space_utils import unbatch
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.previous import PREVIOUS
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
-from rllib_recattn.rl_module.inputs.previous import PREVIOUS
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, random_env_config
 
 VECTOR = OBSERVATIONS["vector"]

@@ -10,10 +10,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from ray.rllib.core.rl_module.rl_module import RLModule
 
-from rllib_recattn.rl_module.inputs.settings import INPUTS_KEY, InputSettings
-from rllib_recattn.rl_module.inputs.spaces import leaf_at, leaves, one_hot_slots
+from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.spaces import leaf_at, leaves, one_hot_slots
 
 # The column of RLlib's batches in which these vectors reach a module.
 PREVIOUS = "prev_action_and_reward"
@@ -59,11 +58,3 @@ class PreviousInputs:
         if self._with_reward:
             parts.append(np.asarray(rewards).reshape(steps, 1))
         return np.concatenate(parts, axis=1, dtype=np.float32)
-
-
-def previous_inputs_of(module: RLModule) -> PreviousInputs | None:
-    """Return what encodes the previous action and reward for a module; None for one that does not read them."""
-    model_config = module.unwrapped().model_config
-    settings = model_config.get(INPUTS_KEY) if isinstance(model_config, dict) else None
-    previous = PreviousInputs(module.unwrapped().action_space, InputSettings(**(settings or {})))
-    return previous if previous.size else None

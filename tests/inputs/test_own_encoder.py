@@ -10,14 +10,14 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.inputs.settings import encoder_settings
-from rllib_recattn.rl_module.inputs.tokenizer import Tokenizer
-from tests.rl_module.inputs.own_encoders import Sum
+from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.tokenizer import Tokenizer
+from tests.inputs.own_encoders import Sum
+from tests.inputs.test_tokenizer import ROWS, STEPS, samples
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, random_env_config
-from tests.rl_module.inputs.test_tokenizer import ROWS, STEPS, samples
 
 SPACE = OBSERVATIONS["Dict"]
-HERE = "tests.rl_module.inputs.own_encoders"
+HERE = "tests.inputs.own_encoders"
 
 
 def own(name, **settings):

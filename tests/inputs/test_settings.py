@@ -7,9 +7,9 @@ import json
 import pytest
 
 from rllib_recattn.errors import SettingsError, validate
-from rllib_recattn.rl_module.inputs.settings import InputSettings
+from rllib_recattn.inputs.settings import InputSettings
 
-OWN = "tests.rl_module.inputs.own_encoders:Sum"
+OWN = "tests.inputs.own_encoders:Sum"
 
 
 @pytest.mark.parametrize(

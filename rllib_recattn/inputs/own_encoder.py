@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 import tree
-from ray.rllib.utils.spaces.space_utils import batch
-from ray.rllib.utils.torch_utils import convert_to_torch_tensor
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.inputs.settings import OwnEncoderSettings, import_encoder
+from rllib_recattn.inputs.settings import OwnEncoderSettings, import_encoder
 
 
 class OwnEncoder(nn.Module):
@@ -51,7 +50,7 @@ class OwnEncoder(nn.Module):
 
     def _try_out(self, space: gym.Space, where: str) -> int:
         """Return F, after a batch of samples; lazy layers learn their sizes by it, batch norms learn nothing."""
-        samples = convert_to_torch_tensor(batch([space.sample(), space.sample()]))
+        samples = tree.map_structure(_batch, space.sample(), space.sample())
         was_training = self.module.training
         self.module.eval()
         try:
@@ -66,3 +65,8 @@ class OwnEncoder(nn.Module):
             came = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise SettingsError(f"{where}: should return features [N, F], but returned {came} for N = 2")
         return int(features.shape[1])
+
+
+def _batch(*values: Any) -> Tensor:
+    stacked = torch.as_tensor(np.stack(values))
+    return stacked.float() if stacked.is_floating_point() else stacked

@@ -12,8 +12,8 @@ from ray.rllib.utils.spaces.space_utils import batch
 from ray.rllib.utils.torch_utils import convert_to_torch_tensor
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.inputs.settings import encoder_settings
-from rllib_recattn.rl_module.inputs.tokenizer import Tokenizer
+from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.rl_module.inputs.random_env import MORE_OBSERVATIONS, OBSERVATIONS
 
 SPACES = OBSERVATIONS | MORE_OBSERVATIONS

@@ -15,15 +15,15 @@ import tree
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.inputs.images import (
+from rllib_recattn.inputs.images import (
     ACTIVATIONS,
     ImageEncoder,
     UnitRange,
     fitting_convolutions,
     impala_convolutions,
 )
-from rllib_recattn.rl_module.inputs.own_encoder import OwnEncoder
-from rllib_recattn.rl_module.inputs.settings import (
+from rllib_recattn.inputs.own_encoder import OwnEncoder
+from rllib_recattn.inputs.settings import (
     AutoEncoderSettings,
     CNNEncoderSettings,
     EncoderSettings,
@@ -31,7 +31,7 @@ from rllib_recattn.rl_module.inputs.settings import (
     MLPEncoderSettings,
     OwnEncoderSettings,
 )
-from rllib_recattn.rl_module.inputs.spaces import check_observation_space, leaf_at, leaves, one_hot_slots
+from rllib_recattn.inputs.spaces import check_observation_space, leaf_at, leaves, one_hot_slots
 
 
 class Tokenizer(nn.Module):

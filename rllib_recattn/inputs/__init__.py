@@ -1,0 +1,1 @@
+"""What a model sees of an environment, as vectors: observations of any space, the previous action and reward."""
