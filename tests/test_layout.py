@@ -17,7 +17,8 @@ FLOORS = {  # part → what of the package it may import besides itself
     "inputs": {"errors", "importing"},
     "envs": {"errors"},
     "rl_module": {"errors", "importing", "inputs", "models"},
-    "experiment": {"errors", "importing", "inputs", "models", "rl_module", "envs"},
+    "model_v2": {"errors", "inputs", "models"},
+    "experiment": {"errors", "importing", "inputs", "models", "rl_module", "model_v2", "envs"},
     "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment

@@ -24,6 +24,7 @@ RESERVED_SETTINGS = frozenset(
         "encoder",
         "input_dim",
         "max_seq_len",
+        "memory_view",
         "model",
         "name",
         "pack_rows",

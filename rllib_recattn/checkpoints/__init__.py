@@ -1,0 +1,1 @@
+"""Trained agents from one of RLlib's API stacks to the other."""

@@ -1,0 +1,146 @@
+"""The state that RLlib's old stack carries is the model's own: from step to step, row to row, fragment to fragment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.policy.rnn_sequencing import pad_batch_to_sequences_of_same_size
+from ray.rllib.policy.sample_batch import SampleBatch
+
+from rllib_recattn.model_v2.state_views import MemoryView
+from rllib_recattn.models.registry import build_model
+from tests.model_v2.old_stack import TINY, Replay, episodes, old_stack_config, sample, samples, worker_of
+from tests.rl_module.inputs.random_env import ACTIONS
+
+TOLERANCE = 1e-5
+CASES = {
+    **{name: {"model": name} for name in TINY},
+    "separate critic": {"model": "agalite", "vf_share_layers": False},
+    "gtrxl, separate critic": {"model": "gtrxl", "vf_share_layers": False},
+    "gtrxl, packed": {"model": "gtrxl", "memory_view": False},
+    "gtrxl, long memory": {"model": "gtrxl", "memory_length": 30, "length": 50},
+    "gtrxl, memory of a step": {"model": "gtrxl", "memory_length": 1},
+    "long episodes": {"model": "agalite", "length": 50},
+    "IMPALA": {"model": "gtrxl", "algorithm": "IMPALA"},
+    "rows longer than episodes": {"model": "gtrxl", "max_seq_len": 12, "length": 5},
+}
+PREVIOUS = {"use_prev_action": True, "use_prev_reward": True}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_acting_is_the_model_read_step_by_step(case):
+    check_acting(old_stack_config(**CASES[case]))
+
+
+@pytest.mark.parametrize("model", ["agalite", "gtrxl"])
+@pytest.mark.parametrize("action", ["Discrete", "MultiDiscrete", "Box"])
+def test_previous_actions_and_rewards_are_those_of_the_step_before(model, action):
+    check_acting(old_stack_config(model, action=ACTIONS[action], **PREVIOUS), use_prev=True)
+
+
+def check_acting(config, use_prev=False, n_fragments=4):
+    worker = worker_of(config)
+    policy = worker.get_policy()
+    batch = samples(worker, n_fragments)
+    replay = Replay(policy.model, policy.action_space, use_prev)
+    found = episodes(batch)
+    assert len(found) >= 2
+    for indices in found:
+        logits, values = replay(
+            batch[SampleBatch.OBS][indices], batch[SampleBatch.ACTIONS][indices], batch[SampleBatch.REWARDS][indices]
+        )
+        np.testing.assert_allclose(batch[SampleBatch.ACTION_DIST_INPUTS][indices], logits, atol=TOLERANCE)
+        np.testing.assert_allclose(batch[SampleBatch.VF_PREDS][indices], values, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_reads_what_acting_read(case):
+    config = old_stack_config(**CASES[case])
+    check_training(worker_of(config), config)
+
+
+@pytest.mark.parametrize("model", ["agalite", "gtrxl"])
+def test_training_reads_the_same_previous_actions_and_rewards(model):
+    config = old_stack_config(model, **PREVIOUS)
+    check_training(worker_of(config), config)
+
+
+def check_training(worker, config):
+    policy = worker.get_policy()
+    batch = samples(worker, 3)
+    acted = batch[SampleBatch.ACTION_DIST_INPUTS].copy()
+    pad_batch_to_sequences_of_same_size(
+        batch, max_seq_len=config.model["max_seq_len"], view_requirements=policy.view_requirements
+    )
+    lengths = batch[SampleBatch.SEQ_LENS]
+    train_batch = policy._lazy_tensor_dict(batch)
+    with torch.no_grad():
+        logits, _ = policy.model(train_batch)
+    is_step = np.arange(len(logits) // len(lengths)) < lengths[:, None]
+    assert 0 < is_step.sum() == len(acted)
+    np.testing.assert_allclose(logits.numpy()[is_step.ravel()], acted, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_value_after_a_fragment_sees_the_right_state(case):
+    """Of a fragment that cuts an episode, the bootstrap value is that of the next observation."""
+    errors = bootstrap_errors(**CASES[case])
+    assert len(errors) >= 2
+    assert errors.max() < TOLERANCE
+
+
+def bootstrap_errors(**case):
+    """By how much the bootstrap values after some fragments differ from those of the model read step by step."""
+    worker = worker_of(old_stack_config(**case))
+    policy = worker.get_policy()
+    seen = []
+    # NEXT_OBS serves the bootstrap value only and does not travel on.
+    worker.callbacks.on_postprocess_trajectory = lambda *, postprocessed_batch, **_: seen.append(postprocessed_batch)
+    for _ in range(3):
+        worker.sample()
+    replay = Replay(policy.model, policy.action_space)
+    history: dict[int, list[np.ndarray]] = {}
+    errors = []
+    for batch in seen:
+        episode = history.setdefault(batch[SampleBatch.EPS_ID][0], [])
+        episode.extend(batch[SampleBatch.OBS])
+        bootstrap = batch[SampleBatch.VALUES_BOOTSTRAPPED][-1]
+        if batch[SampleBatch.TERMINATEDS][-1]:
+            assert bootstrap == 0
+        else:
+            _, values = replay([*episode, batch[SampleBatch.NEXT_OBS][-1]])
+            errors.append(abs(bootstrap - values[-1]))
+    return np.array(errors)
+
+
+def test_stock_rllib_shows_steps_of_a_memory_twice():
+    """What ``window_bootstrap`` mends: full rows, and a fragment that is shorter than what the memory holds."""
+    case = CASES["gtrxl, long memory"]
+    assert bootstrap_errors(**case).max() < TOLERANCE
+    assert bootstrap_errors(**case, rllib_fixes={"window_bootstrap": False}).max() > 1e-3
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_no_state_travels_but_one_for_each_row(model):
+    worker = worker_of(old_stack_config(model))
+    batch = sample(worker)
+    assert not [column for column in batch if column.startswith("state_out")]
+    states = [column for column in batch if column.startswith("state_in")]
+    assert states
+    for column in states:
+        assert len(batch[column]) == len(batch[SampleBatch.SEQ_LENS])
+
+
+def test_a_memory_view_is_gtrxls_packed_state():
+    torch.manual_seed(0)
+    model = build_model("gtrxl", input_dim=3, **TINY["gtrxl"])
+    views = MemoryView(model)
+    x, state = torch.randn(2, 9, 3), model.initial_state(2)
+    window = torch.zeros(2, model.memory_length, views.sizes[1])
+    count = torch.zeros(2, 1)
+    for t in range(x.shape[1]):
+        torch.testing.assert_close(views.read([count, window]), state)
+        _, state = model(x[:, t : t + 1], state)
+        count, record = views.write(state)
+        window = torch.cat([window[:, 1:], record.detach().unsqueeze(1)], dim=1)
