@@ -22,6 +22,9 @@ def test_an_example_trains(ray_session, path):
     experiment = load_experiment(path)
     assert experiment.name == path.stem
     config = build_config(experiment)
+    if experiment.api_stack == "old":
+        train_on_old_stack(config)
+        return
     config.training(train_batch_size_per_learner=256, num_epochs=1)
     if experiment.run == "PPO":
         config.training(minibatch_size=128)
@@ -34,3 +37,15 @@ def test_an_example_trains(ray_session, path):
     finally:
         algorithm.stop()
     assert sum(steps_trained) >= 512
+
+
+def train_on_old_stack(config):
+    config.training(train_batch_size=256, num_epochs=1, minibatch_size=128)
+    algorithm = config.env_runners(
+        num_env_runners=0, num_envs_per_env_runner=4, rollout_fragment_length=64
+    ).build_algo()
+    try:
+        results = [algorithm.train() for _ in range(2)]
+    finally:
+        algorithm.stop()
+    assert results[-1]["num_env_steps_trained"] == 512

@@ -7,8 +7,7 @@ from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
-SUCCESS = "success"
-SUCCESS_RATE = "success_rate"
+from rllib_recattn.inputs.success import SUCCESS, SUCCESS_RATE
 
 
 class SuccessRateCallback(RLlibCallback):

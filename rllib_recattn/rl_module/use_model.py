@@ -132,7 +132,11 @@ def report_success_rate(config: ConfigT) -> ConfigT:
 
 def _check_stack(config: AlgorithmConfig) -> None:
     if not (config.enable_rl_module_and_learner and config.enable_env_runner_and_connector_v2):
-        raise SettingsError("use_model: config.api_stack(…) chose the old API stack; should be the new one")
+        raise SettingsError(
+            "use_model: config.api_stack(…) chose the old API stack; should be the new one, or, on the old one, "
+            "config.training(model={'custom_model': 'rllib_recattn.model_v2.RecAttnModelV2', 'custom_model_config': "
+            "{'model': 'agalite', …}}) in the place of use_model"
+        )
     if config.framework_str != "torch":
         raise SettingsError(f"use_model: framework = {config.framework_str!r}; should be 'torch'")
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import gymnasium
+from typing import Any
+
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
+from rllib_recattn.experiment.algorithm.old_stack import (
+    check_model_dict,
+    check_old_model,
+    choose_old_stack,
+    model_dict,
+    register_models,
+)
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
-from rllib_recattn.experiment.definition.environment import find_env, is_vectorized_with
+from rllib_recattn.experiment.definition.environment import (
+    env_creator,
+    find_env,
+    is_class_path,
+    is_vectorized_with,
+)
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
+from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
@@ -38,6 +52,8 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     config = _CONFIG_CLASSES[experiment.run]()
     where = f"{experiment.where}.config"
     problems = Problems()
+    if experiment.api_stack == "old":
+        return _build_for_old_stack(experiment, config, where, problems)
     settings = check_settings(config, experiment.config, where, problems)
     if "model_config" in settings:
         settings["model_config"] = check_model_config(
@@ -45,7 +61,7 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
         )
     problems.raise_any()
 
-    config.environment(experiment.env)
+    config.environment(_env_of(experiment))
     env_config = settings.get("env_config", {})
     if is_vectorized_with(find_env(experiment.env, experiment.where), env_config):
         settings = {"gym_env_vectorize_mode": "vector_entry_point", **settings}
@@ -56,8 +72,38 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     with rllib_errors(where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
-        _check_spaces(config)
+        _check_spaces(config, experiment)
     return config
+
+
+def _build_for_old_stack(
+    experiment: Experiment, config: AlgorithmConfig, where: str, problems: Problems
+) -> AlgorithmConfig:
+    choose_old_stack(config, experiment.where)
+    settings = check_settings(config, experiment.config, where, problems, "old")
+    if "model" in settings:
+        if experiment.model is not None:
+            problems.add(f"{where}.model: is given twice, beside 'config' as well; keep one of them")
+        check_model_dict(settings["model"], f"{where}.model", problems)
+    problems.raise_any()
+    config.environment(_env_of(experiment))
+    apply_settings(config, settings, where, problems)
+    problems.raise_any()
+    if experiment.model is not None:
+        config.training(model=model_dict(experiment.model, experiment.where))
+    config.callbacks(OldStackSuccessRateCallback)
+    register_models(config)
+    with rllib_errors(where):
+        config.validate()
+    check_old_model(config, experiment)
+    return config
+
+
+def _env_of(experiment: Experiment) -> Any:
+    """Return what RLlib makes environments from: an id of Gymnasium's, or a class."""
+    if is_class_path(experiment.env):
+        return env_creator(experiment.env, experiment.where)
+    return experiment.env
 
 
 def _choose_model(config: AlgorithmConfig, model: ModelBlock | None, where: str) -> None:
@@ -70,9 +116,9 @@ def _choose_model(config: AlgorithmConfig, model: ModelBlock | None, where: str)
     use_model(config, model.name, **model.model_dump(include=set(RecurrenceSettings.model_fields)), **model.settings)
 
 
-def _check_spaces(config: AlgorithmConfig) -> None:
+def _check_spaces(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
-    env = gymnasium.make(config.env, **config.env_config)
+    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
     try:
         spec = config.get_rl_module_spec(env=env)
         catalog_class = spec.catalog_class or PPOCatalog

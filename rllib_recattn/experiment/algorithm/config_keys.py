@@ -18,6 +18,7 @@ from ray.rllib.utils.from_config import NotProvided
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
+from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
@@ -53,11 +54,26 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 _WITHOUT_EFFECT = {
     "enable_tf1_exec_eagerly": "TensorFlow is not supported",
     "exploration_config": "exploration is the RLModule's own",
-    "model": "write 'model_config', or a 'model' block beside 'config'",
+    "model": "write 'model_config', or a 'model' block beside 'config', or run `rllib convert` on the file, or say "
+    "api_stack: old",
     "observation_filter": "normalise observations in the environment",
     "preprocessor_pref": "wrap the environment",
     "remote_env_batch_wait_ms": "write gym_env_vectorize_mode: async",
     "remote_worker_envs": "write gym_env_vectorize_mode: async",
+}
+
+
+# And the other way round.
+_WITHOUT_EFFECT_ON_OLD_STACK = {
+    "gym_env_vectorize_mode": "RLlib steps environments one after the other there",
+    "model_config": "write 'model', or a 'model' block beside 'config'",
+    "num_aggregator_actors_per_learner": "it belongs to the new one",
+    "num_learners": "write num_gpus",
+    "train_batch_size_per_learner": "write train_batch_size",
+}
+_OLD_STACK_CHOICES = {
+    "enable_env_runner_and_connector_v2": (False,),
+    "enable_rl_module_and_learner": (False,),
 }
 
 
@@ -96,7 +112,7 @@ def config_keys(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
 
 
 def check_settings(
-    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems
+    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems, stack: ApiStack = "new"
 ) -> dict[str, Any]:
     """Check settings against names, types and bounds, those that override others in evaluation included.
 
@@ -105,6 +121,7 @@ def check_settings(
         settings: A setting's name → its value, as plain data.
         where: File and key path of the settings.
         problems: Gets a line for each setting that is wrong.
+        stack: The API stack that they are meant for.
 
     Returns:
         The settings that are right. A whole number that was written as 1e4 is one.
@@ -113,12 +130,12 @@ def check_settings(
     right: dict[str, Any] = {}
     for name, value in settings.items():
         with problems.collect():
-            right[name] = _check_setting(config, keys, name, value, where)
+            right[name] = _check_setting(config, keys, name, value, where, stack)
             if name == "evaluation_config" and value:
-                right[name] = check_settings(config, value, f"{where}.{name}", problems)
+                right[name] = check_settings(config, value, f"{where}.{name}", problems, stack)
             if name == "algorithm_config_overrides_per_module" and value:
                 right[name] = {
-                    module: check_settings(config, overrides, f"{where}.{name}.{module}", problems)
+                    module: check_settings(config, overrides, f"{where}.{name}.{module}", problems, stack)
                     for module, overrides in value.items()
                 }
     return right
@@ -142,14 +159,22 @@ def apply_settings(config: AlgorithmConfig, settings: Mapping[str, Any], where: 
             getattr(config, method)(**arguments)
 
 
+def without_effect(stack: ApiStack) -> Mapping[str, str]:
+    """Return the settings that an API stack takes and ignores, and what to write instead."""
+    return _WITHOUT_EFFECT if stack == "new" else _WITHOUT_EFFECT_ON_OLD_STACK
+
+
 def _declared_type(parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
 
 
-def _check_setting(config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name: str, value: Any, where: str) -> Any:
-    if name in _WITHOUT_EFFECT:
-        raise SettingsError(f"{where}.{name} has no effect on RLlib's new API stack: {_WITHOUT_EFFECT[name]}")
+def _check_setting(
+    config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name: str, value: Any, where: str, stack: ApiStack
+) -> Any:
+    useless = without_effect(stack)
+    if name in useless:
+        raise SettingsError(f"{where}.{name} has no effect on RLlib's {stack} API stack: {useless[name]}")
     if name not in keys:
         methods = f"the parameters of {type(config).__name__}'s methods are valid, see RLlib's documentation"
         raise SettingsError(f"{where}: unknown setting {name!r}: {suggest_among_many(name, keys, methods)}")
@@ -163,8 +188,9 @@ def _check_setting(config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name:
         return value
     if value is None or not matches(value, annotation):
         raise SettingsError(f"{where}: {name} = {value!r}: should be {describe(annotation, null)}")
-    if name in _CHOICES and value not in _CHOICES[name]:
-        right = " or ".join(str(choice) for choice in _CHOICES[name]).replace("True", "true")
+    choices = _CHOICES if stack == "new" else _CHOICES | _OLD_STACK_CHOICES
+    if name in choices and value not in choices[name]:
+        right = " or ".join(str(choice) for choice in choices[name]).replace("True", "true").replace("False", "false")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
     low, high = _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
     if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:

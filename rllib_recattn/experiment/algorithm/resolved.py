@@ -6,10 +6,13 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-from rllib_recattn.experiment.algorithm.config_keys import config_keys
+from rllib_recattn.experiment.algorithm.config_keys import config_keys, without_effect
+from rllib_recattn.experiment.algorithm.old_stack import choose_old_stack
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, matches
-from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.model_v2.settings import ModelV2Settings
+from rllib_recattn.models.registry import settings_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.recurrence import split_model_config
 
@@ -27,13 +30,17 @@ def resolved_yaml(experiment: Experiment, config: AlgorithmConfig) -> str:
         YAML of the form of an experiment file, with all settings of the model, and with those of RLlib's settings
         that the experiment gives or that differ from the algorithm's defaults.
     """
-    model_config = dict(config.model_config)
+    is_new = experiment.api_stack == "new"
+    model_config = dict(config.model_config) if is_new else {}
     content: dict[str, Any] = {
         "run": experiment.run,
+        **({} if is_new else {"api_stack": "old"}),
         "env": experiment.env,
         "stop": {metric: _short(value) for metric, value in experiment.stop.items()},
     }
-    if experiment.model is not None:
+    if experiment.model is not None and not is_new:
+        content["model"] = _model_block(experiment.model)
+    elif experiment.model is not None:
         recurrence, model_config = split_model_config(model_config)
         settings = dict(model_config.pop(MODEL_CONFIG_KEY))
         content["model"] = {"name": settings.pop("model"), **recurrence, **settings}
@@ -48,15 +55,27 @@ def resolved_yaml(experiment: Experiment, config: AlgorithmConfig) -> str:
 
 def _changed_settings(experiment: Experiment, config: AlgorithmConfig) -> dict[str, Any]:
     default = type(config)()
+    has_dict = experiment.api_stack == "old" and experiment.model is None
+    if experiment.api_stack == "old":
+        choose_old_stack(default, experiment.where)
     # Reading some of a config's properties changes it.
     config = config.copy(copy_frozen=False)
     changed = {name: value for name, value in experiment.config.items() if name not in _WRITTEN_ELSEWHERE}
+    elsewhere = {*_WRITTEN_ELSEWHERE, *without_effect(experiment.api_stack)} - ({"model"} if has_dict else set())
     for name, key in config_keys(type(config)).items():
         value = getattr(config, name, None)
         is_changed = name in changed or value != getattr(default, name, None)
-        if name not in _WRITTEN_ELSEWHERE and is_changed and _is_plain(value, key.annotation):
+        if name == "model" and has_dict and config.model != default.model:
+            changed[name] = {key: value for key, value in config.model.items() if value != default.model.get(key)}
+        elif name not in elsewhere and is_changed and _is_plain(value, key.annotation):
             changed[name] = value
     return changed
+
+
+def _model_block(model: ModelBlock) -> dict[str, Any]:
+    shared = {*ModelV2Settings.model_fields, "max_seq_len"} - {"rllib_fixes"}
+    settings = settings_of(model.name).model_validate(model.settings).model_dump()
+    return {"name": model.name, **model.model_dump(include=shared), **settings}
 
 
 def _is_plain(value: Any, annotation: Any) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -21,15 +23,19 @@ def find_env(env: str, where: str) -> EnvSpec:
     """Look an environment up in Gymnasium's registry.
 
     Args:
-        env: Its id, as ``gymnasium.make`` takes it. ``package:Name-v0`` imports the package that registers it.
+        env: Its id, as ``gymnasium.make`` takes it. ``package:Name-v0`` imports the package that registers it. The path
+            of a class, ``package.module.Class``, is imported as well; RLlib gives such a class its settings as one
+            mapping.
         where: File and key path, for error messages.
 
     Returns:
-        The registry's entry.
+        The registry's entry; for a class one that is in no registry.
 
     Raises:
         SettingsError: If the package cannot be imported or there is no such environment.
     """
+    if is_class_path(env):
+        return EnvSpec(env, entry_point=_import_class(env, where))
     module, _, name = env.rpartition(":")
     if module:
         import_named(module, f"{where}: {env!r}")
@@ -49,17 +55,52 @@ def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> Non
     Raises:
         SettingsError: If the environment does not take a setting, or refuses a value.
     """
+    if is_class_path(env):
+        environment = _import_class(env, where)
+        with _explained(env, where):
+            environment(dict(env_config)).close()
+        return
     known = _parameters(gymnasium.registry[env.rpartition(":")[2]].entry_point)
     if known is not None:
         unknown = [key for key in env_config if key not in known | _MAKE_ARGUMENTS]
         if unknown:
             lines = (f"{where}: {env} has no setting {key!r}: {suggest(key, known)}" for key in unknown)
             raise SettingsError("\n".join(lines))
-    try:
+    with _explained(env, where):
         gymnasium.make(env, **env_config).close()
+
+
+def is_class_path(env: str) -> bool:
+    """Tell whether an environment is named by the path of its class, ``package.module.Class``."""
+    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", env) is not None and env not in gymnasium.registry
+
+
+def env_creator(env: str, where: str) -> Callable[[Any], Any]:
+    """Return what makes an environment from RLlib's mapping of settings.
+
+    Raises:
+        SettingsError: As :func:`find_env`.
+    """
+    if is_class_path(env):
+        return _import_class(env, where)
+    return lambda config: gymnasium.make(env, **config)
+
+
+@contextmanager
+def _explained(env: str, where: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # whatever a foreign environment raises
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SettingsError(f"{where}: {env} cannot be built with these settings: {reason}") from None
+
+
+def _import_class(env: str, where: str) -> Any:
+    module, _, name = env.rpartition(".")
+    found = getattr(import_named(module, f"{where}: {env!r}"), name, None)
+    if not (isinstance(found, type) and issubclass(found, gymnasium.Env)):
+        raise SettingsError(f"{where}: {env!r}: {module!r} has no environment {name!r}, a subclass of gymnasium.Env")
+    return found
 
 
 def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
 from rllib_recattn.experiment.definition.environment import check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block, read_experiment_file
 from rllib_recattn.experiment.definition.problems import Problems
@@ -44,6 +45,7 @@ class _File(Settings):
     """The top level of an experiment in a file; each block is validated by itself."""
 
     run: str
+    api_stack: ApiStack = "new"
     env: str
     stop: dict[str, Any] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
@@ -81,7 +83,8 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
         path=path,
         name=name,
         run=file.run,
-        env=file.env,
+        api_stack=reader.stack,
+        env=reader.env,
         stop=stop,
         config=config,
         model=model,
@@ -100,7 +103,9 @@ class _Reader:
         self.overrides = overrides
         self.problems = Problems()
         self.notes: list[str] = []
+        self.stack = api_stack_of(content, where, self.notes)
         self.content = self._with_checkpoint_block(self._translated(content, old_names.TOP_LEVEL))
+        self.env = self._env()
 
     def file(self) -> _File:
         with self.problems.collect():
@@ -125,16 +130,17 @@ class _Reader:
         return CheckpointBlock()
 
     def config(self) -> dict[str, Any]:
-        config = self._translated(self._block("config"), old_names.CONFIG, "config")
+        names = config_names(self.stack)
+        config = self._translated(self._block("config"), names, "config")
         if "env" in config:
             self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
-        for key in ("env_config", "evaluation_config", "model_config"):
+        for key in ("env_config", "evaluation_config", "model_config", "model"):
             if not is_block(config.get(key, {})):
                 value = config.pop(key)
                 self.problems.add(f"{self.where}.config: {key} = {value!r}: should be a mapping")
         if "evaluation_config" in config:
             config["evaluation_config"] = self._translated(
-                config["evaluation_config"], old_names.CONFIG, "config.evaluation_config"
+                config["evaluation_config"], names, "config.evaluation_config"
             )
         return config
 
@@ -146,8 +152,10 @@ class _Reader:
             )
         evaluates = bool(self._block("config").get("evaluation_interval"))
         return {
-            **check_stop(block, f"{self.where}.stop", self.problems, self.notes, evaluates=evaluates),
-            **check_stop(self.overrides.stop, "--stop", self.problems, self.notes, evaluates=evaluates),
+            **check_stop(block, f"{self.where}.stop", self.problems, self.notes, evaluates=evaluates, stack=self.stack),
+            **check_stop(
+                self.overrides.stop, "--stop", self.problems, self.notes, evaluates=evaluates, stack=self.stack
+            ),
         }
 
     def storage_path(self) -> Path:
@@ -166,8 +174,8 @@ class _Reader:
             self.problems.add(f"{self.where}.run: unknown algorithm {run!r}: {advice}")
 
     def check_environment(self, config: Mapping[str, Any]) -> None:
-        env = self.content.get("env")
-        if not isinstance(env, str):
+        env = self.env
+        if not env:
             return
         where = f"{self.where}.config"
         env_config = config.get("env_config", {})
@@ -178,6 +186,10 @@ class _Reader:
             if is_block(in_evaluation):
                 place = f"{where}.evaluation_config.env_config"
                 check_env_config(env, {**env_config, **in_evaluation}, place)
+
+    def _env(self) -> str:
+        env = self.content.get("env")
+        return old_names.translate_env(env, f"{self.where}.env", self.notes) if isinstance(env, str) else ""
 
     def _block(self, key: str) -> dict[str, Any]:
         """Return a block of the experiment, empty if it is none, of which `file` complains."""

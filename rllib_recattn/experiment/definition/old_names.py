@@ -61,6 +61,11 @@ CONFIG = {
     "worker_restore_timeout_s": "env_runner_restore_timeout_s",
 }
 
+# What the new stack calls otherwise and the old one still has.
+OLD_STACK_CONFIG = {
+    old: new for old, new in CONFIG.items() if old not in ("entropy_coeff_schedule", "lr_schedule", "num_gpus")
+}
+
 _OLD_METRICS = {
     "episode_len_mean": "env_runners/episode_len_mean",
     "episode_reward_max": "env_runners/episode_return_max",
@@ -81,6 +86,36 @@ STOP = {
     "num_env_steps_trained": "learners/__all_modules__/num_env_steps_trained_lifetime",
     "timesteps_total": "num_env_steps_sampled_lifetime",
 }
+
+OLD_STACK_STOP = {
+    **STOP,
+    "num_env_steps_trained": "num_env_steps_trained",
+    "info/num_env_steps_sampled": "num_env_steps_sampled_lifetime",
+    "info/num_env_steps_trained": "num_env_steps_trained",
+}
+
+# Old RLlib's own examples were registered by scripts, or lay elsewhere.
+_EXAMPLES = "ray.rllib.examples.envs.classes"
+ENVIRONMENTS = {
+    "RepeatAfterMeEnv": f"{_EXAMPLES}.repeat_after_me_env.RepeatAfterMeEnv",
+    "RepeatInitialObsEnv": f"{_EXAMPLES}.repeat_initial_obs_env.RepeatInitialObsEnv",
+    "StatelessCartPole": f"{_EXAMPLES}.stateless_cartpole.StatelessCartPole",
+    "stateless_cartpole": f"{_EXAMPLES}.stateless_cartpole.StatelessCartPole",
+    "CartPole-v0": "CartPole-v1",
+    "Pendulum-v0": "Pendulum-v1",
+}
+MODULES = {"ray.rllib.examples.env.": f"{_EXAMPLES}."}
+
+
+def translate_env(env: str, where: str, notes: list[str]) -> str:
+    """Return where an environment is found now; `notes` gets a sentence if that is elsewhere."""
+    found = ENVIRONMENTS.get(env, env)
+    for old, new in MODULES.items():
+        if found.startswith(old):
+            found = new + found.removeprefix(old)
+    if found != env:
+        notes.append(f"{where}: {env!r} is {found!r} now")
+    return found
 
 
 def translate(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings
+from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 
@@ -44,10 +45,13 @@ class Experiment(Settings):
         path: The file that describes it.
         name: Its name, which also names the directory of its results.
         run: The name of the algorithm.
-        env: The id of the Gymnasium environment, ``package:namespace/Name-v0`` or shorter.
+        api_stack: RLlib's API stack that it is written for.
+        env: The id of the Gymnasium environment, ``package:namespace/Name-v0`` or shorter, or the path of a class,
+            ``package.module.Class``.
         stop: Metric → the value at which training ends; whichever is reached first.
         config: RLlib's settings under their present names, as plain data.
-        model: The agent's model; None: RLlib builds one from ``config["model_config"]``.
+        model: The agent's model; None: RLlib builds one from ``config["model_config"]``, or on the old API stack from
+            ``config["model"]``.
         checkpoint: When checkpoints are written.
         storage_path: The absolute path of the directory in which results are stored.
         max_failures: How often training restarts from its last checkpoint after an error.
@@ -57,6 +61,7 @@ class Experiment(Settings):
     path: Path
     name: str
     run: str
+    api_stack: ApiStack = "new"
     env: str
     stop: dict[str, float]
     config: dict[str, Any] = Field(default_factory=dict)

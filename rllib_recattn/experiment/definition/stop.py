@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
@@ -57,6 +58,30 @@ STOP_METRICS = frozenset(
 )
 """The metrics in the results of RLlib and of this package that can end training."""
 
+OLD_STACK_STOP_METRICS = frozenset(
+    [
+        "iterations_since_restore",
+        "num_env_steps_sampled_lifetime",
+        "num_env_steps_trained",
+        "time_since_restore",
+        "time_total_s",
+        "training_iteration",
+        *(
+            f"{place}env_runners/{metric}"
+            for place in ("", "evaluation/")
+            for metric in (
+                *("episode_len_mean", "episode_return_max", "episode_return_mean", "episode_return_min"),
+                *("num_episodes", "policy_reward_mean/default_policy", "success_rate"),
+            )
+        ),
+        *(
+            f"info/learner/default_policy/learner_stats/{metric}"
+            for metric in ("cur_lr", "entropy", "kl", "policy_loss", "total_loss", "vf_explained_var", "vf_loss")
+        ),
+    ]
+)
+"""Likewise, on RLlib's old API stack."""
+
 _COMMON = (
     "common ones are training_iteration, num_env_steps_sampled_lifetime, time_total_s, "
     "env_runners/episode_return_mean and env_runners/success_rate"
@@ -64,7 +89,13 @@ _COMMON = (
 
 
 def check_stop(
-    block: Mapping[str, Any], where: str, problems: Problems, notes: list[str], *, evaluates: bool = True
+    block: Mapping[str, Any],
+    where: str,
+    problems: Problems,
+    notes: list[str],
+    *,
+    evaluates: bool = True,
+    stack: ApiStack = "new",
 ) -> dict[str, float]:
     """Validate stop criteria.
 
@@ -74,14 +105,18 @@ def check_stop(
         problems: Gets a line for each criterion that is wrong.
         notes: Gets a sentence for each old name that is translated.
         evaluates: Whether the experiment evaluates while it trains, without which ``evaluation/…`` never comes.
+        stack: RLlib's API stack that reports the metrics.
 
     Returns:
         The valid criteria under the metrics' present names.
     """
     criteria: dict[str, float] = {}
-    for metric, value in old_names.translate(block, old_names.STOP, where, problems, notes).items():
-        if metric not in STOP_METRICS:
-            problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, STOP_METRICS, _COMMON)}")
+    names, valid = old_names.STOP, STOP_METRICS
+    if stack == "old":
+        names, valid = old_names.OLD_STACK_STOP, OLD_STACK_STOP_METRICS
+    for metric, value in old_names.translate(block, names, where, problems, notes).items():
+        if metric not in valid:
+            problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             problems.add(f"{where}: {metric} = {value!r}: should be a number")
         elif metric.startswith("evaluation/") and not evaluates:

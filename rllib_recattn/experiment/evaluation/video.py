@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ class VideoRecorder:
 
     def capture(self, *, env: Any, **kwargs: Any) -> None:
         """Add the picture of a vectorised environment of one, while `recording`; an RLlib episode callback."""
+        self.add(lambda: env.render()[0])
+
+    def add(self, render: Callable[[], Any]) -> None:
+        """Add the picture that `render` makes, while `recording`."""
         if self.recording:
-            self._frames.append(np.asarray(env.render()[0], dtype=np.uint8))
+            self._frames.append(np.asarray(render(), dtype=np.uint8))
 
     def save(self, frames_per_second: float) -> None:
         """Write the video.

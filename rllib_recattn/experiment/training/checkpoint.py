@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 _ALGORITHM_FILE = "class_and_ctor_args.pkl"
+_OLD_STACK_FILE = "algorithm_state.pkl"
 _MODULE_DIRECTORY = Path("learner_group", "learner", "rl_module", "default_policy")
 
 
@@ -27,7 +28,7 @@ def find_checkpoint(path: Path) -> Path:
         The checkpoint's directory, as an absolute path.
 
     Raises:
-        SettingsError: If there is no such checkpoint, or none of an algorithm on RLlib's new API stack.
+        SettingsError: If there is no such checkpoint, or none of an algorithm.
     """
     wanted = "should be a checkpoint's directory, such as .../checkpoint_000000, or a run's"
     if not path.exists():
@@ -37,12 +38,18 @@ def find_checkpoint(path: Path) -> Path:
     checkpoint = path if _is_checkpoint(path) else newest_checkpoint(path)
     if checkpoint is None:
         raise SettingsError(f"checkpoint {str(path)!r}: there is no checkpoint in here; {wanted}")
-    if not (checkpoint / _ALGORITHM_FILE).is_file() or not (checkpoint / "learner_group").is_dir():
+    is_complete = (checkpoint / _ALGORITHM_FILE).is_file() and (checkpoint / "learner_group").is_dir()
+    if not is_complete and not is_of_old_stack(checkpoint):
         raise SettingsError(
-            f"checkpoint {str(checkpoint)!r}: incomplete, or not from an algorithm on RLlib's new API stack: "
+            f"checkpoint {str(checkpoint)!r}: incomplete, or not from an algorithm of RLlib's: "
             f"{_ALGORITHM_FILE} or learner_group/ is missing"
         )
     return checkpoint.resolve()
+
+
+def is_of_old_stack(checkpoint: Path) -> bool:
+    """Tell whether a checkpoint is of an algorithm on RLlib's old API stack."""
+    return (checkpoint / _OLD_STACK_FILE).is_file() and (checkpoint / "policies").is_dir()
 
 
 def module_directory(checkpoint: Path) -> Path:
@@ -67,6 +74,10 @@ def load_config(checkpoint: Path) -> AlgorithmConfig:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
     try:
+        if is_of_old_stack(checkpoint):
+            with (checkpoint / _OLD_STACK_FILE).open("rb") as file:
+                state = pickle.load(file)
+            return state["algorithm_class"].get_default_config().update_from_dict(state["config"])
         with (checkpoint / _ALGORITHM_FILE).open("rb") as file:
             (config_state,), _ = pickle.load(file)["ctor_args_and_kwargs"]
         return AlgorithmConfig.from_state(config_state).copy(copy_frozen=False)

@@ -1,0 +1,138 @@
+"""Models on RLlib's old API stack: its ``model`` dict, and this package's models in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
+
+from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
+from rllib_recattn.experiment.definition.environment import env_creator
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
+from rllib_recattn.importing import import_named
+from rllib_recattn.model_v2 import check_old_stack, register_model_v2
+from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings, split_custom_model_config
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+
+CLASS_PATH = "rllib_recattn.model_v2.RecAttnModelV2"
+_GONE = {"lstm_use_prev_action_reward": "lstm_use_prev_action and lstm_use_prev_reward"}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+
+
+def choose_old_stack(config: AlgorithmConfig, where: str) -> None:
+    """Put a config on the old API stack, on CPUs unless it says otherwise.
+
+    Raises:
+        SettingsError: If the installed Ray has none any more.
+    """
+    check_old_stack(where)
+    config.api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
+    config.resources(num_gpus=0)  # IMPALA's and APPO's default is 1
+
+
+def register_models(config: AlgorithmConfig) -> None:
+    """Give names to this package's models if a config calls one by its name, before RLlib looks it up."""
+    if not config.enable_rl_module_and_learner and str(config.model.get("custom_model")).startswith(PREFIX):
+        register_model_v2()
+
+
+def check_model_dict(model: Mapping[str, Any], where: str, problems: Problems) -> None:
+    """Check the ``model`` dict of RLlib's old API stack.
+
+    Args:
+        model: The dict, as plain data.
+        where: File and key path of it.
+        problems: Gets a line for each setting that is wrong.
+    """
+    for key, value in model.items():
+        if key in _GONE:
+            problems.add(f"{where}.{key}: RLlib has taken it away; should be {_GONE[key]}")
+        elif key not in MODEL_DEFAULTS:
+            problems.add(f"{where}: unknown setting {key!r}: {suggest(key, MODEL_DEFAULTS)}")
+        elif not _fits(value, MODEL_DEFAULTS[key]):
+            problems.add(f"{where}: {key} = {value!r}: should be {_KINDS[type(MODEL_DEFAULTS[key])]}")
+    previous = [key for key in ("lstm_use_prev_action", "lstm_use_prev_reward") if model.get(key)]
+    if model.get("use_lstm") and previous:
+        problems.add(
+            f"{where}.{previous[0]}: RLlib's LSTM of the old API stack fails with it (recurrent_net.py hands NumPy's "
+            f"integers to PyTorch); should be custom_model: {PREFIX}lstm with custom_model_config: "
+            f"{{{previous[0].removeprefix('lstm_')}: true}}, or what `rllib convert` makes of the file"
+        )
+    with problems.collect():
+        _check_custom_model(model, where)
+
+
+def model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
+    """Return the ``model`` dict for one of this package's models.
+
+    Args:
+        block: The experiment's ``model`` block.
+        where: File and key path of the experiment.
+
+    Raises:
+        SettingsError: If the block has settings that the old API stack has no use for.
+    """
+    shared = set(ModelV2Settings.model_fields) - {"rllib_fixes"} | {"max_seq_len"}
+    for key in set(RecurrenceSettings.model_fields) - shared:
+        if key in block.model_fields_set and getattr(block, key) != RecurrenceSettings.model_fields[key].default:
+            raise SettingsError(f"{where}.model.{key}: has no effect on RLlib's old API stack; should be left out")
+    inputs = block.model_dump(include=set(ModelV2Settings.model_fields) - {"rllib_fixes"})
+    return {
+        "custom_model": CLASS_PATH,
+        "custom_model_config": {"model": block.name, **inputs, **block.settings},
+        "max_seq_len": block.max_seq_len,
+    }
+
+
+def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
+    """Let RLlib build the model for the environment's spaces; it raises if there is none for them."""
+    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
+    try:
+        if not isinstance(env.observation_space, gymnasium.Space) or config.is_multi_agent:
+            return
+        with rllib_errors(f"{experiment.where}.config.model"):
+            preprocessor = ModelCatalog.get_preprocessor_for_space(env.observation_space, config.model)
+            _, num_outputs = ModelCatalog.get_action_dist(env.action_space, config.model, framework="torch")
+            ModelCatalog.get_model_v2(
+                preprocessor.observation_space, env.action_space, num_outputs, config.model, framework="torch"
+            )
+    finally:
+        env.close()
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if default is None or value is None or isinstance(default, dict):
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, int | float):
+        return isinstance(value, int | float) and (isinstance(default, float) or float(value).is_integer())
+    return isinstance(value, type(default))
+
+
+def _check_custom_model(model: Mapping[str, Any], where: str) -> None:
+    custom = model.get("custom_model")
+    if custom is None:
+        return
+    own = model.get("custom_model_config") or {}
+    if custom == CLASS_PATH:
+        split_custom_model_config(own, None, f"{where}.custom_model_config")
+    elif isinstance(custom, str) and custom.startswith(PREFIX):
+        names = register_model_v2()
+        if custom not in names:
+            raise SettingsError(f"{where}: custom_model = {custom!r}: unknown: {suggest(custom, names)}")
+        split_custom_model_config(own, custom.removeprefix(PREFIX), f"{where}.custom_model_config")
+    elif isinstance(custom, str) and "." in custom:
+        module, _, name = custom.rpartition(".")
+        if not hasattr(import_named(module, f"{where}: custom_model = {custom!r}"), name):
+            raise SettingsError(f"{where}: custom_model = {custom!r}: the module {module!r} has no {name!r}")
+    else:
+        raise SettingsError(
+            f"{where}: custom_model = {custom!r}: should be {PREFIX}agalite or another of `rllib models`, or the path "
+            "of a class, package.module.Class; a name that a script registers is not known here"
+        )

@@ -1,0 +1,76 @@
+"""Playing episodes with an agent of RLlib's new API stack."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.utils import force_list
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.evaluation.episode import EpisodeResult
+from rllib_recattn.experiment.evaluation.video import VideoRecorder
+from rllib_recattn.experiment.training.checkpoint import module_directory
+from rllib_recattn.inputs.success import SUCCESS
+
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+
+class NewStackPlayer:
+    """An agent and its environment.
+
+    Args:
+        checkpoint: The agent's checkpoint.
+        config: The config of the algorithm that trained it; changed.
+    """
+
+    def __init__(self, checkpoint: Path, config: AlgorithmConfig):
+        config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, gym_env_vectorize_mode="sync")
+        self._env_runner = SingleAgentEnvRunner(config=config)
+        self._env_runner.restore_from_path(checkpoint / "env_runner")
+        self._env_runner.module.restore_from_path(module_directory(checkpoint))
+        # Pickled, since connectors hand out the very objects that they go on to change.
+        self._connectors = pickle.dumps(self._env_runner.get_state(not_components="rl_module"))
+
+    def film(self, video: VideoRecorder) -> float:
+        """Have the frames of all episodes recorded; returns how many a second the environment is made for.
+
+        Raises:
+            SettingsError: If the environment cannot be filmed.
+        """
+        # The EnvRunner's own config: it has made a deep copy of the one that it was given.
+        config, env = self._env_runner.config, self._env_runner.env
+        if "rgb_array" in (env.metadata.get("render_modes") or ()):
+            config.environment(env_config={**config.env_config, "render_mode": "rgb_array"})
+            self._env_runner.make_env()
+        if self._env_runner.env.unwrapped.render_mode != "rgb_array":
+            raise SettingsError(f"video: the environment {config.env!r} has no render_mode 'rgb_array' to be filmed in")
+        config.callbacks(
+            on_episode_start=[*force_list(config.callbacks_on_episode_start), video.capture],
+            on_episode_step=[*force_list(config.callbacks_on_episode_step), video.capture],
+        )
+        return self._env_runner.env.metadata.get("render_fps") or 10
+
+    def play(self, seed: int, explore: bool) -> EpisodeResult:
+        """Play one episode, which the seed determines."""
+        self._env_runner.set_state(pickle.loads(self._connectors))
+        # The EnvRunner resets its environment with this seed whenever it is asked for whole episodes.
+        self._env_runner._seed = seed
+        torch.manual_seed(seed)
+        (episode,) = self._env_runner.sample(num_episodes=1, explore=explore)
+        self._env_runner.get_metrics()  # which lets go of the episode: it is kept for metrics until they are read
+        success = episode.get_infos(-1).get(SUCCESS)
+        return EpisodeResult(
+            seed=seed,
+            episode_return=float(episode.get_return()),
+            length=len(episode),
+            success=None if success is None else bool(success),
+        )
+
+    def stop(self) -> None:
+        """Close the environment."""
+        self._env_runner.stop()
