@@ -9,7 +9,7 @@ SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup train test test-fast check clean
+.PHONY: help setup train test test-slow check clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -29,11 +29,11 @@ train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `ma
 $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
 
-test: setup  ## all tests, the slow ones too
-	$(BIN)/python -m pytest
-
-test-fast: setup  ## the tests that are not slow
+test: setup  ## the tests, but for the slow ones
 	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: setup  ## the tests that take more than half a minute
+	$(BIN)/python -m pytest -m slow
 
 check: setup  ## linter, formatter and type checker
 	$(BIN)/ruff check .

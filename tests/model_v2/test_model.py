@@ -276,3 +276,17 @@ def test_the_class_path_is_what_the_documentation_says():
     from rllib_recattn.model_v2 import RecAttnModelV2
 
     assert f"rllib_recattn.model_v2.{RecAttnModelV2.__name__}" == CLASS_PATH
+
+
+def test_several_agents_train(ray_session):
+    config = old_stack_config("gtrxl").environment(TwoAgents, env_config={})
+    policies = {"p0": PolicySpec(), "p1": PolicySpec()}
+    config.multi_agent(policies=policies, policy_mapping_fn=lambda agent, *_, **__: f"p{agent}")
+    algorithm = config.build_algo()
+    before = [algorithm.get_policy(policy_id).model.pi.weight.clone() for policy_id in policies]
+    algorithm.train()
+    for policy_id, weight in zip(policies, before, strict=True):
+        after = algorithm.get_policy(policy_id).model.pi.weight
+        assert torch.isfinite(after).all()
+        assert not torch.equal(after, weight)
+    algorithm.stop()
