@@ -6,7 +6,8 @@ The front door:
 - :func:`build_model` builds the same model as a plain PyTorch module;
 - :func:`models` lists the catalog;
 - :func:`register_model` adds a model to it;
-- :func:`register_model_v2` gives the models names in RLlib's old API stack.
+- :func:`register_model_v2` gives the models names in RLlib's old API stack;
+- :func:`convert_checkpoint` moves trained agents from one API stack to the other.
 
 Importing the package registers its Gymnasium environments and loads neither Ray nor PyTorch.
 """
@@ -20,14 +21,24 @@ from rllib_recattn._version import __version__
 from rllib_recattn.envs import register_envs
 
 if TYPE_CHECKING:
+    from rllib_recattn.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
     from rllib_recattn.models.registry import build_model, models, register_model
     from rllib_recattn.rl_module.use_model import use_model
 
-__all__ = ["__version__", "build_model", "models", "register_model", "register_model_v2", "use_model"]
+__all__ = [
+    "__version__",
+    "build_model",
+    "convert_checkpoint",
+    "models",
+    "register_model",
+    "register_model_v2",
+    "use_model",
+]
 
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
+    "convert_checkpoint": "rllib_recattn.checkpoints",
     "register_model": "rllib_recattn.models.registry",
     "register_model_v2": "rllib_recattn.model_v2",
     "use_model": "rllib_recattn.rl_module.use_model",

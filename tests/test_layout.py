@@ -18,12 +18,14 @@ FLOORS = {  # part → what of the package it may import besides itself
     "envs": {"errors"},
     "rl_module": {"errors", "importing", "inputs", "models"},
     "model_v2": {"errors", "inputs", "models"},
+    "checkpoints": {"errors", "inputs", "models", "rl_module", "model_v2"},
     "experiment": {"errors", "importing", "inputs", "models", "rl_module", "model_v2", "envs"},
     "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "definition": set(),
     "algorithm": {"definition"},
+    "conversion": {"algorithm", "definition"},
     "training": {"definition"},
     "evaluation": {"training"},
 }

@@ -58,12 +58,12 @@ class Agent:
             return None
         if model.get("custom_action_dist"):
             raise SettingsError(
-                f"{where}: custom_action_dist = {model['custom_action_dist']!r}: has no counterpart in the new API stack"
+                f"{where}: custom_action_dist = {model['custom_action_dist']!r} has no counterpart on the other stack"
             )
         custom_model_config = dict(model.get("custom_model_config") or {})
         settings, inputs = split_custom_model_config(custom_model_config, name, where)
         return cls(
-            model=qualified_name(custom_model_config.get("model", name)),
+            model=qualified_name(name or custom_model_config["model"]),
             settings=settings,
             inputs=_inputs(inputs),
             vf_share_layers=inputs.vf_share_layers,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.models.catalog import MODEL_DEFAULTS
@@ -17,6 +18,7 @@ from ray.rllib.utils import force_list
 
 from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_in_columns
 from rllib_recattn.rl_module.use_model import use_model
 
@@ -78,6 +80,8 @@ def on_old_stack(config: AlgorithmConfig, agents: Mapping[str, Agent]) -> Algori
     if isinstance(old, PPOConfig) and old.minibatch_size is None:
         old.training(minibatch_size=old.train_batch_size)
     old.resources(num_gpus=config.num_gpus_per_learner).learners(num_learners=0, num_gpus_per_learner=0)
+    if old.callbacks_class is RLlibCallback:
+        old.callbacks(OldStackSuccessRateCallback)
     old.policies = _policies(config)
     if not config.is_multi_agent:
         (agent,) = agents.values()
@@ -100,11 +104,11 @@ def _without_model(config: AlgorithmConfig) -> AlgorithmConfig:
         if getattr(function, "user_function", function) is not None:
             raise SettingsError(f"{_WHERE}: {name} has no counterpart in the old API stack; {_ADVICE}")
         setattr(bare, f"_{name}", None)
-    bare.callbacks_class = [
-        callback
-        for callback in force_list(bare.callbacks_class)
-        if not callback.__module__.startswith("rllib_recattn.")
-    ]
+    callbacks = [each for each in force_list(bare.callbacks_class) if not each.__module__.startswith("rllib_recattn.")]
+    if len(callbacks) > 1:
+        names = ", ".join(callback.__name__ for callback in callbacks)
+        raise SettingsError(f"{_WHERE}: callbacks_class = [{names}]: the old API stack takes one class; {_ADVICE}")
+    bare.callbacks_class = callbacks[0] if callbacks else RLlibCallback
     bare.model = copy.deepcopy(MODEL_DEFAULTS)
     bare._rl_module_spec, bare._model_config, bare._learner_class = None, {}, None
     return bare

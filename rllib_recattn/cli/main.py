@@ -16,6 +16,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
     commands_at={
         "train": ("rllib_recattn.cli.train:train", "Train an agent."),
         "evaluate": ("rllib_recattn.cli.evaluate:evaluate", "Evaluate a trained agent."),
+        "convert": ("rllib_recattn.cli.convert:convert", "Write an old-stack experiment for the new API stack."),
         "models": ("rllib_recattn.cli.models:models", "List the models and their settings."),
     },
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
@@ -13,6 +14,7 @@ from rllib_recattn.inputs.spaces import check_action_space, check_observation_sp
 from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
+from rllib_recattn.rl_module.free_log_std import FreeLogStdHead
 
 MODEL_CONFIG_KEY = "recattn"
 
@@ -42,6 +44,13 @@ class RecAttnCatalog(PPOCatalog):
             inputs=validate(InputSettings, model_config_dict.get(INPUTS_KEY, {}), f"model_config[{INPUTS_KEY!r}]"),
             settings=model_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
+
+    def build_pi_head(self, framework: str) -> Any:
+        """Build the policy head: RLlib's, mended where log standard deviations are free."""
+        head = super().build_pi_head(framework)
+        if isinstance(self.pi_head_config, FreeLogStdMLPHeadConfig):
+            return FreeLogStdHead(self.pi_head_config)
+        return head
 
     def get_action_dist_cls(self, framework: str) -> Any:
         """Return the class of the action distribution: RLlib's, mended for Tuple and Dict spaces."""

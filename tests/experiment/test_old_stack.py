@@ -93,7 +93,9 @@ def test_training_reports_success_and_evaluation_repeats(ray_session, tmp_path):
     with redirect_stdout(io.StringIO()) as output:
         result = run_experiment(experiment, build_config(experiment))
     assert result.status == "finished"
-    assert "success" in output.getvalue()
+    (heading, *lines) = output.getvalue().splitlines()[1:5]
+    assert heading.split() == ["iteration", "env", "steps", "return", "success", "steps/s", "elapsed"]
+    assert all(line.split()[4].replace(",", "").isdigit() for line in lines)  # steps/s
     history = read_history(result.run_dir)
     assert history["num_env_steps_sampled_lifetime"].tolist() == [128, 256, 384]
     assert history["env_runners/success_rate"].between(0, 1).iloc[-1]

@@ -8,13 +8,6 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
-from rllib_recattn.experiment.algorithm.old_stack import (
-    check_model_dict,
-    check_old_model,
-    choose_old_stack,
-    model_dict,
-    register_models,
-)
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
 from rllib_recattn.experiment.definition.environment import (
@@ -25,7 +18,6 @@ from rllib_recattn.experiment.definition.environment import (
 )
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
-from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
@@ -79,23 +71,26 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
 def _build_for_old_stack(
     experiment: Experiment, config: AlgorithmConfig, where: str, problems: Problems
 ) -> AlgorithmConfig:
-    choose_old_stack(config, experiment.where)
+    # A later Ray may no longer have what this imports.
+    from rllib_recattn.experiment.algorithm import old_stack
+
+    old_stack.choose_old_stack(config, experiment.where)
     settings = check_settings(config, experiment.config, where, problems, "old")
     if "model" in settings:
         if experiment.model is not None:
             problems.add(f"{where}.model: is given twice, beside 'config' as well; keep one of them")
-        check_model_dict(settings["model"], f"{where}.model", problems)
+        old_stack.check_model_dict(settings["model"], f"{where}.model", problems)
     problems.raise_any()
     config.environment(_env_of(experiment))
     apply_settings(config, settings, where, problems)
     problems.raise_any()
     if experiment.model is not None:
-        config.training(model=model_dict(experiment.model, experiment.where))
-    config.callbacks(OldStackSuccessRateCallback)
-    register_models(config)
+        config.training(model=old_stack.model_dict(experiment.model, experiment.where))
+    old_stack.report_success_rate(config)
+    old_stack.register_models(config)
     with rllib_errors(where):
         config.validate()
-    check_old_model(config, experiment)
+    old_stack.check_old_model(config, experiment)
     return config
 
 

@@ -16,6 +16,7 @@ from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.importing import import_named
 from rllib_recattn.model_v2 import check_old_stack, register_model_v2
+from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings, split_custom_model_config
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
@@ -33,6 +34,11 @@ def choose_old_stack(config: AlgorithmConfig, where: str) -> None:
     check_old_stack(where)
     config.api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
     config.resources(num_gpus=0)  # IMPALA's and APPO's default is 1
+
+
+def report_success_rate(config: AlgorithmConfig) -> None:
+    """Have `config` report ``env_runners/success_rate``; the old API stack takes one class of callbacks, no list."""
+    config.callbacks(OldStackSuccessRateCallback)
 
 
 def register_models(config: AlgorithmConfig) -> None:

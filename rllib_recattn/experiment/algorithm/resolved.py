@@ -7,7 +7,6 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.experiment.algorithm.config_keys import config_keys, without_effect
-from rllib_recattn.experiment.algorithm.old_stack import choose_old_stack
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, matches
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
@@ -57,7 +56,8 @@ def _changed_settings(experiment: Experiment, config: AlgorithmConfig) -> dict[s
     default = type(config)()
     has_dict = experiment.api_stack == "old" and experiment.model is None
     if experiment.api_stack == "old":
-        choose_old_stack(default, experiment.where)
+        default.api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
+        default.resources(num_gpus=0)
     # Reading some of a config's properties changes it.
     config = config.copy(copy_frozen=False)
     changed = {name: value for name, value in experiment.config.items() if name not in _WRITTEN_ELSEWHERE}

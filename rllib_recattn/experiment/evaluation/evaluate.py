@@ -13,12 +13,13 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.intervals import Interval, mean_interval, rate_interval
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
-from rllib_recattn.experiment.evaluation.old_stack import OldStackPlayer
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
 from rllib_recattn.experiment.training.checkpoint import find_checkpoint, is_of_old_stack, load_config
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    from rllib_recattn.experiment.evaluation.old_stack import OldStackPlayer
 
 
 @dataclass(frozen=True)
@@ -118,4 +119,9 @@ def evaluate_checkpoint(
 def _player(checkpoint: Path, config: AlgorithmConfig) -> NewStackPlayer | OldStackPlayer:
     if config.is_multi_agent:
         raise SettingsError(f"checkpoint {str(checkpoint)!r}: multi-agent; only single agents can be evaluated")
-    return OldStackPlayer(checkpoint, config) if is_of_old_stack(checkpoint) else NewStackPlayer(checkpoint, config)
+    if is_of_old_stack(checkpoint):
+        # A later Ray may no longer have what this imports.
+        from rllib_recattn.experiment.evaluation.old_stack import OldStackPlayer
+
+        return OldStackPlayer(checkpoint, config)
+    return NewStackPlayer(checkpoint, config)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ITERATION = "training_iteration"
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 ENV_STEPS_THIS_ITERATION = "env_runners/num_env_steps_sampled"
+OLD_STACK_ENV_STEPS_THIS_ITERATION = "num_env_steps_sampled_this_iter"
 SECONDS = "time_total_s"
 SECONDS_THIS_ITERATION = "time_this_iter_s"
 RETURN = "env_runners/episode_return_mean"
@@ -42,6 +43,12 @@ def metric(result: Mapping[str, Any], key: str) -> float:
 def has_metric(result: Mapping[str, Any], key: str) -> bool:
     """Say whether the result holds a number (no NaN) under the key."""
     return not math.isnan(metric(result, key))
+
+
+def steps_per_second(result: Mapping[str, Any]) -> float:
+    """Return how many environment steps a second an iteration of either API stack sampled; NaN if it does not say."""
+    new, old = ENV_STEPS_THIS_ITERATION, OLD_STACK_ENV_STEPS_THIS_ITERATION
+    return metric(result, new if has_metric(result, new) else old) / metric(result, SECONDS_THIS_ITERATION)
 
 
 def read_history(run_dir: Path) -> pandas.DataFrame:

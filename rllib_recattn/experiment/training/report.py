@@ -60,14 +60,11 @@ def report_console() -> Console:
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:
-    steps_per_second = metrics.metric(result, metrics.ENV_STEPS_THIS_ITERATION) / metrics.metric(
-        result, metrics.SECONDS_THIS_ITERATION
-    )
     return (
         count_text(metrics.metric(result, metrics.ITERATION)),
         count_text(metrics.metric(result, metrics.ENV_STEPS)),
         number_text(metrics.metric(result, metrics.RETURN)),
         number_text(metrics.metric(result, metrics.SUCCESS)),
-        count_text(steps_per_second),
+        count_text(metrics.steps_per_second(result)),
         duration_text(metrics.metric(result, metrics.SECONDS)),
     )

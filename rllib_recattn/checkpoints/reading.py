@@ -1,0 +1,127 @@
+"""Read the agents of a checkpoint of either API stack. Checkpoints are pickles: of trusted ones only."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
+from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
+
+from rllib_recattn.checkpoints.agent import Agent
+from rllib_recattn.errors import SettingsError
+
+_NEW_ALGORITHM = "class_and_ctor_args.pkl"
+_NEW_MODULES = Path("learner_group", "learner", "rl_module")
+_MODULE_STATE = "module_state.pkl"
+_OLD_ALGORITHM = "algorithm_state.pkl"
+_OLD_POLICY = "policy_state.pkl"
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """What a checkpoint holds of a policy.
+
+    Attributes:
+        agent: Its networks; None if they are none of this package's.
+        weights: Their weights, under the names of the stack that the checkpoint is from.
+    """
+
+    agent: Agent | None
+    weights: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        path: Its directory.
+        is_new_stack: Which API stack it is from.
+        policies: A policy's id → what there is of it.
+        config: The algorithm's config; None for the checkpoint of a lone policy or module.
+    """
+
+    path: Path
+    is_new_stack: bool
+    policies: Mapping[str, TrainedPolicy]
+    config: AlgorithmConfig | None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of an Algorithm, or of an old-stack Policy or a new-stack RLModule by itself.
+
+    Args:
+        path: Its directory.
+
+    Raises:
+        SettingsError: If there is none, or it cannot be read.
+    """
+    where = f"checkpoint {str(path)!r}"
+    if not path.is_dir():
+        raise SettingsError(f"{where}: there is no such directory")
+    with _reading(where):
+        if (path / _NEW_ALGORITHM).is_file() and (path / _NEW_MODULES).is_dir():
+            return Checkpoint(path, True, _modules(path / _NEW_MODULES, where), _new_config(path))
+        if (path / _MODULE_STATE).is_file():
+            return Checkpoint(path, True, _modules(path, where), None)
+        if (path / _OLD_ALGORITHM).is_file() and (path / "policies").is_dir():
+            policies = {each.name: _policy(each, where) for each in sorted((path / "policies").iterdir())}
+            return Checkpoint(path, False, policies, _old_config(path))
+        if (path / _OLD_POLICY).is_file():
+            return Checkpoint(path, False, {DEFAULT_POLICY_ID: _policy(path, where)}, None)
+    raise SettingsError(
+        f"{where}: should be the directory of a checkpoint of an Algorithm, a Policy or an RLModule, such as "
+        ".../checkpoint_000000, in RLlib's own format (no msgpack)"
+    )
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    try:
+        yield
+    except SettingsError:
+        raise
+    except (ImportError, AttributeError, KeyError, OSError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        raise SettingsError(f"{where}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _modules(directory: Path, where: str) -> dict[str, TrainedPolicy]:
+    module = RLModule.from_checkpoint(str(directory.absolute()))
+    modules = module.items() if isinstance(module, MultiRLModule) else [(DEFAULT_POLICY_ID, module)]
+    return {
+        name: TrainedPolicy(Agent.of_model_config(each.model_config, f"{where}: {name}"), each.get_state())
+        for name, each in modules
+    }
+
+
+def _policy(directory: Path, where: str) -> TrainedPolicy:
+    state = _load(directory / _OLD_POLICY)
+    model = state["policy_spec"]["config"]["model"]
+    return TrainedPolicy(Agent.of_model_dict(model, f"{where}: model"), state["weights"])
+
+
+def _new_config(path: Path) -> AlgorithmConfig:
+    (state, *_), _ = _load(path / _NEW_ALGORITHM)["ctor_args_and_kwargs"]
+    return _config(state)
+
+
+def _old_config(path: Path) -> AlgorithmConfig:
+    return _config(_load(path / _OLD_ALGORITHM)["config"])
+
+
+def _config(state: Any) -> AlgorithmConfig:
+    config = state if isinstance(state, AlgorithmConfig) else AlgorithmConfig.from_state(state)
+    return config.copy(copy_frozen=False)
+
+
+def _load(file: Path) -> Any:
+    with file.open("rb") as opened:
+        return cloudpickle.load(opened)

@@ -1,0 +1,117 @@
+"""Write an experiment for RLlib's old API stack anew for the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rllib_recattn.experiment.algorithm.config_keys import config_keys
+from rllib_recattn.experiment.conversion.losses import Losses
+from rllib_recattn.experiment.conversion.networks import Networks, networks_of
+from rllib_recattn.experiment.conversion.settings import new_stack_settings
+from rllib_recattn.experiment.definition.environment import env_creator
+from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
+from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.definition.stop import STOP_METRICS
+from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
+
+_LEARNER_STATS = "info/learner/default_policy/learner_stats/"
+_METRICS = {  # those of the old stack that have another name on the new one
+    "num_env_steps_trained": "learners/__all_modules__/num_env_steps_trained_lifetime",
+    "env_runners/policy_reward_mean/default_policy": "env_runners/module_episode_return_mean/default_policy",
+    f"{_LEARNER_STATS}cur_lr": "learners/default_policy/default_optimizer_learning_rate",
+    f"{_LEARNER_STATS}kl": "learners/default_policy/mean_kl_loss",
+    **{
+        f"{_LEARNER_STATS}{name}": f"learners/default_policy/{name}"
+        for name in ("entropy", "policy_loss", "total_loss", "vf_explained_var", "vf_loss")
+    },
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An experiment for the new API stack.
+
+    Attributes:
+        text: The new file.
+        losses: What could not be carried, a line each, with the reason.
+    """
+
+    text: str
+    losses: tuple[str, ...]
+
+
+def convert_experiment(path: Path) -> Converted:
+    """Translate an experiment file.
+
+    Args:
+        path: A YAML file that ``rllib train file`` takes, for either API stack.
+
+    Raises:
+        SettingsError: If it is no such file.
+    """
+    experiment = load_experiment(path)
+    _, written = read_experiment_file(path)
+    losses = Losses()
+    config = next(algorithm.config for algorithm in ALGORITHMS if algorithm.name == experiment.run)
+    settings = new_stack_settings(experiment.config, config_keys(config), "config", losses)
+    networks = _networks(experiment, written, losses)
+    model_config = {**networks.model_config, **experiment.config.get("model_config", {})}
+    content: dict[str, Any] = {"run": experiment.run, "env": experiment.env, "stop": _stop(experiment, losses)}
+    if networks.block is not None:
+        content["model"] = networks.block
+    if settings or model_config:
+        content["config"] = {**settings, **({"model_config": model_config} if model_config else {})}
+    content |= _storage(experiment, written)
+    text = _heading(path, losses.lines) + dump_yaml({experiment.name: content})
+    return Converted(text, losses.lines)
+
+
+def _networks(experiment: Experiment, written: Mapping[str, Any], losses: Losses) -> Networks:
+    model = experiment.config.get("model")
+    if experiment.model is not None:
+        if model:
+            losses.add("config.model", model, "the model block takes its place")
+        return Networks(block=dict(written["model"]))
+    if not model:
+        return Networks()
+    env = env_creator(experiment.env, experiment.where)(dict(experiment.config.get("env_config", {})))
+    try:
+        return networks_of(model, experiment.run, env.observation_space, losses)
+    finally:
+        env.close()
+
+
+def _stop(experiment: Experiment, losses: Losses) -> dict[str, float]:
+    stop = {}
+    for metric, value in experiment.stop.items():
+        name = metric if metric in STOP_METRICS else _METRICS.get(metric)
+        if name is None:
+            losses.add(f"stop.{metric}", value, "the new API stack reports nothing like it")
+        else:
+            stop[name] = int(value) if float(value).is_integer() else value
+    return stop
+
+
+def _storage(experiment: Experiment, written: Mapping[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    checkpoint = experiment.checkpoint.model_dump(exclude_defaults=True)
+    if checkpoint:
+        content["checkpoint"] = checkpoint
+    for key in ("storage_path", "local_dir"):
+        if key in written:
+            content["storage_path"] = written[key]
+    if experiment.max_failures:
+        content["max_failures"] = experiment.max_failures
+    return content
+
+
+def _heading(path: Path, losses: tuple[str, ...]) -> str:
+    lines = [f"Made by `rllib convert` from {path.name}, for RLlib's new API stack."]
+    if losses:
+        lines += ["Not carried:", *(f"- {line}" for line in losses)]
+    return "".join(f"# {line}\n" for line in lines)

@@ -1,0 +1,89 @@
+"""From RLlib's settings on the old API stack to those on the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rllib_recattn.experiment.conversion.losses import Losses
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+
+# Which of the two API stacks runs, and what a `model` dict becomes, is said elsewhere.
+_SAID_ELSEWHERE = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2", "model", "model_config")
+
+# Setting → what it says where nothing is lost without it, and why anything else is.
+_GONE: dict[str, tuple[tuple[Any, ...], str]] = {
+    "_disable_preprocessor_api": ((False, True), "there are no preprocessors any more"),
+    "compress_observations": ((False,), "EnvRunners of the new API stack do not compress"),
+    "enable_tf1_exec_eagerly": ((False, True), "TensorFlow is not supported"),
+    "exploration_config": (
+        ({"type": "StochasticSampling"}, {}),
+        "policies explore by sampling from their action distributions",
+    ),
+    "framework": (("torch",), "PyTorch runs instead"),
+    "observation_filter": (("NoFilter",), "normalise observations in the environment, with a Gymnasium wrapper"),
+    "preprocessor_pref": ((None, "deepmind", "rllib"), "wrap the environment"),
+    "remote_env_batch_wait_ms": ((0,), "EnvRunners wait for all of their environments"),
+    "simple_optimizer": ((False, True), "learners have one optimizer"),
+}
+
+
+def new_stack_settings(
+    settings: Mapping[str, Any], known: Mapping[str, Any], where: str, losses: Losses
+) -> dict[str, Any]:
+    """Translate settings.
+
+    Args:
+        settings: Under the names that the old API stack has for them in this Ray.
+        known: The settings that the new one has.
+        where: Their key path.
+        losses: Gets what cannot be carried.
+
+    Returns:
+        The new stack's, in the same order.
+    """
+    new: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key in _GONE:
+            harmless, reason = _GONE[key]
+            if value not in harmless:
+                losses.add(f"{where}.{key}", value, reason)
+        elif key in ("lr_schedule", "entropy_coeff_schedule"):
+            # A schedule counted more than the number beside it.
+            if value is not None:
+                new[key.removesuffix("_schedule")] = _schedule(value)
+        elif key == "num_gpus":
+            new |= _learners(value)
+        elif key == "train_batch_size":
+            new["train_batch_size_per_learner"] = value
+        elif key == "remote_worker_envs":
+            if value:
+                new["gym_env_vectorize_mode"] = "async"
+        elif key == "evaluation_config" and isinstance(value, Mapping):
+            new[key] = new_stack_settings(value, known, f"{where}.{key}", losses)
+            losses.add_all(value, ("model",), f"{where}.{key}", "the networks are those of training")
+        elif key in _SAID_ELSEWHERE:
+            continue
+        elif key not in known:
+            losses.add(f"{where}.{key}", value, _unknown(key, known))
+        elif key not in new:
+            new[key] = value
+    if new.get("num_learners", 1) > 1 and "train_batch_size_per_learner" in new:
+        new["train_batch_size_per_learner"] //= new["num_learners"]
+    return new
+
+
+def _schedule(points: list[list[float]]) -> list[list[float]]:
+    """Return a schedule that begins at step 0, as the new stack's have to."""
+    return points if points[0][0] == 0 else [[0, points[0][1]], *points]
+
+
+def _learners(num_gpus: float) -> dict[str, Any]:
+    """Return the learners that use as many GPUs: each of them has one at most."""
+    if num_gpus > 1:
+        return {"num_learners": int(num_gpus), "num_gpus_per_learner": 1}
+    return {"num_gpus_per_learner": num_gpus}
+
+
+def _unknown(key: str, known: Mapping[str, Any]) -> str:
+    return "RLlib has no such setting: " + suggest_among_many(key, known, "nothing of a similar name either")
