@@ -41,19 +41,22 @@ old:
 """
 
 
+AT_THE_TOP = ("api_stack", "env", "num_samples", "stop")
+
+
 def load(tmp_path, text):
     (tmp_path / "old.yaml").write_text(text)
     return load_experiment(tmp_path / "old.yaml")
 
 
 def changed(text=TMAZE, *, drop=(), **changes):
-    """The YAML with other values below `config`, or at the top for those in upper case."""
+    """The YAML with other values, below `config` or where else they belong."""
     content = yaml.safe_load(text)
     experiment = content["old"]
     for key in drop:
         del experiment[key]
     for key, value in changes.items():
-        (experiment if key in ("api_stack", "model_block", "env", "stop") else experiment["config"])[key] = value
+        (experiment if key in AT_THE_TOP else experiment["config"])[key] = value
     return yaml.safe_dump(content)
 
 
@@ -121,6 +124,7 @@ def test_training_reports_success_and_evaluation_repeats(ray_session, tmp_path):
         (changed(drop=["api_stack", "model"], model={"use_lstm": True}), "old"),
         (changed(drop=["api_stack", "model"], observation_filter="MeanStdFilter"), "old"),
         (changed(drop=["api_stack"], enable_rl_module_and_learner=False), "old"),
+        (changed(drop=["api_stack"], _enable_learner_api=False), "old"),
         (changed(drop=["model"], api_stack="new"), "new"),
     ],
 )
@@ -150,6 +154,9 @@ def test_which_stack_a_file_is_for(tmp_path, text, stack):
         (changed(train_batch_size_per_learner=128), "write train_batch_size"),
         (changed(stop={"env_runners/num_episodes_lifetime": 3}), "unknown metric"),
         (TMAZE.replace("memory_length: 4", "memory_length: 4, burn_in: 2"), "burn_in: has no effect"),
+        (changed(horizon=200), r"horizon = 200: there is no such setting any more: write env_config"),
+        (changed(api_stack="old", _enable_rl_module_api=True), "write api_stack: new"),
+        (changed(num_samples=3), "num_samples = 3: there is no such setting any more"),
         (changed(env="no.such.module.Env"), "the module 'no.such.module' cannot be imported"),
         (changed(env="os.path.join"), "a subclass of gymnasium.Env"),
     ],
@@ -157,6 +164,15 @@ def test_which_stack_a_file_is_for(tmp_path, text, stack):
 def test_mistakes(tmp_path, text, message):
     with pytest.raises(SettingsError, match=message):
         build_config(load(tmp_path, text))
+
+
+def test_settings_that_ray_has_taken_away_are_left_out_where_nothing_is_lost(tmp_path):
+    experiment = load(
+        tmp_path, changed(num_samples=1, horizon=None, simple_optimizer=True, _enable_rl_module_api=False)
+    )
+    assert not {"horizon", "simple_optimizer", "_enable_rl_module_api"} & experiment.config.keys()
+    assert sum("is not needed any more" in note for note in experiment.notes) == 4
+    build_config(experiment)
 
 
 def test_without_the_old_stack_an_old_file_is_refused(tmp_path, monkeypatch):

@@ -11,7 +11,13 @@ ApiStack = Literal["new", "old"]
 
 # Settings that mean something on the old stack only.
 _OLD_SETTINGS = ("model", "exploration_config", "observation_filter", "preprocessor_pref", "remote_worker_envs")
-_FLAGS = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
+_FLAGS = (
+    "enable_rl_module_and_learner",
+    "enable_env_runner_and_connector_v2",
+    "_enable_rl_module_api",
+    "_enable_learner_api",
+    "_enable_new_api_stack",
+)
 
 
 def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> ApiStack:

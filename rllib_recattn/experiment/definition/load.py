@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
-from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
 from rllib_recattn.experiment.definition.environment import check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block, read_experiment_file
@@ -104,7 +104,7 @@ class _Reader:
         self.problems = Problems()
         self.notes: list[str] = []
         self.stack = api_stack_of(content, where, self.notes)
-        self.content = self._with_checkpoint_block(self._translated(content, old_names.TOP_LEVEL))
+        self.content = self._with_checkpoint_block(self._translated(content, old_names.TOP_LEVEL, gone_names.TOP_LEVEL))
         self.env = self._env()
 
     def file(self) -> _File:
@@ -122,7 +122,7 @@ class _Reader:
         return None
 
     def checkpoint(self) -> CheckpointBlock:
-        block = self._translated(self._block("checkpoint"), old_names.CHECKPOINT, "checkpoint")
+        block = self._translated(self._block("checkpoint"), old_names.CHECKPOINT, {}, "checkpoint")
         given = {"frequency": self.overrides.checkpoint_frequency, "at_end": self.overrides.checkpoint_at_end}
         with self.problems.collect():
             checkpoint = validate(CheckpointBlock, block, f"{self.where}.checkpoint")
@@ -131,7 +131,7 @@ class _Reader:
 
     def config(self) -> dict[str, Any]:
         names = config_names(self.stack)
-        config = self._translated(self._block("config"), names, "config")
+        config = self._translated(self._block("config"), names, gone_names.CONFIG, "config")
         if "env" in config:
             self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
         for key in ("env_config", "evaluation_config", "model_config", "model"):
@@ -140,7 +140,7 @@ class _Reader:
                 self.problems.add(f"{self.where}.config: {key} = {value!r}: should be a mapping")
         if "evaluation_config" in config:
             config["evaluation_config"] = self._translated(
-                config["evaluation_config"], names, "config.evaluation_config"
+                config["evaluation_config"], names, gone_names.CONFIG, "config.evaluation_config"
             )
         return config
 
@@ -196,8 +196,15 @@ class _Reader:
         value = self.content.get(key)
         return value if is_block(value) else {}
 
-    def _translated(self, block: Mapping[str, Any], names: Mapping[str, str], key_path: str = "") -> dict[str, Any]:
+    def _translated(
+        self,
+        block: Mapping[str, Any],
+        names: Mapping[str, str],
+        gone: Mapping[str, gone_names.Gone],
+        key_path: str = "",
+    ) -> dict[str, Any]:
         where = f"{self.where}.{key_path}".rstrip(".")
+        block = gone_names.without_gone(block, gone, where, self.problems, self.notes)
         return old_names.translate(block, names, where, self.problems, self.notes)
 
     def _with_checkpoint_block(self, content: dict[str, Any]) -> dict[str, Any]:

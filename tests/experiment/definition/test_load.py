@@ -201,7 +201,7 @@ def test_files_that_hold_no_experiment(tmp_path, text, problem):
         ("local_dir: a\nstorage_path: b", "'local_dir' and 'storage_path' mean the same setting"),
         ("storage_path: [a]", "maze: storage_path = ['a']: input should be a valid string"),
         ("storage_path: /dev/null/a", "should be a directory, but /dev/null is a file"),
-        ("num_samples: 3", "maze: unknown setting 'num_samples'"),
+        ("num_samples: 3", "maze: num_samples = 3: there is no such setting any more"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_key_path(tmp_path, line, problem):
