@@ -10,6 +10,7 @@ from pydantic import Field
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.model_v2.settings import ModelV2Settings
 from rllib_recattn.models import registry
 from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.base import ModelSettings, SequenceModel
@@ -124,7 +125,8 @@ def test_settings_with_a_reserved_name_are_refused(catalog, key):
 def test_reserved_is_what_stands_beside_a_models_settings():
     functions = [inspect.signature(function).parameters for function in (ra.build_model, ra.use_model)]
     arguments = {name for parameters in functions for name in parameters} - {"settings"}
-    assert arguments | RecurrenceSettings.model_fields.keys() | {"name"} == registry.RESERVED_SETTINGS
+    beside = RecurrenceSettings.model_fields.keys() | ModelV2Settings.model_fields.keys()
+    assert arguments | beside | {"name"} == registry.RESERVED_SETTINGS
 
 
 @pytest.mark.parametrize(
