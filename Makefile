@@ -21,6 +21,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, not " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# It asks for one old release of Gymnasium, which no other package here could share.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps memory-gym
 	touch $@
 
 train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from benchmarks.tmaze.learning import train
+from benchmarks.training_runs import train
 
 RESULT = Path(__file__).with_suffix(".json")
 MODELS = ("agalite", "galite", "gtrxl", "gla", "hgrn2", "rate", "lstm", "gru")

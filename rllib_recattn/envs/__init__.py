@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gymnasium
 
+from rllib_recattn.envs import memory_gym, memory_maze, minigrid, miniworld, popgym
+
 __all__ = ["register_envs"]
 
 
@@ -25,3 +27,9 @@ def register_envs() -> None:
         entry_point="rllib_recattn.envs.tmaze:TMazeEnv",
         vector_entry_point="rllib_recattn.envs.tmaze_vector:TMazeVectorEnv",
     )
+    gymnasium.register(id="rllib_recattn/Wrapped-v0", entry_point="rllib_recattn.envs.wrapped:make_wrapped")
+    minigrid.register()
+    miniworld.register()
+    memory_gym.register()
+    popgym.register()
+    memory_maze.register()

@@ -13,7 +13,7 @@ from pydantic import Field
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
-from rllib_recattn.experiment.definition.environment import check_env_config, find_env
+from rllib_recattn.experiment.definition.environment import check_env_config, find_env, ready_made
 from rllib_recattn.experiment.definition.experiment_file import is_block, read_experiment_file
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, Experiment, ModelBlock
@@ -76,7 +76,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     file, model = reader.file(), reader.model()
     checkpoint, config, stop = reader.checkpoint(), reader.config(), reader.stop()
     reader.check_algorithm()
-    reader.check_environment(config)
+    env, config = reader.environment(config)
     storage_path = reader.storage_path()
     reader.problems.raise_any()
     return Experiment(
@@ -84,7 +84,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
         name=name,
         run=file.run,
         api_stack=reader.stack,
-        env=reader.env,
+        env=env,
         stop=stop,
         config=config,
         model=model,
@@ -173,19 +173,25 @@ class _Reader:
             advice = f"did you mean {same_letters[0]!r}?" if same_letters else suggest(run, ALGORITHMS)
             self.problems.add(f"{self.where}.run: unknown algorithm {run!r}: {advice}")
 
-    def check_environment(self, config: Mapping[str, Any]) -> None:
+    def environment(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the id of the environment and the config with its settings."""
         env = self.env
         if not env:
-            return
+            return "", dict(config)
         where = f"{self.where}.config"
         env_config = config.get("env_config", {})
         in_evaluation = config.get("evaluation_config", {}).get("env_config", {})
         with self.problems.collect():
-            find_env(env, f"{self.where}.env")
-            check_env_config(env, env_config, f"{where}.env_config")
+            ready, ready_config = ready_made(env, env_config, f"{where}.env_config")
+            if ready != env:
+                self.notes.append(f"{self.where}.env: {env!r} is made ready for networks by {ready!r}")
+            find_env(ready, f"{self.where}.env")
+            check_env_config(ready, ready_config, f"{where}.env_config")
             if is_block(in_evaluation):
                 place = f"{where}.evaluation_config.env_config"
-                check_env_config(env, {**env_config, **in_evaluation}, place)
+                check_env_config(ready, {**ready_config, **in_evaluation}, place)
+            return ready, {**config, "env_config": ready_config} if ready_config else dict(config)
+        return env, dict(config)
 
     def _env(self) -> str:
         env = self.content.get("env")

@@ -135,8 +135,9 @@ def test_what_rllib_would_fail_on_later_is_refused(tmp_path, content, problem):
 
 @pytest.mark.parametrize("model", ["", MODEL])
 def test_environments_whose_observations_have_no_network_are_refused(tmp_path, model):
-    message = problem_of(tmp_path, model, "minigrid:MiniGrid-MemoryS7-v0")
-    assert message.startswith("maze.env: minigrid:MiniGrid-MemoryS7-v0: ")
+    raw = "config: {env_config: {env: 'minigrid:MiniGrid-MemoryS7-v0'}}"  # observes text
+    message = problem_of(tmp_path, model + raw, "rllib_recattn/Wrapped-v0")
+    assert message.startswith("maze.env: rllib_recattn/Wrapped-v0: ")
 
 
 def test_settings_of_the_heads_go_with_a_model(tmp_path):

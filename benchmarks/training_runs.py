@@ -1,0 +1,152 @@
+"""Train tuned examples, each in a process of its own with one thread, and draw their learning curves."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rllib_recattn.experiment.definition.spec import Experiment
+
+EXAMPLES = Path(__file__).parents[1] / "tuned_examples"
+BUDGET = "num_env_steps_sampled_lifetime"
+# An example's name with this in the place of "agalite" is that example, with a model that does not remember.
+MEMORYLESS = "memoryless"
+
+Runs = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def train(example: str, seed: int) -> dict[str, Any]:
+    """Train one agent until it has solved the task or used up its steps; returns its learning curve."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    from rllib_recattn.experiment.algorithm.build import build_config
+
+    torch.set_num_threads(1)
+    experiment = experiment_of(example)
+    algorithm = build_config(experiment).debugging(seed=seed, log_level="ERROR").build_algo()
+    curve, solved = [], False
+    start, cpu_start = time.perf_counter(), time.process_time()
+    try:
+        while not solved and (not curve or curve[-1]["env_steps"] < experiment.stop[BUDGET]):
+            result = algorithm.train()
+            episodes = result["env_runners"]
+            curve.append(
+                {
+                    "env_steps": int(result[BUDGET]),
+                    "seconds": round(time.perf_counter() - start, 2),
+                    "cpu_seconds": round(time.process_time() - cpu_start, 2),
+                    "return": _rounded(episodes.get("episode_return_mean")),
+                    "success_rate": _rounded(episodes.get("success_rate")),
+                }
+            )
+            solved = any(
+                episodes.get(metric.removeprefix("env_runners/"), float("-inf")) >= value
+                for metric, value in experiment.stop.items()
+                if metric.startswith("env_runners/")
+            )
+    finally:
+        algorithm.stop()
+    return {"example": example, "seed": seed, "solved": solved, **curve[-1], "curve": curve}
+
+
+def train_side_by_side(examples: Mapping[str, str], seed: int) -> dict[str, dict[str, Any]]:
+    """Train all examples at the same time, so that whatever else the machine does slows all; returns each one's run."""
+    with ProcessPoolExecutor(len(examples), mp_context=get_context("spawn")) as pool:
+        futures = {model: pool.submit(train, example, seed) for model, example in examples.items()}
+        return {model: future.result() for model, future in futures.items()}
+
+
+def report(model: str, run: Mapping[str, Any]) -> str:
+    """Say in one line how a run ended."""
+    outcome = "solved" if run["solved"] else "unsolved"
+    reached = " ".join(f"{key} {run[key]}," for key in ("return", "success_rate") if run[key] is not None)
+    return (
+        f"seed {run['seed']}, {model}: {outcome} after {run['env_steps']:,} steps, {reached} {run['seconds']:.0f} s, "
+        f"{run['cpu_seconds']:.0f} CPU s"
+    )
+
+
+def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Count the solved ones of a model's runs, and take medians."""
+    return {
+        "solved": f"{sum(run['solved'] for run in runs)} of {len(runs)}",
+        **{
+            f"median_{key}": statistics.median(run[key] for run in runs)
+            for key in ("env_steps", "seconds", "cpu_seconds")
+        },
+    }
+
+
+def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: float | None = 0.5) -> None:
+    """Draw learning curves over steps and over time: of success where it is known, else of the return.
+
+    Args:
+        runs: The runs of each model.
+        colours: The colour of each model.
+        title: What the figure shows.
+        out: The file to write.
+        chance: What an agent without memory reaches, for a line; None: no line.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    points = [point for model_runs in runs.values() for run in model_runs for point in run["curve"]]
+    measure = "success_rate" if any(point["success_rate"] is not None for point in points) else "return"
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
+    for axis, (key, label, scale) in zip(
+        axes, (("env_steps", "environment steps (thousands)", 1e-3), ("seconds", "seconds of training", 1)), strict=True
+    ):
+        for model, model_runs in runs.items():
+            for index, run in enumerate(model_runs):
+                shown = [point for point in run["curve"] if point[measure] is not None]
+                axis.plot(
+                    [point[key] * scale for point in shown],
+                    [point[measure] for point in shown],
+                    color=colours[model],
+                    linewidth=1.4,
+                    alpha=0.9,
+                    label=model if index == 0 else None,
+                )
+                if run["solved"]:
+                    axis.plot(run[key] * scale, run[measure], "o", color=colours[model], markersize=5)
+        if chance is not None:
+            axis.axhline(chance, color="#64748b", linewidth=1, linestyle=":", label="without memory")
+        axis.set_xlabel(label)
+        if measure == "success_rate":
+            axis.set_ylim(-0.02, 1.04)
+        axis.set_xlim(left=0)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel(measure.replace("_", " "))
+    axes[1].legend(frameon=False, loc="lower right")
+    figure.suptitle(title)
+    figure.savefig(out, dpi=150)
+    pyplot.close(figure)
+
+
+def experiment_of(example: str) -> Experiment:
+    """Load a tuned example, with a model that does not remember if the name says so."""
+    from rllib_recattn.experiment.definition.load import load_experiment
+    from rllib_recattn.experiment.definition.model_block import check_model
+
+    if MEMORYLESS not in example:
+        return load_experiment(EXAMPLES / f"{example}.yaml")
+    experiment = load_experiment(EXAMPLES / f"{example.replace(MEMORYLESS, 'agalite')}.yaml")
+    assert experiment.model is not None
+    rest = experiment.model.model_dump(exclude={"name", "settings"})
+    model = check_model({"name": "benchmarks.envs.memoryless:memoryless", **rest}, example)
+    return experiment.model_copy(update={"model": model})
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(float(value), 4)

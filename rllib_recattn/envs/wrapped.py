@@ -1,0 +1,65 @@
+"""Any environment with the wrappers that agents often need, all in settings, so that YAML can name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import gymnasium
+from pydantic import Field
+
+from rllib_recattn.envs.wrappers import ReportSuccess, resize_frames, select_actions
+from rllib_recattn.errors import Settings, SettingsError, validate
+
+
+class WrappedSettings(Settings):
+    """What can be wrapped, and how; see :func:`make_wrapped`."""
+
+    env: str
+    env_settings: dict[str, Any]
+    actions: list[int] | None
+    frame_size: Annotated[list[int], Field(min_length=2, max_length=2)] | None
+    success_from_reward: bool
+
+
+def make_wrapped(
+    env: str,
+    env_settings: Mapping[str, Any] | None = None,
+    actions: Sequence[int] | None = None,
+    frame_size: Sequence[int] | None = None,
+    success_from_reward: bool = False,
+    render_mode: str | None = None,
+) -> gymnasium.Env:
+    """Make an environment and wrap it.
+
+    Args:
+        env: Its id, as ``gymnasium.make`` takes it.
+        env_settings: Its arguments.
+        actions: Those of its Discrete actions that the agent has, numbered anew in this order. None: all.
+        frame_size: [height, width] to which the pictures that it observes are scaled. None: as they come.
+        success_from_reward: Whether an episode that terminates with a positive reward is reported as a ``success``.
+        render_mode: That of the environment.
+
+    Raises:
+        SettingsError: A setting is wrong, the environment cannot be made, or does not suit the wrappers.
+    """
+    settings = validate(
+        WrappedSettings,
+        {
+            "env": env,
+            "env_settings": {} if env_settings is None else env_settings,
+            "actions": list(actions) if isinstance(actions, tuple) else actions,
+            "frame_size": list(frame_size) if isinstance(frame_size, tuple) else frame_size,
+            "success_from_reward": success_from_reward,
+        },
+        where="Wrapped",
+    )
+    try:
+        made = gymnasium.make(settings.env, render_mode=render_mode, **settings.env_settings)
+    except Exception as error:  # whatever a foreign environment raises
+        raise SettingsError(f"Wrapped: env = {env!r} cannot be made with {settings.env_settings}: {error}") from error
+    if settings.actions is not None:
+        made = select_actions(made, settings.actions)
+    if settings.frame_size is not None:
+        made = resize_frames(made, *settings.frame_size)
+    return ReportSuccess(made) if settings.success_from_reward else made
