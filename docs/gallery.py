@@ -126,6 +126,12 @@ GALLERY = (
     _memory_gym("mystery-path-grid-easy", "MysteryPathGrid", [3, 3, 2, 3], show_origin=True, show_goal=True),
     _memory_gym("mortar-mayhem-grid", "MortarMayhemGrid", [0]),
     _memory_gym("searing-spotlights", "SearingSpotlights", [[2, 1]] * 3),
+    Picture(
+        "popgym-position-only-cartpole",
+        "rllib_recattn/POPGym-v0",
+        {"task": "popgym-PositionOnlyCartPoleEasy-v0"},
+        [1] * 8,
+    ),
     Picture("memory-maze-9x9", "rllib_recattn/MemoryMaze-9x9-v0", {"view": "top"}, seed=1),
 )
 

@@ -18,6 +18,7 @@ from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld
 from rllib_recattn.errors import SettingsError
 
 TASKS = sorted(name for name in gymnasium.registry if name.startswith("MiniWorld-"))
+CHECKED_BY_DEFAULT = {"MiniWorld-Sign-v0", "MiniWorld-MazeS2-v0"}
 N_ENVS, N_STEPS = 8, 25
 
 
@@ -71,14 +72,18 @@ def test_a_task_is_made_ready_and_looks_as_miniworld_draws_it(task):
     env.close()
 
 
-@pytest.mark.parametrize("task", ["MiniWorld-Sign-v0", "MiniWorld-MazeS2-v0"])
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=[] if task in CHECKED_BY_DEFAULT else [pytest.mark.slow]) for task in TASKS]
+)
 def test_tasks_satisfy_the_environment_checker(task):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # What the checker says of every environment with a wrapper.
         warnings.filterwarnings("ignore", message=".*is different from the unwrapped version")
+        env = make(task)
         # The mode "human" needs a screen; rgb_array has a test of its own.
-        check_env(make(task).env, skip_render_check=True)
+        check_env(env.env, skip_render_check=True)
+    env.close()
 
 
 WALK = """
@@ -160,8 +165,16 @@ def resident_mib():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells how much memory a process has")
 class TestMemory:
-    def test_resets_take_none(self):
-        env = make("MiniWorld-Hallway-v0", obs_width=40, obs_height=30)
+    @pytest.mark.parametrize(
+        ("env_id", "settings"),
+        [
+            ("rllib_recattn/MiniWorld-v0", {"task": "MiniWorld-Hallway-v0", "obs_width": 40, "obs_height": 30}),
+            ("rllib_recattn/MiniWorld-MemoryTMaze-v0", {}),
+            ("rllib_recattn/MiniWorld-RandomSign-v0", {}),
+        ],
+    )
+    def test_resets_take_none(self, env_id, settings):
+        env = gymnasium.make(env_id, **settings)
         for _ in range(50):
             env.reset()
         before = resident_mib()

@@ -1,55 +1,25 @@
 """MiniWorld in RLlib: EnvRunners that are processes of their own, and YAML under MiniWorld's own names."""
 
 import pytest
-from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.definition.load import load_experiment
-
-EXPERIMENT = """
-seeing:
-  run: PPO
-  env: {env}
-  stop: {{training_iteration: 1}}
-  model: {{name: lstm, max_seq_len: 8, d_model: 16, encoder: {{type: cnn, widths: [8, 8], output_dim: 16}}}}
-  config:
-    env_config: {env_config}
-    num_env_runners: 2
-    num_envs_per_env_runner: 4
-    gym_env_vectorize_mode: {mode}
-    restart_failed_env_runners: false
-    train_batch_size_per_learner: 128
-    minibatch_size: 64
-    num_epochs: 1
-"""
+from tests.envs.training import CNN, load, train_once
 
 
-def load(directory, env, env_config="{}", mode="sync"):
-    file = directory / "experiment.yaml"
-    file.write_text(EXPERIMENT.format(env=env, env_config=env_config, mode=mode))
-    return load_experiment(file)
-
-
+@pytest.mark.slow  # that forked processes draw is a quick test of where MiniWorld draws
 @pytest.mark.parametrize(
     ("env", "mode"),
     [
         ("rllib_recattn/MiniWorld-MemoryTMaze-v0", "async"),
-        pytest.param("rllib_recattn/MiniWorld-MemoryTMaze-v0", "sync", marks=pytest.mark.slow),
-        pytest.param("miniworld:MiniWorld-Sign-v0", "sync", marks=pytest.mark.slow),
-        pytest.param("rllib_recattn/MiniWorld-RandomSign-v0", "async", marks=pytest.mark.slow),
+        ("rllib_recattn/MiniWorld-MemoryTMaze-v0", "sync"),
+        ("miniworld:MiniWorld-Sign-v0", "sync"),
+        ("rllib_recattn/MiniWorld-RandomSign-v0", "async"),
     ],
 )
 def test_two_runners_with_four_environments_each(ray_session, tmp_path, env, mode):
-    experiment = load(tmp_path, env, "{max_steps: 8, obs_width: 20, obs_height: 16}", mode)
-    algorithm = build_config(experiment).build_algo()
-    try:
-        result = algorithm.train()
-    finally:
-        algorithm.stop()
-    assert result["env_runners"]["num_env_steps_sampled"] >= 128
-    assert result["env_runners"]["episode_len_mean"] <= 8
-    assert result["learners"][DEFAULT_MODULE_ID]["num_module_steps_trained"] >= 128
+    settings = "{max_steps: 8, obs_width: 20, obs_height: 16}"
+    episodes = train_once(load(tmp_path, env, settings, num_env_runners=2, mode=mode, encoder=CNN))
+    assert episodes["episode_len_mean"] <= 8
 
 
 @pytest.mark.parametrize("env", ["MiniWorld-Maze-v0", "miniworld:MiniWorld-Maze-v0"])

@@ -12,9 +12,9 @@ from gymnasium.envs.registration import load_env_creator
 from miniworld.miniworld import MiniWorldEnv
 from pydantic import Field
 
-from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld
+from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
 from rllib_recattn.envs.wrappers import ReportSuccess, select_actions
-from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.errors import SettingsError, suggest, validate
 
 Action = Literal["turn_left", "turn_right", "move_forward", "move_back", "pickup", "drop", "toggle", "done"]
 
@@ -22,17 +22,13 @@ Action = Literal["turn_left", "turn_right", "move_forward", "move_back", "pickup
 _WITHOUT_SUCCESS = {"MiniWorld-CollectHealth-v0"}
 
 
-class MiniWorldSettings(Settings):
+class MiniWorldSettings(WorldSettings):
     """What a MiniWorld task can be told; see :func:`make_miniworld`."""
 
     task: str
     actions: list[Action] | None
-    obs_width: int = Field(ge=1)
-    obs_height: int = Field(ge=1)
     max_steps: int | None = Field(ge=1)
     task_settings: dict[str, Any]
-    render_mode: Literal["human", "rgb_array"] | None
-    view: Literal["agent", "top"]
 
 
 def make_miniworld(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -12,9 +12,9 @@ from miniworld.params import DEFAULT_PARAMS
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld
+from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
 from rllib_recattn.envs.wrappers import SUCCESS
-from rllib_recattn.errors import Settings, validate
+from rllib_recattn.errors import validate
 
 # The colours of the cue, for the left arm and the right one.
 CUES = ("red", "blue")
@@ -33,15 +33,11 @@ _NICHE_DEPTH, _TO_CUE = 1.3, 1.4
 _TO_GOAL, _ARM = 2.6, 3.1
 
 
-class MemoryTMazeSettings(Settings):
+class MemoryTMazeSettings(WorldSettings):
     """What the maze can be told; see :class:`MemoryTMaze`."""
 
     corridor_length: float = Field(ge=4, le=1000)  # the cue of a shorter one can be seen from its junction
     max_steps: int = Field(ge=1)
-    obs_width: int = Field(ge=1)
-    obs_height: int = Field(ge=1)
-    render_mode: Literal["human", "rgb_array"] | None
-    view: Literal["agent", "top"]
 
 
 class MemoryTMaze(OwnWorld):

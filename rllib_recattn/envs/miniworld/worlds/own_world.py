@@ -11,17 +11,27 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from ctypes import byref
-from typing import Any
+from typing import Any, Literal
 
 import miniworld.miniworld as drawing
 from miniworld.opengl import FrameBuffer
+from pydantic import Field
 from pyglet import gl
 
 from rllib_recattn.envs.miniworld.display import check_process, is_off_screen
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import Settings, SettingsError
 
 # MiniWorld's number of the list.
 _THE_LIST = 1
+
+
+class WorldSettings(Settings):
+    """What every world can be told of what the agent sees and of what ``render`` draws."""
+
+    obs_width: int = Field(ge=1)
+    obs_height: int = Field(ge=1)
+    render_mode: Literal["human", "rgb_array"] | None
+    view: Literal["agent", "top"]
 
 
 class OwnWorld(drawing.MiniWorldEnv):

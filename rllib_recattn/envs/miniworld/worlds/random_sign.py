@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from miniworld.envs.sign import Sign
 from pydantic import Field
 
-from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld
+from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
 from rllib_recattn.envs.wrappers import SUCCESS
-from rllib_recattn.errors import Settings, validate
+from rllib_recattn.errors import validate
 
 _COLOURS, _SHAPES = 3, 2
 
 
-class RandomSignSettings(Settings):
+class RandomSignSettings(WorldSettings):
     """What the task can be told; see :class:`RandomSign`."""
 
     max_steps: int = Field(ge=1)
-    obs_width: int = Field(ge=1)
-    obs_height: int = Field(ge=1)
-    render_mode: Literal["human", "rgb_array"] | None
-    view: Literal["agent", "top"]
 
 
 class RandomSign(OwnWorld, Sign):
