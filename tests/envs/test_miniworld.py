@@ -180,7 +180,7 @@ class TestMemory:
         before = resident_mib()
         for _ in range(1000):
             env.reset()
-        assert resident_mib() - before < 8
+        assert resident_mib() - before < 2  # 0.2 as it is, 10 where RandomSign loses one list a reset
 
     @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
     def test_closing_gives_it_back(self, render_mode):

@@ -94,8 +94,18 @@ def test_fragments_of_several_calls_in_one_batch(algorithm):
     assert_identical(*collected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("batch_mode", ["truncate_episodes", "complete_episodes"])
+@pytest.mark.parametrize(
+    ("batch_mode", "algorithm"),
+    [
+        ("truncate_episodes", "PPO"),  # shows what processes of their own change; each takes twenty seconds
+        pytest.param("complete_episodes", "PPO", marks=pytest.mark.slow),
+        *(
+            pytest.param(batch_mode, algorithm, marks=pytest.mark.slow)
+            for batch_mode in ("truncate_episodes", "complete_episodes")
+            for algorithm in ("APPO", "IMPALA")
+        ),
+    ],
+)
 def test_two_env_runners(ray_session, algorithm, batch_mode):
     collected = []
     for sparse in (True, False):
