@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RAY := 2.50.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
+MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup train test test-slow check clean
+.PHONY: help setup train test test-slow test-ray check clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -37,10 +39,14 @@ test: setup  ## the tests, but for the slow ones
 test-slow: setup  ## the tests that take more than half a minute
 	$(BIN)/python -m pytest -m slow
 
+test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.50.1
+	sh scripts/ray_environment.sh $(RAY)
+	.venv-ray-$(RAY)/bin/python -m pytest -m 'not slow' $(MEETS_RLLIB)
+
 check: setup  ## linter, formatter and type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:  ## remove the environment and the results
-	rm -rf $(VENV) results
+	rm -rf $(VENV) $(VENV)-ray-* results

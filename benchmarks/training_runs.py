@@ -100,6 +100,8 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    from rllib_recattn.experiment.training.figure_style import metric_label, tidy
+
     points = [point for model_runs in runs.values() for run in model_runs for point in run["curve"]]
     measure = "success_rate" if any(point["success_rate"] is not None for point in points) else "return"
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
@@ -122,12 +124,9 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
         if chance is not None:
             axis.axhline(chance, color="#64748b", linewidth=1, linestyle=":", label="without memory")
         axis.set_xlabel(label)
-        if measure == "success_rate":
-            axis.set_ylim(-0.02, 1.04)
+        tidy(axis, measure)
         axis.set_xlim(left=0)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-    axes[0].set_ylabel(measure.replace("_", " "))
+    axes[0].set_ylabel(metric_label(measure))
     axes[1].legend(frameon=False, loc="lower right")
     figure.suptitle(title)
     figure.savefig(out, dpi=150)

@@ -12,9 +12,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+_LONGEST_LINE = 600
+_LONGEST_MESSAGE = 1900
+
 
 class SettingsError(ValueError):
-    """A setting is wrong. The message names the key, the value and what would be right."""
+    """A setting is wrong. The message names the key, the value and what would be right.
+
+    Whatever users write is repeated in messages, hence the middle of long lines and the end of a long list of them are
+    left out, and characters that cannot be printed are written as escapes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_readable(message))
 
 
 class Settings(BaseModel):
@@ -62,6 +72,25 @@ def validate(schema: type[SettingsT], values: Mapping[str, Any], where: str) -> 
     except ValidationError as error:
         lines = [_explain(problem, schema, where) for problem in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _readable(message: str) -> str:
+    lines = [_short("".join(map(_printable, line))) for line in message.split("\n")]
+    kept = len(lines)
+    while len("\n".join(lines[:kept])) > _LONGEST_MESSAGE:
+        kept -= 1
+    return "\n".join([*lines[:kept], *([f"… and {len(lines) - kept} more"] if kept < len(lines) else [])])
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _short(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    end = _LONGEST_LINE // 3  # where messages say what would be right
+    return f"{line[: _LONGEST_LINE - end - 3]} … {line[-end:]}"
 
 
 def _python_number(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -36,6 +38,24 @@ class FinishedRun(NamedTuple):
     result: RunResult
     experiment: Experiment
     output: str
+
+
+@pytest.fixture(autouse=True)
+def end_learner_threads() -> Iterator[None]:
+    """Ends the threads of IMPALA's and APPO's learners: on Ray before 2.54 they poll, and hundreds starve the tests."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "_LearnerThread":
+            end_learner_thread(thread)
+
+
+def end_learner_thread(thread: Any) -> None:
+    if hasattr(thread, "request_stop"):
+        thread.request_stop()
+        return
+    thread.stopped = True
+    batches = thread._in_queue
+    (batches.append if isinstance(batches, deque) else batches.add)(object())  # which it waits for, and leaves alone
 
 
 @pytest.fixture(scope="session")

@@ -13,23 +13,36 @@ PACKAGE = Path(__file__).parents[1] / "rllib_recattn"
 FLOORS = {  # part → what of the package it may import besides itself
     "errors": set(),
     "importing": {"errors"},
+    "installed": {"errors"},
+    "checkpoint_files": {"errors"},
     "models": {"errors", "importing"},
     "inputs": {"errors", "importing"},
     "envs": {"errors"},
     "rl_module": {"errors", "importing", "inputs", "models"},
     "model_v2": {"errors", "inputs", "models"},
-    "checkpoints": {"errors", "inputs", "models", "rl_module", "model_v2"},
-    "experiment": {"errors", "importing", "inputs", "models", "rl_module", "model_v2", "envs"},
+    "checkpoints": {"errors", "checkpoint_files", "inputs", "models", "rl_module", "model_v2"},
+    "experiment": {
+        "errors",
+        "checkpoint_files",
+        "importing",
+        "installed",
+        "inputs",
+        "models",
+        "rl_module",
+        "model_v2",
+        "envs",
+    },
     "cli": {"errors", "models", "experiment", "_version"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "definition": set(),
     "algorithm": {"definition"},
     "conversion": {"algorithm", "definition"},
-    "training": {"definition"},
+    "cluster": {"definition"},
+    "training": {"algorithm", "cluster", "definition"},
     "evaluation": {"training"},
 }
-RL_MODULE_ROOMS = {"fixes", "inputs", "packing", "sparse_states"}
+RL_MODULE_ROOMS = {"faults", "fixes", "inputs", "packing", "sparse_states"}
 FOREIGN = {"models": {"ray", "gymnasium"}, "inputs": {"ray"}, "envs": {"ray", "torch"}}
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
+from rllib_recattn.checkpoint_files import damage_text, reading
 from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
 
@@ -67,7 +66,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     where = f"checkpoint {str(path)!r}"
     if not path.is_dir():
         raise SettingsError(f"{where}: there is no such directory")
-    with _reading(where):
+    problem = damage_text(path)
+    if problem is not None:
+        raise SettingsError(problem)
+    with reading(path):
         if (path / _NEW_ALGORITHM).is_file() and (path / _NEW_MODULES).is_dir():
             return Checkpoint(path, True, _modules(path / _NEW_MODULES, where), _new_config(path))
         if (path / _MODULE_STATE).is_file():
@@ -81,16 +83,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         f"{where}: should be the directory of a checkpoint of an Algorithm, a Policy or an RLModule, such as "
         ".../checkpoint_000000, in RLlib's own format (no msgpack)"
     )
-
-
-@contextmanager
-def _reading(where: str) -> Iterator[None]:
-    try:
-        yield
-    except SettingsError:
-        raise
-    except (ImportError, AttributeError, KeyError, OSError, EOFError, TypeError, pickle.UnpicklingError) as error:
-        raise SettingsError(f"{where}: cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _modules(directory: Path, where: str) -> dict[str, TrainedPolicy]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rllib_recattn.cli.old_forms import says_nothing_any_more
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     "--out", metavar="FILE.json", type=click.Path(path_type=Path), help="Write the result as JSON, episode by episode."
 )
 @click.option("--video", metavar="FILE.gif|mp4", type=click.Path(path_type=Path), help="Film the first episodes.")
+@says_nothing_any_more("--steps", "write --episodes N")
+@says_nothing_any_more("--render", "film the agent with --video FILE.gif", is_flag=True)
+@says_nothing_any_more("--video-dir", "write --video FILE.gif")
+@says_nothing_any_more("--local-mode", "evaluation runs in one process anyway", is_flag=True)
+@click.option("--algo", "--run", "algorithm", hidden=True, help="Must be the checkpoint's.")
+@click.option("--env", hidden=True, help="Must be the checkpoint's.")
 @click.option(
     "--video-episodes", metavar="N", type=click.IntRange(min=1), default=3, show_default=True, help="How many to film."
 )
@@ -45,6 +52,8 @@ def evaluate(
     out: Path | None,
     video: Path | None,
     video_episodes: int,
+    algorithm: str | None,
+    env: str | None,
 ) -> None:
     """Let the agent saved in CHECKPOINT play, and print how well it does.
 
@@ -67,6 +76,9 @@ def evaluate(
     from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     console = Console(stderr=True)
+    if algorithm is not None or env is not None:
+        with quiet_ray():
+            _check_said(checkpoint, algorithm, env)
     with (
         quiet_ray(),
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
@@ -88,6 +100,18 @@ def evaluate(
         click.echo(f"Wrote {video}")
 
 
+def _check_said(checkpoint: Path, algorithm: str | None, env: str | None) -> None:
+    """Compare what older versions of RLlib had to be told with what the checkpoint knows by itself."""
+    from rllib_recattn.experiment.training.checkpoint import find_checkpoint, load_config
+
+    config = load_config(find_checkpoint(checkpoint))
+    trained_on = config.env if isinstance(config.env, str) else f"{config.env.__module__}.{config.env.__qualname__}"
+    trained_by = type(config).__name__.removesuffix("Config")
+    for option, said, known in (("--algo", algorithm, trained_by), ("--env", env, trained_on)):
+        if said is not None and said != known:
+            raise SettingsError(f"{option} {said}: this agent is one of {known}; leave the option out")
+
+
 def _print_table(result: EvaluationResult) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -98,6 +122,10 @@ def _print_table(result: EvaluationResult) -> None:
     for heading in ("", "mean", "95 % interval"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("return", *_cells(result.episode_return, 2))
+    for policy, interval in result.policy_returns.items():
+        table.add_row(f"  of policy {policy}", *_cells(interval, 2))
+    for agent, interval in result.agent_returns.items():
+        table.add_row(f"  of agent {agent}", *_cells(interval, 2))
     table.add_row("length", *_cells(result.length, 1))
     if result.success_rate is not None:
         table.add_row("success rate", *_cells(result.success_rate, 3))
@@ -116,12 +144,18 @@ def _cells(interval: Interval, decimals: int) -> tuple[str, str]:
 
 
 def _data(result: EvaluationResult) -> dict[str, Any]:
+    of_several = {
+        key: {name: asdict(interval) for name, interval in intervals.items()}
+        for key, intervals in (("agent_returns", result.agent_returns), ("policy_returns", result.policy_returns))
+        if intervals
+    }
     return {
         "checkpoint": str(result.checkpoint),
         "env": result.env,
         "env_config": result.env_config,
         "explore": result.explore,
         "episode_return": asdict(result.episode_return),
+        **of_several,
         "length": asdict(result.length),
         "success_rate": None if result.success_rate is None else asdict(result.success_rate),
         "episodes": [asdict(episode) for episode in result.episodes],

@@ -16,7 +16,13 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
     commands_at={
         "train": ("rllib_recattn.cli.train:train", "Train an agent."),
         "evaluate": ("rllib_recattn.cli.evaluate:evaluate", "Evaluate a trained agent."),
+        "plot": ("rllib_recattn.cli.plot:plot", "Draw the learning curves of runs."),
+        "sweep-report": ("rllib_recattn.cli.sweep_report:sweep_report", "Show the trials of a sweep, best first."),
+        "validate": ("rllib_recattn.cli.validate:validate", "Check experiment files."),
+        "schema": ("rllib_recattn.cli.schema:schema", "Print the JSON Schema of experiment files, for editors."),
+        "example": ("rllib_recattn.cli.example:example", "List, show and train the tuned examples."),
         "convert": ("rllib_recattn.cli.convert:convert", "Write an old-stack experiment for the new API stack."),
+        "doctor": ("rllib_recattn.cli.doctor:doctor", "Look for what would keep training from working."),
         "models": ("rllib_recattn.cli.models:models", "List the models and their settings."),
     },
 )

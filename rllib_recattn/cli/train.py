@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rllib_recattn.cli.old_forms import present_form, without_file
+from rllib_recattn.cli.ray_address import ray_address_option
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rllib_recattn.experiment.definition.reader import Overrides
     from rllib_recattn.experiment.definition.spec import Experiment
 
 LATEST = "latest"
 
 
 class TrainGroup(click.Group):
-    """Helps those who leave out the word ``file``."""
+    """Helps those who leave out the word ``file``, or type what older versions of RLlib took."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, also in its old forms."""
+        args = present_form(args)
+        if {"--run", "--algo"} & {arg.partition("=")[0] for arg in args} and args[0] != "file":
+            with without_file.make_context(ctx.command_path, args, parent=ctx) as old:
+                without_file.invoke(old)
+        return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the subcommand of a name; the name of a file ends with what to write instead."""
@@ -54,7 +64,22 @@ def train() -> None:
     flag_value=LATEST,
     help="Continue an unfinished run, by default the newest one of this experiment, from its newest checkpoint.",
 )
+@click.option(
+    "--restore", metavar="PATH", help="Begin with the state of a checkpoint, or of a run's or trial's newest one."
+)
+@click.option(
+    "--num-samples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How many trials are drawn from the search domains; of a grid, how often it is run.",
+)
 @click.option("--ray-num-cpus", metavar="N", type=click.IntRange(min=1), help="CPUs that Ray may use. [default: all]")
+@ray_address_option
+@click.option(
+    "--ship-package/--no-ship-package",
+    default=None,
+    help="Whether this package is sent to the cluster's nodes. [default: if one lacks it or has another version]",
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved experiment, start nothing.")
 @click.option("-v", "--verbose", count=True, help="Show Ray's log. Can be repeated.")
 @click.pass_context
@@ -66,7 +91,11 @@ def file(
     checkpoint_freq: int | None,
     checkpoint_at_end: bool | None,
     resume: str | None,
+    restore: str | None,
+    num_samples: int | None,
     ray_num_cpus: int | None,
+    ray_address: str | None,
+    ship_package: bool | None,
     dry_run: bool,
     verbose: int,
 ) -> None:
@@ -74,34 +103,61 @@ def file(
 
     Ctrl-C ends training with a checkpoint; --resume continues from there.
     """
-    from rllib_recattn.experiment.definition.load import Overrides, load_experiment
+    if ray_address is None and ship_package is not None:
+        raise SettingsError(f"--{'' if ship_package else 'no-'}ship-package: has no effect without --ray-address")
+    from rllib_recattn.experiment.definition.load import load_experiment
+    from rllib_recattn.experiment.definition.reader import Overrides
 
-    overrides = Overrides(_stop_criteria(stop_texts), storage_path, checkpoint_freq, checkpoint_at_end)
+    overrides = Overrides(
+        stop=_stop_criteria(stop_texts),
+        storage_path=storage_path,
+        checkpoint_frequency=checkpoint_freq,
+        checkpoint_at_end=checkpoint_at_end,
+        restore=restore,
+        num_samples=num_samples,
+    )
     experiment = load_experiment(path, overrides)
     run_dir = None
     if resume is not None:
-        _refuse_beside_resume(overrides.stop, checkpoint_freq, checkpoint_at_end)
+        _refuse_beside_resume(overrides)
         run_dir = _run_to_resume(resume, experiment)
     for note in experiment.notes:
         click.echo(f"Note: {note}", err=True)
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
-    from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.algorithm.variants import build_variants
     from rllib_recattn.experiment.training.ray_session import quiet_ray
+    from rllib_recattn.experiment.training.restore import check_restore
 
     with quiet_ray(verbose):
-        config = build_config(experiment)
+        config, *variants = build_variants(experiment)
+        if run_dir is None:
+            for each in (config, *variants):
+                check_restore(experiment, each)
     if dry_run:
         from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 
         results = run_dir or f"{experiment.storage_path / experiment.name}-<timestamp>"
         click.echo(f"# {'Continues' if run_dir else 'Results go to'} {results}")
+        if experiment.is_sweep:
+            from rllib_recattn.experiment.training.sweep_plan import sweep_plan
+
+            click.echo(sweep_plan(experiment), nl=False)
         click.echo(resolved_yaml(experiment, config), nl=False)
         return
 
     from rllib_recattn.experiment.training.run import run_experiment
 
-    result = run_experiment(experiment, config, resume=run_dir, ray_num_cpus=ray_num_cpus, verbose=verbose)
+    result = run_experiment(
+        experiment,
+        config,
+        variants=variants,
+        resume=run_dir,
+        ray_num_cpus=ray_num_cpus,
+        ray_address=ray_address,
+        ship_package=ship_package,
+        verbose=verbose,
+    )
     ctx.exit(result.exit_code)
 
 
@@ -120,11 +176,13 @@ def _stop_criteria(texts: tuple[str, ...]) -> dict[str, Any]:
     return criteria
 
 
-def _refuse_beside_resume(stop: Mapping[str, Any], checkpoint_freq: int | None, checkpoint_at_end: bool | None) -> None:
+def _refuse_beside_resume(overrides: Overrides) -> None:
     given = {
-        "--stop": stop,
-        "--checkpoint-freq": checkpoint_freq is not None,
-        "--checkpoint-at-end": checkpoint_at_end is not None,
+        "--stop": overrides.stop,
+        "--checkpoint-freq": overrides.checkpoint_frequency is not None,
+        "--checkpoint-at-end": overrides.checkpoint_at_end is not None,
+        "--restore": overrides.restore is not None,
+        "--num-samples": overrides.num_samples is not None,
     }
     refused = [option for option, is_given in given.items() if is_given]
     if refused:
@@ -134,11 +192,12 @@ def _refuse_beside_resume(stop: Mapping[str, Any], checkpoint_freq: int | None, 
 
 
 def _run_to_resume(resume: str, experiment: Experiment) -> Path:
-    from rllib_recattn.experiment.training.run_directory import find_unfinished_run, is_finished, newest_checkpoint
+    from rllib_recattn.experiment.definition.paths import absolute_path
+    from rllib_recattn.experiment.training.run_directory import can_be_resumed, find_unfinished_run, is_finished
 
     if resume == LATEST:
         return find_unfinished_run(experiment.storage_path, experiment.name)
-    run_dir = Path(resume).expanduser().absolute()
+    run_dir = absolute_path(resume, "--resume")
     if not (run_dir / "tuner.pkl").is_file():
         raise SettingsError(
             f"--resume {resume}: should be the directory of a run, such as "
@@ -146,6 +205,6 @@ def _run_to_resume(resume: str, experiment: Experiment) -> Path:
         )
     if is_finished(run_dir):
         raise SettingsError(f"--resume {resume}: this run is finished")
-    if newest_checkpoint(run_dir) is None:
+    if not can_be_resumed(run_dir):
         raise SettingsError(f"--resume {resume}: this run ended before it had saved a checkpoint")
     return run_dir

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -65,7 +66,7 @@ EncoderSettings = (
     AutoEncoderSettings | MLPEncoderSettings | CNNEncoderSettings | ImpalaCNNEncoderSettings | OwnEncoderSettings
 )
 
-_BY_TYPE: dict[str, type[EncoderSettings]] = {
+ENCODERS: dict[str, type[EncoderSettings]] = {
     "auto": AutoEncoderSettings,
     "mlp": MLPEncoderSettings,
     "cnn": CNNEncoderSettings,
@@ -87,13 +88,13 @@ def encoder_settings(encoder: str | Mapping[str, Any]) -> EncoderSettings:
     if not isinstance(given, Mapping) or not isinstance(given.get("type"), str):
         raise SettingsError(f"encoder = {encoder!r}: should be a type, or a mapping with a 'type' and its settings")
     kind = given["type"]
-    if kind in _BY_TYPE:
-        return validate(_BY_TYPE[kind], given, f"encoder {kind!r}")
+    if kind in ENCODERS:
+        return validate(ENCODERS[kind], given, f"encoder {kind!r}")
     if ":" in kind:
         import_encoder(kind)
         return validate(OwnEncoderSettings, given, f"encoder {kind!r}")
     raise SettingsError(
-        f"encoder: unknown type {kind!r}: {suggest(kind, _BY_TYPE)} (a module of your own is named "
+        f"encoder: unknown type {kind!r}: {suggest(kind, ENCODERS)} (a module of your own is named "
         "'package.module:Class')"
     )
 
@@ -111,6 +112,8 @@ def import_encoder(path: str) -> Any:
         if not hasattr(found, part):
             raise SettingsError(f"{where}: the module {module!r} has no {name!r}")
         found = getattr(found, part)
+        if isinstance(found, ModuleType):  # what a module happens to import, os for one, is nothing of its own
+            raise SettingsError(f"{where}: {part!r} is a module; should stand before the colon")
     if not callable(found):
         raise SettingsError(f"{where}: should be a class, but is a {type(found).__name__}")
     return found

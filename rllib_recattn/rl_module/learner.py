@@ -7,6 +7,7 @@ from ray.rllib.algorithms.impala.torch.impala_torch_learner import IMPALATorchLe
 from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLearner
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
+from rllib_recattn.rl_module.faults.finite_gradients import FiniteGradientsMixin
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.fixes.value_pass import without_graph
 from rllib_recattn.rl_module.fixes.vtrace_bootstrap import VTraceBootstrapMixin
@@ -15,7 +16,7 @@ from rllib_recattn.rl_module.packing.learner import PackedRowsMixin
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 
 
-class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin):
+class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin, FiniteGradientsMixin):
     """What the learners of all algorithms need for recurrent modules."""
 
     def recurrent_modules(self) -> dict[str, RecurrentModule]:

@@ -69,8 +69,8 @@ MISTAKES = {
     ),
     "sweep": (
         "d_model: 16",
-        "d_model: {grid_search: [8, 16]}",
-        "maze.model.d_model.grid_search: sweeps are not supported",
+        "d_model: {grid_search: []}",
+        "maze.model.d_model.grid_search = []: should be a list of the values to choose from",
     ),
     "duplicate key": (
         "  run: PPO",
@@ -137,6 +137,8 @@ def test_paths_that_lead_to_no_experiment(directory, path, problem):
         (["--storage-path", "x.yaml"], "--storage-path = 'x.yaml': should be a directory, but "),
         (["--storage-path", "s3://bucket"], "--storage-path = 's3://bucket': should be a local or mounted directory"),
         (["--resume"], "--resume: found no unfinished run with a checkpoint"),
+        (["--ship-package"], "--ship-package: has no effect without --ray-address"),
+        (["--ray-address", "auto", "--ray-num-cpus", "2"], "--ray-num-cpus 2: cannot be chosen with --ray-address"),
         (["--resume", "nowhere"], "--resume nowhere: should be the directory of a run, such as "),
         (["--resume", "--stop", "training_iteration=2"], "--stop: cannot be changed with --resume"),
     ],

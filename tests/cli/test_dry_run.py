@@ -87,3 +87,31 @@ def test_resume_without_a_value_takes_the_newest_unfinished_run(directory, optio
 def test_resume_takes_the_directory_of_a_run(directory):
     run_dir = unfinished_run(directory)
     assert dry_run("--resume", f"results/{run_dir.name}").stdout.startswith(f"# Continues {run_dir}\n")
+
+
+def test_the_plan_of_a_sweep_stands_before_its_first_variant(directory):
+    (directory / "x.yaml").write_text(CONTENT.replace("lr: 1e-3", "lr: {loguniform: [1e-4, 1e-2]}, seed: 1"))
+    result = dry_run("--num-samples", "3")
+    plan = parse_yaml(
+        "".join(
+            line.removeprefix("# ") + "\n"
+            for line in result.stdout.splitlines()[1:]
+            if line.startswith("#") and "variants" not in line
+        ),
+        "plan",
+    )
+    assert plan["trials"] == 3
+    assert plan["space"] == {
+        "config.lr": {"loguniform": {"lower": 0.0001, "upper": 0.01}},
+        "config.seed": {"seeds": [1, 2, 3]},
+    }
+    assert plan["scheduler"] == {"fifo": {"time_attr": "training_iteration"}}
+    assert parse_yaml(result.stdout, "stdout")["maze"]["config"]["lr"] == 0.0001
+
+
+def test_a_sweep_without_a_checkpoint_can_be_resumed_too(directory):
+    run_dir = directory / "results" / "maze-2030-01-01_00-00-00"
+    run_dir.mkdir(parents=True)
+    (run_dir / "tuner.pkl").touch()
+    (run_dir / "experiment.json").write_text('{"space": {}, "tune": {"num_samples": 2}}')
+    assert dry_run("--resume").stdout.startswith(f"# Continues {run_dir}\n")

@@ -17,7 +17,7 @@ class Sum(nn.Module):
 
     def forward(self, obs):
         assert obs["image"].dtype == torch.uint8
-        return self.layer(torch.cat([self.norm(obs["vector"]), obs["image"].flatten(1).float()], dim=1))
+        return self.layer(torch.cat([self.norm(obs["vector"]), obs["image"].flatten(1) / 255], dim=1))
 
 
 class Sequence(Sum):

@@ -130,7 +130,6 @@ class VTraceTargets:
             num_epochs=config.num_epochs,
             minibatch_size=config.minibatch_size,
         )
-        self.learner.shutdown()
 
     def errors(self):
         """The error of the targets of each minibatch at the steps that have a loss, with n-step returns by hand."""

@@ -35,7 +35,6 @@ def report(**settings):
     )[DEFAULT_MODULE_ID]
     # Not the update of IMPALA's learner, which hands batches to a thread.
     results = Learner.update(learner, episodes=pickle.loads(shipped), timesteps={})
-    learner.shutdown()
     return results[DEFAULT_MODULE_ID].get("recattn"), batch
 
 

@@ -7,7 +7,10 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
+from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
+from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings
+from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
 from rllib_recattn.experiment.definition.environment import (
@@ -17,13 +20,13 @@ from rllib_recattn.experiment.definition.environment import (
     is_vectorized_with,
 )
 from rllib_recattn.experiment.definition.problems import Problems
-from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
+from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
-from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
-from rllib_recattn.rl_module.recurrence import RecurrenceSettings
-from rllib_recattn.rl_module.use_model import report_success_rate, use_model
+from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
+from rllib_recattn.rl_module.use_model import report_success_rate
 
-_CONFIG_CLASSES = {algorithm.name: algorithm.config for algorithm in ALGORITHMS}
+CONFIG_CLASSES = {**{algorithm.name: algorithm.config for algorithm in ALGORITHMS}, **OFFLINE_CONFIGS}
+"""The config class of each algorithm that an experiment can run."""
 
 
 def build_config(experiment: Experiment) -> AlgorithmConfig:
@@ -41,12 +44,14 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     Raises:
         SettingsError: With a line for each setting that is wrong: file, key path, and what would be right.
     """
-    config = _CONFIG_CLASSES[experiment.run]()
+    config = CONFIG_CLASSES[experiment.run]()
     where = f"{experiment.where}.config"
     problems = Problems()
     if experiment.api_stack == "old":
         return _build_for_old_stack(experiment, config, where, problems)
     settings = check_settings(config, experiment.config, where, problems)
+    if experiment.run in OFFLINE_CONFIGS:
+        settings = offline_settings(settings, where, problems)
     if "model_config" in settings:
         settings["model_config"] = check_model_config(
             settings["model_config"], experiment.model is not None, f"{where}.model_config", problems
@@ -57,10 +62,14 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     env_config = settings.get("env_config", {})
     if is_vectorized_with(find_env(experiment.env, experiment.where), env_config):
         settings = {"gym_env_vectorize_mode": "vector_entry_point", **settings}
-    apply_settings(config, settings, where, problems)
+    apply_settings(config, {**FAULT_TOLERANCE, **settings}, where, problems)
     problems.raise_any()
-    _choose_model(config, experiment.model, where)
+    choose_policies(config, experiment.multi_agent)
+    choose_models(config, experiment)
     report_success_rate(config)
+    add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
+    begin_with(config, experiment.restore)
+    survive_faults(config)
     with rllib_errors(where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
@@ -84,9 +93,13 @@ def _build_for_old_stack(
     config.environment(_env_of(experiment))
     apply_settings(config, settings, where, problems)
     problems.raise_any()
+    choose_policies(config, experiment.multi_agent)
     if experiment.model is not None:
         config.training(model=old_stack.model_dict(experiment.model, experiment.where))
+    old_stack.choose_policy_models(config, experiment)
     old_stack.report_success_rate(config)
+    add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
+    begin_with(config, experiment.restore)
     old_stack.register_models(config)
     with rllib_errors(where):
         config.validate()
@@ -101,20 +114,13 @@ def _env_of(experiment: Experiment) -> Any:
     return experiment.env
 
 
-def _choose_model(config: AlgorithmConfig, model: ModelBlock | None, where: str) -> None:
-    if model is None:
-        if config.model_config.get("use_lstm"):
-            check_minibatch_size(config.minibatch_size, config.model_config["max_seq_len"], where)
-        return
-    if model.rllib_fixes.minibatch_check:
-        check_minibatch_size(config.minibatch_size, model.max_seq_len, where)
-    use_model(config, model.name, **model.model_dump(include=set(RecurrenceSettings.model_fields)), **model.settings)
-
-
 def _check_spaces(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
     env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
     try:
+        if experiment.multi_agent is not None:
+            check_policy_spaces(config, env)
+            return
         spec = config.get_rl_module_spec(env=env)
         catalog_class = spec.catalog_class or PPOCatalog
         catalog_class(

@@ -22,9 +22,10 @@ from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
-# RLlib's annotations are too narrow here: a schedule and fractions of a CPU are documented and work.
+# RLlib's annotations are too narrow here: a schedule, several paths and fractions of a CPU are documented and work.
 _ANNOTATIONS: dict[str, Any] = {
     "entropy_coeff": float | list[list[int | float]],
+    "input_": str | list[str],
     "num_cpus_per_env_runner": float,
     "num_cpus_for_main_process": float,
 }
@@ -74,6 +75,17 @@ _WITHOUT_EFFECT_ON_OLD_STACK = {
 _OLD_STACK_CHOICES = {
     "enable_env_runner_and_connector_v2": (False,),
     "enable_rl_module_and_learner": (False,),
+}
+
+# Settings that take Python objects and have a block of plain data in their place.
+BLOCKS = {
+    "callbacks": "callbacks",
+    "callbacks_class": "callbacks",
+    "count_steps_by": "multi_agent",
+    "multiagent": "multi_agent",
+    "policies": "multi_agent",
+    "policies_to_train": "multi_agent",
+    "policy_mapping_fn": "multi_agent",
 }
 
 
@@ -164,6 +176,24 @@ def without_effect(stack: ApiStack) -> Mapping[str, str]:
     return _WITHOUT_EFFECT if stack == "new" else _WITHOUT_EFFECT_ON_OLD_STACK
 
 
+def may_be_null(config: AlgorithmConfig, name: str) -> bool:
+    """Tell whether a setting may be null: if it is so by default, and a few others."""
+    return name in _NULL_ALLOWED or getattr(config, name, None) is None
+
+
+def allowed_values(name: str, stack: ApiStack | None = None) -> tuple[Any, ...]:
+    """Return the values that a setting may have on an API stack, None: on either; empty: all of its type."""
+    on_new, on_old = _CHOICES.get(name, ()), _OLD_STACK_CHOICES.get(name, _CHOICES.get(name, ()))
+    if stack is None:
+        return tuple(dict.fromkeys((*on_new, *on_old)))
+    return on_new if stack == "new" else on_old
+
+
+def bounds_of(name: str) -> tuple[float, float]:
+    """Return the lowest and the highest number that a setting may be."""
+    return _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
+
+
 def _declared_type(parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
@@ -175,24 +205,26 @@ def _check_setting(
     useless = without_effect(stack)
     if name in useless:
         raise SettingsError(f"{where}.{name} has no effect on RLlib's {stack} API stack: {useless[name]}")
+    if name in BLOCKS:
+        raise SettingsError(f"{where}.{name}: belongs one level up, into the {BLOCKS[name]!r} block beside 'config'")
     if name not in keys:
         methods = f"the parameters of {type(config).__name__}'s methods are valid, see RLlib's documentation"
         raise SettingsError(f"{where}: unknown setting {name!r}: {suggest_among_many(name, keys, methods)}")
     annotation = keys[name].annotation
     if not can_be_written(annotation):
         raise SettingsError(f"{where}.{name} takes Python objects, which YAML cannot express; set it from Python")
-    null = name in _NULL_ALLOWED or getattr(config, name, None) is None
+    null = may_be_null(config, name)
     if isinstance(value, float) and value.is_integer() and not matches(value, annotation):
         value = int(value)
     if value is None and null:
         return value
     if value is None or not matches(value, annotation):
         raise SettingsError(f"{where}: {name} = {value!r}: should be {describe(annotation, null)}")
-    choices = _CHOICES if stack == "new" else _CHOICES | _OLD_STACK_CHOICES
-    if name in choices and value not in choices[name]:
-        right = " or ".join(str(choice) for choice in choices[name]).replace("True", "true").replace("False", "false")
+    choices = allowed_values(name, stack)
+    if choices and value not in choices:
+        right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
-    low, high = _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
+    low, high = bounds_of(name)
     if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
         limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
         raise SettingsError(f"{where}: {name} = {value!r}: should be {limits}")

@@ -69,6 +69,12 @@ def check_model_dict(model: Mapping[str, Any], where: str, problems: Problems) -
             f"integers to PyTorch); should be custom_model: {PREFIX}lstm with custom_model_config: "
             f"{{{previous[0].removeprefix('lstm_')}: true}}, or what `rllib convert` makes of the file"
         )
+    for key in ("attention_use_n_prev_actions", "attention_use_n_prev_rewards"):
+        if model.get("use_attention") and model.get(key) == 1:
+            problems.add(
+                f"{where}.{key} = 1: RLlib's attention net of the old API stack fails with it (attention_net.py: views "
+                "of one step have no time axis); should be 0, or 2 or more, or what `rllib convert` makes of the file"
+            )
     with problems.collect():
         _check_custom_model(model, where)
 
@@ -93,6 +99,20 @@ def model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
         "custom_model_config": {"model": block.name, **inputs, **block.settings},
         "max_seq_len": block.max_seq_len,
     }
+
+
+def choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> None:
+    """Give the policies of an experiment the models of their own.
+
+    Raises:
+        SettingsError: If a model has settings that the old API stack has no use for.
+    """
+    if experiment.multi_agent is None:
+        return
+    for policy, block in experiment.multi_agent.policies.items():
+        if block is not None:
+            model = model_dict(block, f"{experiment.where}.multi_agent.policies.{policy}")
+            config.policies[policy].config = {"model": model}
 
 
 def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:

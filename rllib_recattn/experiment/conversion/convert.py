@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import config_keys
 from rllib_recattn.experiment.conversion.losses import Losses
 from rllib_recattn.experiment.conversion.networks import Networks, networks_of
+from rllib_recattn.experiment.conversion.searches import new_stack_searches
 from rllib_recattn.experiment.conversion.settings import new_stack_settings
+from rllib_recattn.experiment.definition.api_stack import config_names
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.reader import KNOWN_KEYS
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
+from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
-from rllib_recattn.rl_module.algorithms import ALGORITHMS
 
 _LEARNER_STATS = "info/learner/default_policy/learner_stats/"
 _METRICS = {  # those of the old stack that have another name on the new one
@@ -55,10 +59,16 @@ def convert_experiment(path: Path) -> Converted:
         SettingsError: If it is no such file.
     """
     experiment = load_experiment(path)
-    _, written = read_experiment_file(path)
+    _, written = read_experiment_file(path, KNOWN_KEYS)
     losses = Losses()
-    config = next(algorithm.config for algorithm in ALGORITHMS if algorithm.name == experiment.run)
-    settings = new_stack_settings(experiment.config, config_keys(config), "config", losses)
+    known = config_keys(CONFIG_CLASSES[experiment.run])
+    settings = new_stack_settings(experiment.config, known, "config", losses)
+
+    def translate(name: str, value: Any) -> dict[str, Any]:
+        present = config_names(experiment.api_stack).get(name, name)
+        return new_stack_settings({present: value}, known, "config", Losses())
+
+    settings |= new_stack_searches(experiment.space, translate, losses)
     networks = _networks(experiment, written, losses)
     model_config = {**networks.model_config, **experiment.config.get("model_config", {})}
     content: dict[str, Any] = {"run": experiment.run, "env": experiment.env, "stop": _stop(experiment, losses)}
@@ -66,7 +76,9 @@ def convert_experiment(path: Path) -> Converted:
         content["model"] = networks.block
     if settings or model_config:
         content["config"] = {**settings, **({"model_config": model_config} if model_config else {})}
-    content |= _storage(experiment, written)
+    content |= _as_written(written) | _tune(written) | _storage(experiment, written)
+    if experiment.api_stack == "old" and "restore" in written:
+        losses.add("restore", written["restore"], "is of the old API stack; rllib_recattn.convert_checkpoint moves it")
     text = _heading(path, losses.lines) + dump_yaml({experiment.name: content})
     return Converted(text, losses.lines)
 
@@ -95,6 +107,19 @@ def _stop(experiment: Experiment, losses: Losses) -> dict[str, float]:
         else:
             stop[name] = int(value) if float(value).is_integer() else value
     return stop
+
+
+def _as_written(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the blocks that are the same for both API stacks."""
+    return {key: written[key] for key in ("multi_agent", "callbacks", "logging") if key in written}
+
+
+def _tune(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the block of that name, with what older versions of Ray had at the top level."""
+    block = {**{key: written[key] for key in TUNE_KEYS if key in written}, **written.get("tune", {})}
+    if "metric" in block:
+        block["metric"] = _METRICS.get(block["metric"], block["metric"])
+    return {"tune": block} if block else {}
 
 
 def _storage(experiment: Experiment, written: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,8 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
-from rllib_recattn.importing import import_named
+from rllib_recattn.importing import import_class, import_named
+from rllib_recattn.importing import is_class_path as has_form_of_class_path
 
 # Ids of others' environments, with or without the package in front, and the environment that makes them ready: MiniGrid
 # observes text, which no network takes, MiniWorld draws other worlds' walls where several share a process, and some of
@@ -44,7 +46,7 @@ def find_env(env: str, where: str) -> EnvSpec:
         SettingsError: If the package cannot be imported or there is no such environment.
     """
     if is_class_path(env):
-        return EnvSpec(env, entry_point=_import_class(env, where))
+        return EnvSpec(env, entry_point=import_class(env, gymnasium.Env, "environment", where))
     module, _, name = env.rpartition(":")
     if module:
         import_named(module, f"{where}: {env!r}")
@@ -91,7 +93,7 @@ def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> Non
         SettingsError: If the environment does not take a setting, or refuses a value.
     """
     if is_class_path(env):
-        environment = _import_class(env, where)
+        environment = import_class(env, gymnasium.Env, "environment", where)
         with _explained(env, where):
             environment(dict(env_config)).close()
         return
@@ -105,9 +107,36 @@ def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> Non
         gymnasium.make(env, **env_config).close()
 
 
+def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> list[Any] | None:
+    """Return the ids of all agents that an environment may have, as far as it knows them.
+
+    Args:
+        env: The environment, as :func:`find_env` takes it.
+        env_config: Its settings.
+        where: File and key path, for error messages.
+
+    Returns:
+        The ids; None if it is an environment of one agent.
+
+    Raises:
+        SettingsError: If it cannot be built.
+    """
+    # No class can be one of RLlib's multi-agent environments before RLlib's module of them is imported.
+    environment = import_class(env, gymnasium.Env, "environment", where) if is_class_path(env) else None
+    base = getattr(sys.modules.get("ray.rllib.env.multi_agent_env"), "MultiAgentEnv", None)
+    if environment is None or base is None or not issubclass(environment, base):
+        return None
+    with _explained(env, where):
+        built = environment(dict(env_config))
+        try:
+            return list(built.possible_agents)
+        finally:
+            built.close()
+
+
 def is_class_path(env: str) -> bool:
     """Tell whether an environment is named by the path of its class, ``package.module.Class``."""
-    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", env) is not None and env not in gymnasium.registry
+    return has_form_of_class_path(env) and env not in gymnasium.registry
 
 
 def env_creator(env: str, where: str) -> Callable[[Any], Any]:
@@ -117,7 +146,7 @@ def env_creator(env: str, where: str) -> Callable[[Any], Any]:
         SettingsError: As :func:`find_env`.
     """
     if is_class_path(env):
-        return _import_class(env, where)
+        return import_class(env, gymnasium.Env, "environment", where)
     return lambda config: gymnasium.make(env, **config)
 
 
@@ -128,14 +157,6 @@ def _explained(env: str, where: str) -> Iterator[None]:
     except Exception as error:  # whatever a foreign environment raises
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SettingsError(f"{where}: {env} cannot be built with these settings: {reason}") from None
-
-
-def _import_class(env: str, where: str) -> Any:
-    module, _, name = env.rpartition(".")
-    found = getattr(import_named(module, f"{where}: {env!r}"), name, None)
-    if not (isinstance(found, type) and issubclass(found, gymnasium.Env)):
-        raise SettingsError(f"{where}: {env!r}: {module!r} has no environment {name!r}, a subclass of gymnasium.Env")
-    return found
 
 
 def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:

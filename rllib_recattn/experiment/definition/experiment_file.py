@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.yaml_file import read_yaml
 
-# The words in which Ray Tune writes that a value is to be searched for.
-_SEARCH_WORDS = frozenset(
-    [
-        *("grid_search", "choice", "sample_from", "uniform", "quniform", "loguniform", "qloguniform"),
-        *("randn", "qrandn", "randint", "qrandint", "lograndint", "qlograndint"),
-    ]
-)
 
-
-def read_experiment_file(path: Path) -> tuple[str, dict[str, Any]]:
+def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[str, Any]]:
     """Read a file that maps the name of one experiment to its content.
 
     Args:
         path: A YAML file.
+        known: The keys that an experiment may have.
 
     Returns:
-        The name, which can name a directory, and the content, without keys whose value is null.
+        The name, which can name a directory, and the content, without known keys whose value is null.
 
     Raises:
         SettingsError: If the file cannot be read or holds anything else.
@@ -51,31 +44,13 @@ def read_experiment_file(path: Path) -> tuple[str, dict[str, Any]]:
         )
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: {name}: expected a mapping with 'run', 'env' and so on, found {_kind(content)}")
-    _refuse_searches(content, f"{path}: {name}")
     # A key whose values are all commented out is as good as absent.
-    return name, {key: value for key, value in content.items() if value is not None}
+    return name, {key: value for key, value in content.items() if value is not None or key not in known}
 
 
 def is_block(value: Any) -> TypeGuard[dict[str, Any]]:
     """Tell whether a value is a mapping whose keys are texts."""
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-
-
-def _refuse_searches(content: dict[Any, Any], where: str) -> None:
-    lines = [f"{key_path}: sweeps are not supported yet; give one value" for key_path in _searches(content, where)]
-    if lines:
-        raise SettingsError("\n".join(lines))
-
-
-def _searches(value: Any, where: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        if len(value) == 1 and next(iter(value)) in _SEARCH_WORDS:
-            yield f"{where}.{next(iter(value))}"
-        for key, item in value.items():
-            yield from _searches(item, f"{where}.{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _searches(item, f"{where}[{index}]")
 
 
 def _kind(value: Any) -> str:

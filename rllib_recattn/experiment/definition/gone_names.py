@@ -23,8 +23,8 @@ class Gone(NamedTuple):
 _NEW_STACK = Gone((False,), "write api_stack: new beside 'config'")
 
 TOP_LEVEL = {
-    "num_samples": Gone((1,), "start the experiment again with another seed"),
     "resources_per_trial": Gone(),
+    "reuse_actors": Gone((False,), "RLlib's trials cannot share actors"),
     "verbose": Gone(),
 }
 

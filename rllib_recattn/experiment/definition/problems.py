@@ -19,6 +19,11 @@ class Problems:
         if line not in self._lines:
             self._lines.append(line)
 
+    @property
+    def lines(self) -> list[str]:
+        """What was collected."""
+        return list(self._lines)
+
     @contextmanager
     def collect(self) -> Iterator[None]:
         """Add the problems of a :class:`SettingsError` that the body raises, and go on after it."""

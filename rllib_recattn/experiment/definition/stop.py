@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition import old_names
@@ -88,6 +88,38 @@ _COMMON = (
 )
 
 
+def metrics_of(
+    stack: ApiStack, policies: Collection[str] = ("default_policy",), agents: Collection[Any] = ("default_agent",)
+) -> frozenset[str]:
+    """Return the metrics in the results of an API stack.
+
+    Args:
+        stack: The API stack.
+        policies: The names of the policies.
+        agents: The ids of the agents.
+    """
+    metrics = STOP_METRICS if stack == "new" else OLD_STACK_STOP_METRICS
+    if "default_policy" in policies:
+        return metrics
+    metrics = frozenset(
+        metric.replace("agent_episode_return_", "agent_episode_returns_").replace(
+            "module_episode_return_", "module_episode_returns_"
+        )
+        for metric in metrics
+        if not metric.endswith("/success_rate")  # it is one agent's
+    )
+    metrics = _for_each("default_policy", policies, metrics)
+    return _for_each("default_agent", map(str, agents), metrics)
+
+
+def _for_each(part: str, names: Iterable[str], metrics: Iterable[str]) -> frozenset[str]:
+    """Put each of `names` in the place of a part of metrics."""
+    names = tuple(names)
+    return frozenset(
+        "/".join(name if each == part else each for each in metric.split("/")) for metric in metrics for name in names
+    )
+
+
 def check_stop(
     block: Mapping[str, Any],
     where: str,
@@ -96,6 +128,7 @@ def check_stop(
     *,
     evaluates: bool = True,
     stack: ApiStack = "new",
+    metrics: Collection[str] | None = None,
 ) -> dict[str, float]:
     """Validate stop criteria.
 
@@ -106,14 +139,14 @@ def check_stop(
         notes: Gets a sentence for each old name that is translated.
         evaluates: Whether the experiment evaluates while it trains, without which ``evaluation/…`` never comes.
         stack: RLlib's API stack that reports the metrics.
+        metrics: The metrics that there will be; None: those of one agent.
 
     Returns:
         The valid criteria under the metrics' present names.
     """
     criteria: dict[str, float] = {}
-    names, valid = old_names.STOP, STOP_METRICS
-    if stack == "old":
-        names, valid = old_names.OLD_STACK_STOP, OLD_STACK_STOP_METRICS
+    names = old_names.STOP if stack == "new" else old_names.OLD_STACK_STOP
+    valid = metrics_of(stack) if metrics is None else metrics
     for metric, value in old_names.translate(block, names, where, problems, notes).items():
         if metric not in valid:
             problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")

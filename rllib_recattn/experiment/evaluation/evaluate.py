@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,16 @@ class EvaluationResult:
         return mean_interval([episode.episode_return for episode in self.episodes])
 
     @property
+    def agent_returns(self) -> dict[str, Interval]:
+        """The mean return of each agent, where there are several."""
+        return _mean_intervals([episode.agent_returns for episode in self.episodes])
+
+    @property
+    def policy_returns(self) -> dict[str, Interval]:
+        """The mean return of each policy, where there are several agents."""
+        return _mean_intervals([episode.policy_returns for episode in self.episodes])
+
+    @property
     def length(self) -> Interval:
         """The mean length in steps."""
         return mean_interval([episode.length for episode in self.episodes])
@@ -87,7 +97,8 @@ def evaluate_checkpoint(
         The episodes and what follows from them.
 
     Raises:
-        SettingsError: If `path` is no checkpoint or a multi-agent one, or the environment cannot be filmed.
+        SettingsError: If `path` is no checkpoint, or one of several agents on the old API stack, or the environment
+            cannot be filmed.
     """
     if episodes < 1:
         raise SettingsError(f"episodes = {episodes}: should be at least 1")
@@ -117,11 +128,20 @@ def evaluate_checkpoint(
 
 
 def _player(checkpoint: Path, config: AlgorithmConfig) -> NewStackPlayer | OldStackPlayer:
-    if config.is_multi_agent:
-        raise SettingsError(f"checkpoint {str(checkpoint)!r}: multi-agent; only single agents can be evaluated")
+    if config.is_multi_agent and is_of_old_stack(checkpoint):
+        raise SettingsError(
+            f"checkpoint {str(checkpoint)!r}: of several agents on RLlib's old API stack; only those on the new one "
+            "can be evaluated"
+        )
     if is_of_old_stack(checkpoint):
         # A later Ray may no longer have what this imports.
         from rllib_recattn.experiment.evaluation.old_stack import OldStackPlayer
 
         return OldStackPlayer(checkpoint, config)
     return NewStackPlayer(checkpoint, config)
+
+
+def _mean_intervals(returns: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Average what stands under each name, over the episodes in which it does."""
+    names = sorted({name for each in returns for name in each})
+    return {name: mean_interval([each[name] for each in returns if name in each]) for name in names}

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils import force_list
 
+from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
@@ -19,9 +22,12 @@ from rllib_recattn.inputs.success import SUCCESS
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+# Where a checkpoint keeps the state of connectors; algorithms that learn from recorded episodes only evaluate.
+_CONNECTORS = ("env_runner", "eval_env_runner")
+
 
 class NewStackPlayer:
-    """An agent and its environment.
+    """An agent, or several, and their environment.
 
     Args:
         checkpoint: The agent's checkpoint.
@@ -30,9 +36,14 @@ class NewStackPlayer:
 
     def __init__(self, checkpoint: Path, config: AlgorithmConfig):
         config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, gym_env_vectorize_mode="sync")
-        self._env_runner = SingleAgentEnvRunner(config=config)
-        self._env_runner.restore_from_path(checkpoint / "env_runner")
-        self._env_runner.module.restore_from_path(module_directory(checkpoint))
+        self._is_multi_agent = config.is_multi_agent
+        self._env_runner = (MultiAgentEnvRunner if self._is_multi_agent else SingleAgentEnvRunner)(config=config)
+        with reading(checkpoint):
+            for name in _CONNECTORS:
+                if (checkpoint / name).is_dir():
+                    self._env_runner.restore_from_path(checkpoint / name)
+                    break
+            self._env_runner.module.restore_from_path(module_directory(checkpoint, config.is_multi_agent))
         # Pickled, since connectors hand out the very objects that they go on to change.
         self._connectors = pickle.dumps(self._env_runner.get_state(not_components="rl_module"))
 
@@ -42,6 +53,8 @@ class NewStackPlayer:
         Raises:
             SettingsError: If the environment cannot be filmed.
         """
+        if self._is_multi_agent:
+            raise SettingsError("video: only single agents can be filmed")
         # The EnvRunner's own config: it has made a deep copy of the one that it was given.
         config, env = self._env_runner.config, self._env_runner.env
         if "rgb_array" in (env.metadata.get("render_modes") or ()):
@@ -63,6 +76,8 @@ class NewStackPlayer:
         torch.manual_seed(seed)
         (episode,) = self._env_runner.sample(num_episodes=1, explore=explore)
         self._env_runner.get_metrics()  # which lets go of the episode: it is kept for metrics until they are read
+        if self._is_multi_agent:
+            return _result_of_several(seed, episode)
         success = episode.get_infos(-1).get(SUCCESS)
         return EpisodeResult(
             seed=seed,
@@ -74,3 +89,18 @@ class NewStackPlayer:
     def stop(self) -> None:
         """Close the environment."""
         self._env_runner.stop()
+
+
+def _result_of_several(seed: int, episode: MultiAgentEpisode) -> EpisodeResult:
+    agents = {str(agent): float(each.get_return()) for agent, each in episode.agent_episodes.items()}
+    policies: dict[str, float] = {}
+    for each in episode.agent_episodes.values():
+        policies[each.module_id] = policies.get(each.module_id, 0.0) + float(each.get_return())
+    return EpisodeResult(
+        seed=seed,
+        episode_return=sum(agents.values()),
+        length=len(episode),
+        success=None,
+        agent_returns=dict(sorted(agents.items())),
+        policy_returns=dict(sorted(policies.items())),
+    )

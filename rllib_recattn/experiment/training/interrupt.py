@@ -60,11 +60,17 @@ def handle_interrupts() -> Iterator[None]:
 
 
 class PauseOnInterrupt(FIFOScheduler):
-    """Pauses a trial, which saves it, when the experiment was asked to end; starts no trial from then on."""
+    """Pauses trials, which saves them, when the experiment was asked to end; starts none from then on.
+
+    By itself it runs trials one after the other. In front of another scheduler, among the bases of a class, it leaves
+    all else to that one.
+    """
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Decide what a trial does after an iteration."""
-        return TrialScheduler.PAUSE if interrupt_requested() else TrialScheduler.CONTINUE
+        if interrupt_requested():
+            return TrialScheduler.PAUSE
+        return super().on_trial_result(tune_controller, trial, result)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Choose the trial to start next."""

@@ -1,12 +1,15 @@
-"""The results of a training run: the keys that reports read, and the history in the run directory."""
+"""The results of training: the keys that reports read, and the history in the directory of a trial or run."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
 if TYPE_CHECKING:
     import pandas
@@ -19,6 +22,9 @@ SECONDS = "time_total_s"
 SECONDS_THIS_ITERATION = "time_this_iter_s"
 RETURN = "env_runners/episode_return_mean"
 SUCCESS = "env_runners/success_rate"
+
+RESULT_FILE = "result.json"
+"""Tune writes a line of JSON into it for each iteration of a trial."""
 
 
 def metric(result: Mapping[str, Any], key: str) -> float:
@@ -51,14 +57,31 @@ def steps_per_second(result: Mapping[str, Any]) -> float:
     return metric(result, new if has_metric(result, new) else old) / metric(result, SECONDS_THIS_ITERATION)
 
 
-def read_history(run_dir: Path) -> pandas.DataFrame:
-    """Read the metrics of all iterations of a run.
+def require_metric(metric: str, histories: Sequence[pandas.DataFrame], where: str) -> None:
+    """Refuse a metric that no trial reports.
+
+    Args:
+        metric: Its path.
+        histories: Those of the trials.
+        where: How the user named it, for the message.
+
+    Raises:
+        SettingsError: With the metrics that may have been meant.
+    """
+    known = {name for history in histories for name in history if history[name].dtype.kind in "iuf"}
+    if metric not in known:
+        otherwise = f"common ones are {RETURN} and {SUCCESS}"
+        raise SettingsError(f"{where} {metric!r}: no trial reports it: {suggest_among_many(metric, known, otherwise)}")
+
+
+def read_history(directory: Path) -> pandas.DataFrame:
+    """Read the metrics of all iterations of a trial.
 
     Tune's ``result.json`` is read and not its ``progress.csv``, whose columns are those of the first iteration:
     what is first reported later, as a return is when no episode ends in the first iteration, is missing there.
 
     Args:
-        run_dir: The run directory, with one trial in it.
+        directory: The directory of the trial, or of a run that has no other.
 
     Returns:
         One row per iteration, sorted, with nested keys joined by ``/``. Iterations that a resumed run repeated
@@ -66,25 +89,29 @@ def read_history(run_dir: Path) -> pandas.DataFrame:
     """
     import pandas
 
-    history = pandas.json_normalize(_results(run_dir), sep="/")
+    history = pandas.json_normalize(read_results(directory), sep="/")
     if history.empty:
         return history
     return history.drop_duplicates(ITERATION, keep="last").sort_values(ITERATION).reset_index(drop=True)
 
 
-def last_result(run_dir: Path) -> dict[str, Any]:
-    """Read the metrics of a run's last iteration, nested; empty if there is none."""
-    results = _results(run_dir)
+def last_result(directory: Path) -> dict[str, Any]:
+    """Read the metrics of a trial's last iteration, nested; empty if there is none. See `read_history`."""
+    results = read_results(directory)
     return results[-1] if results else {}
 
 
-def _results(run_dir: Path) -> list[dict[str, Any]]:
-    return [result for path in sorted(run_dir.glob("*/result.json")) for result in _json_lines(path)]
+def read_results(directory: Path) -> list[dict[str, Any]]:
+    """Read the results of a trial, nested, in the order in which they were reported."""
+    files = [directory / RESULT_FILE] if (directory / RESULT_FILE).is_file() else directory.glob(f"*/{RESULT_FILE}")
+    return [result for path in sorted(files) for result in _json_lines(path)]
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            yield json.loads(line)
+            result = json.loads(line)
         except json.JSONDecodeError:  # a process that was killed may leave half a line
             continue
+        if isinstance(result, dict) and ITERATION in result:
+            yield result

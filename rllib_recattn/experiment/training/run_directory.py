@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 from datetime import datetime
 from pathlib import Path
 
+from rllib_recattn.checkpoint_files import INCOMPLETE_FILE, RLLIB_FILE
 from rllib_recattn.errors import SettingsError
 
+EXPERIMENT_FILE = "experiment.json"
 SUMMARY_FILE = "summary.json"
 
 _TIMESTAMP_FORMAT = "%Y-%m-%d_%H-%M-%S"
@@ -67,7 +70,7 @@ def run_directories(storage_path: Path, name: str) -> list[Path]:
 
 
 def find_unfinished_run(storage_path: Path, name: str) -> Path:
-    """Find the run that ``--resume`` continues: the newest that has a checkpoint and did not finish.
+    """Find the run that ``--resume`` continues: the newest that can be continued and did not finish.
 
     Args:
         storage_path: Where runs are kept.
@@ -81,7 +84,7 @@ def find_unfinished_run(storage_path: Path, name: str) -> Path:
     """
     runs = run_directories(storage_path, name)
     for run_dir in runs:
-        if not is_finished(run_dir) and newest_checkpoint(run_dir) and (run_dir / "tuner.pkl").is_file():
+        if not is_finished(run_dir) and can_be_resumed(run_dir):
             return run_dir
     looked_for = f"--resume: found no unfinished run with a checkpoint, {storage_path / name}-<timestamp>"
     if not runs:
@@ -91,15 +94,22 @@ def find_unfinished_run(storage_path: Path, name: str) -> Path:
     raise SettingsError(f"{looked_for}; the newest, {runs[0].name}, ended before it had saved a checkpoint")
 
 
+def can_be_resumed(run_dir: Path) -> bool:
+    """Say whether there is anything to continue: a checkpoint, or several trials, of which some may have begun."""
+    return (run_dir / "tuner.pkl").is_file() and (newest_checkpoint(run_dir) is not None or _has_trials(run_dir))
+
+
 def is_finished(run_dir: Path) -> bool:
     """Say whether a run ended by its own stop criteria."""
     return (run_dir / SUMMARY_FILE).is_file()
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
-    """Find the newest complete checkpoint in the directory of a run or of a trial, or None if it has none."""
+    """Find the newest checkpoint in the directory of a run or of a trial that was written to the end; None: none."""
     candidates = [*run_dir.glob("checkpoint_*"), *run_dir.glob("*/checkpoint_*")]
-    checkpoints = [path for path in candidates if (path / "rllib_checkpoint.json").is_file()]
+    checkpoints = [
+        path for path in candidates if (path / RLLIB_FILE).is_file() and not (path / INCOMPLETE_FILE).exists()
+    ]
     return max(checkpoints, key=lambda path: path.name, default=None)
 
 
@@ -119,6 +129,14 @@ def link_newest_run(storage_path: Path, name: str) -> None:
         replacement.replace(link)
     except OSError:  # a file system without links; they are a convenience
         replacement.unlink(missing_ok=True)
+
+
+def _has_trials(run_dir: Path) -> bool:
+    try:
+        experiment = json.loads((run_dir / EXPERIMENT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # missing, or cut short when the process was killed
+        return False
+    return bool(experiment.get("space")) or experiment.get("tune", {}).get("num_samples", 1) > 1
 
 
 def _creation_order(run_dir: Path) -> tuple[str, int]:

@@ -7,12 +7,13 @@ from ray.rllib.utils import force_list
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS
 from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
-from rllib_recattn.experiment.definition.load import ALGORITHMS as FILE_ALGORITHMS
 from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.reader import ALGORITHMS as FILE_ALGORITHMS
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
 from rllib_recattn.experiment.definition.yaml_file import parse_yaml
-from rllib_recattn.rl_module.algorithms import ALGORITHMS
+from rllib_recattn.rl_module.algorithms import ALGORITHMS, OFFLINE_ALGORITHMS
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 
 TUNED_EXAMPLES = sorted((Path(__file__).parents[3] / "tuned_examples").glob("*.yaml"))
@@ -61,7 +62,10 @@ def test_every_algorithm_is_built_with_its_own_learner_and_written_out_again(tmp
 
 
 def test_the_algorithms_of_the_files_are_those_of_use_model():
-    assert set(FILE_ALGORITHMS) == {algorithm.name for algorithm in ALGORITHMS}
+    assert set(FILE_ALGORITHMS) == {algorithm.name for algorithm in ALGORITHMS} | {*OFFLINE_CONFIGS}
+    for run, config in OFFLINE_CONFIGS.items():
+        assert config().algo_class.__name__ == run
+        assert issubclass(config, OFFLINE_ALGORITHMS[0].config)
 
 
 @pytest.mark.parametrize("model", ["", MODEL])

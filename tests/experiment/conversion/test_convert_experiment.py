@@ -56,8 +56,36 @@ def test_old_files_train_on_the_new_stack(ray_session, tmp_path, path):
         algorithm.stop()
 
 
-def test_there_are_five_old_files():
-    assert len(OLD_FILES) == 5
+def test_there_are_old_files():
+    assert len(OLD_FILES) >= 7
+
+
+def test_searches_samples_and_blocks_are_carried(tmp_path):
+    new, losses = converted(
+        tmp_path,
+        model={**SMALL_LSTM, "lstm_cell_size": {"grid_search": [8, 16]}},
+        config={
+            "lr": {"loguniform": [1e-4, 1e-3]},
+            "sgd_minibatch_size": {"choice": [32, 64]},
+            "train_batch_size": {"grid_search": [64, 128]},
+            "lr_schedule": None,
+            "num_gpus": {"choice": [1, 2]},
+        },
+        num_samples=3,
+        tune={"metric": "info/learner/default_policy/learner_stats/kl", "mode": "min"},
+        time_budget_s=60,
+    )
+    assert new["config"]["lr"] == {"loguniform": [1e-4, 1e-3]}
+    assert new["config"]["minibatch_size"] == {"choice": [32, 64]}
+    assert new["config"]["train_batch_size_per_learner"] == {"grid_search": [64, 128]}
+    assert new["model"] == {**LSTM_BLOCK, "d_model": 8}
+    assert new["tune"] == {
+        "num_samples": 3,
+        "time_budget_s": 60,
+        "metric": "learners/default_policy/mean_kl_loss",
+        "mode": "min",
+    }
+    assert [line.split(":")[0] for line in losses] == ["config.num_gpus", "config.model.lstm_cell_size"]
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_an_environment_without_pictures_is_refused_before_it_plays(ray_session,
     assert not (tmp_path / "none.gif").exists()
 
 
-def test_multi_agent_checkpoints_are_refused(ray_session, tmp_path):
+def test_several_agents_of_a_config_from_python(ray_session, tmp_path):
     from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
 
     config = (
@@ -210,8 +210,9 @@ def test_multi_agent_checkpoints_are_refused(ray_session, tmp_path):
     algorithm = config.build_algo()
     algorithm.save_to_path(str(tmp_path / "checkpoint"))
     algorithm.stop()
-    with pytest.raises(SettingsError, match="multi-agent"):
-        evaluate_checkpoint(tmp_path / "checkpoint", episodes=1)
+    result = evaluate_checkpoint(tmp_path / "checkpoint", episodes=2)
+    assert result.agent_returns.keys() == {"0", "1"}
+    assert result.policy_returns["p"].mean == result.episode_return.mean
 
 
 def test_statistics_are_those_of_the_episodes(tmp_path):

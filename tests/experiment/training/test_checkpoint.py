@@ -31,9 +31,17 @@ def test_what_is_none_is_refused_with_what_it_should_be(tmp_path):
         assert "should be a checkpoint's directory" in str(error.value)
 
 
+def test_of_several_trials_one_has_to_be_named(tmp_path):
+    for name in ("trial_00000", "trial_00001"):
+        (tmp_path / name / "checkpoint_000000").mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"holds 2 trials; should be the directory of one, such as .../trial_00000"):
+        find_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["class_and_ctor_args.pkl", "learner_group"])
 def test_an_incomplete_checkpoint_is_refused(finished_run, tmp_path, missing):
     copy = shutil.copytree(finished_run.result.checkpoint, tmp_path / "copy")
+    (copy / "checksums.json").unlink()  # with it, more can be told
     if (copy / missing).is_dir():
         shutil.rmtree(copy / missing)
     else:

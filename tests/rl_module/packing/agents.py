@@ -67,27 +67,22 @@ class Outcome:
     def __init__(self, config: AlgorithmConfig, chunks: bytes, spaces: Any):
         torch.manual_seed(1)
         self.learner = config.build_learner(spaces=spaces)
-        try:
-            self.learner.module.foreach_module(_make_target_networks)
-            self.batches = self.learner._make_batch_if_necessary(
-                TrainingData(episodes=pickle.loads(chunks))
-            ).policy_batches
-            forward_out = self.learner.module.forward_train(self.batches)
-            self.losses = self.learner.compute_losses(fwd_out=forward_out, batch=self.batches)
-            parameters = {
-                f"{module_id}.{name}": parameter
-                for module_id, module in self.learner.module.items()
-                for name, parameter in module.named_parameters()
-                if parameter.requires_grad
-            }
-            total = sum(loss for loss in self.losses.values() if loss.requires_grad)
-            gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
-            self.gradients = {
-                name: torch.zeros_like(parameter) if gradient is None else gradient
-                for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
-            }
-        finally:
-            self.learner.shutdown()
+        self.learner.module.foreach_module(_make_target_networks)
+        self.batches = self.learner._make_batch_if_necessary(TrainingData(episodes=pickle.loads(chunks))).policy_batches
+        forward_out = self.learner.module.forward_train(self.batches)
+        self.losses = self.learner.compute_losses(fwd_out=forward_out, batch=self.batches)
+        parameters = {
+            f"{module_id}.{name}": parameter
+            for module_id, module in self.learner.module.items()
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
+        total = sum(loss for loss in self.losses.values() if loss.requires_grad)
+        gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+        self.gradients = {
+            name: torch.zeros_like(parameter) if gradient is None else gradient
+            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
+        }
 
     def steps(self, module_id: str = "default_policy") -> np.ndarray:
         """Everything about the steps that have a loss [step, …], in an order that does not depend on rows."""

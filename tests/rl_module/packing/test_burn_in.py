@@ -80,7 +80,7 @@ def test_agents_train_with_it(ray_session, algorithm):
     losses = [
         result["learners"]["default_policy"]["total_loss"]
         for result in results
-        if "default_policy" in result["learners"]
+        if "default_policy" in result.get("learners", {})
     ]
     assert losses
     assert np.isfinite(losses).all()

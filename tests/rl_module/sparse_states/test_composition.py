@@ -32,6 +32,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.extension import configure_learner
 from rllib_recattn.rl_module.sparse_states.callback import SparseStatesCallback
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 from rllib_recattn.rl_module.sparse_states.kept_states import are_kept_apart
@@ -113,15 +114,15 @@ def expected():
 OWN_PIECES = {
     "env_to_module": lambda config: config.env_runners(env_to_module_connector=env_to_module),
     "module_to_env": lambda config: config.env_runners(module_to_env_connector=module_to_env),
-    "learner": lambda config: config.learners(learner_connector=learner),
+    "learner": lambda config: configure_learner(config, learner_connector=learner),
     "whole env_to_module": lambda config: config.env_runners(
         env_to_module_connector=whole_env_to_module, add_default_connectors_to_env_to_module_pipeline=False
     ),
     "whole module_to_env": lambda config: config.env_runners(
         module_to_env_connector=whole_module_to_env, add_default_connectors_to_module_to_env_pipeline=False
     ),
-    "whole learner": lambda config: config.learners(
-        learner_connector=whole_learner, add_default_connectors_to_learner_pipeline=False
+    "whole learner": lambda config: configure_learner(
+        config, learner_connector=whole_learner, add_default_connectors_to_learner_pipeline=False
     ),
 }
 
@@ -167,7 +168,7 @@ def test_own_pieces_of_everybody_set_later(expected):
 def test_own_functions_that_call_ours_are_left_alone(ray_session, expected):
     config = recurrent_config(sparse=True, lengths=LENGTHS)
     ours = config._learner_connector
-    config.learners(learner_connector=lambda observations, actions: [Mine(), *ours(observations, actions)])
+    configure_learner(config, learner_connector=lambda observations, actions: [Mine(), *ours(observations, actions)])
     config.build_algo().stop()
     apart, batch = sampled_batch(config)
     assert apart
@@ -183,7 +184,9 @@ def test_own_pipelines_without_a_piece_for_states_are_refused(default):
 
     def change(config):
         if default == "learner":
-            config.learners(learner_connector=without_states, add_default_connectors_to_learner_pipeline=False)
+            configure_learner(
+                config, learner_connector=without_states, add_default_connectors_to_learner_pipeline=False
+            )
         else:
             config.env_runners(
                 env_to_module_connector=without_states, add_default_connectors_to_env_to_module_pipeline=False
@@ -259,7 +262,7 @@ def test_rows_of_another_length_than_sampled_are_refused():
 
 def test_next_observations_are_refused():
     def change(config):
-        config.learners(learner_connector=lambda *spaces: AddNextObservationsFromEpisodesToTrainBatch())
+        configure_learner(config, learner_connector=lambda *spaces: AddNextObservationsFromEpisodesToTrainBatch())
 
     config = recurrent_config(sparse=True, before=change)
     (episodes,), spaces = sample(config, 1, num_timesteps=30)

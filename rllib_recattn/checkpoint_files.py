@@ -1,0 +1,113 @@
+"""Whether the files of a checkpoint are whole: there, not cut short, and as they were written; and reading them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rllib_recattn.errors import SettingsError
+
+CHECKSUMS_FILE = "checksums.json"
+"""Holds the size and the checksum of each file of a checkpoint. Those that RLlib writes by itself have none."""
+
+INCOMPLETE_FILE = "incomplete"
+"""Stands in a checkpoint's directory while it is being written."""
+
+RLLIB_FILE = "rllib_checkpoint.json"
+"""Stands in every checkpoint of an algorithm."""
+
+_CHUNK = 1 << 20
+
+
+def checksums(directory: Path) -> dict[str, list[int]]:
+    """Compute the size, and the CRC-32, of each file in a directory, by its path relative to that."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        path.relative_to(directory).as_posix(): [path.stat().st_size, _crc(path)]
+        for path in files
+        if path.name not in (CHECKSUMS_FILE, INCOMPLETE_FILE)
+    }
+
+
+def damage(checkpoint: Path) -> str | None:
+    """Say what is wrong with the files of a checkpoint.
+
+    Args:
+        checkpoint: Its directory.
+
+    Returns:
+        Half a sentence that names the file; None if nothing is wrong, as far as can be told: without
+        ``checksums.json`` only that it was written to the end.
+    """
+    if (checkpoint / INCOMPLETE_FILE).exists():
+        return "its writing was broken off"
+    try:
+        written = json.loads((checkpoint / CHECKSUMS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return f"{CHECKSUMS_FILE} is damaged"
+    problems = (_damage_of(checkpoint / name, size, crc, name) for name, (size, crc) in written.items())
+    return next((problem for problem in problems if problem), None)
+
+
+def newest_whole(checkpoints: list[Path]) -> Path | None:
+    """Return the last by name of several checkpoints that are undamaged; None if there is none."""
+    newest_first = sorted(checkpoints, key=lambda path: path.name, reverse=True)
+    return next((path for path in newest_first if (path / RLLIB_FILE).is_file() and not damage(path)), None)
+
+
+def damage_text(checkpoint: Path) -> str | None:
+    """Say in a sentence what is wrong with a checkpoint, and which one before it is whole; None if nothing is."""
+    problem = damage(checkpoint)
+    if problem is None:
+        return None
+    others = [path for path in checkpoint.parent.glob("checkpoint_*") if path.name < checkpoint.name]
+    before = newest_whole(others)
+    advice = f"take the one before it, {str(before)!r}" if before else "there is none before it that is whole"
+    return f"checkpoint {str(checkpoint)!r}: damaged: {problem}; {advice}"
+
+
+@contextmanager
+def reading(checkpoint: Path) -> Iterator[None]:
+    """Say of which checkpoint it is that something cannot be read.
+
+    Raises:
+        SettingsError: In the place of what a file raises that is damaged, is from another version, or needs a package
+            that is not installed.
+    """
+    try:
+        yield
+    except SettingsError:
+        raise
+    except _UNREADABLE as error:
+        raise SettingsError(
+            f"checkpoint {str(checkpoint)!r}: cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
+# Bytes that are no pickle are mistaken for all kinds of instructions.
+_UNREADABLE = (
+    *(ImportError, AttributeError, LookupError, OSError, EOFError, TypeError, ValueError, MemoryError),
+    *(OverflowError, pickle.UnpicklingError),
+)
+
+
+def _damage_of(path: Path, size: int, crc: int, name: str) -> str | None:
+    if not path.is_file():
+        return f"{name} is missing"
+    if path.stat().st_size != size:
+        return f"{name} has {path.stat().st_size} bytes of {size}"
+    return None if _crc(path) == crc else f"the content of {name} has changed"
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            crc = zlib.crc32(chunk, crc)
+    return crc

@@ -1,0 +1,37 @@
+"""``rllib sweep-report``: which trial of a sweep is best?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rllib_recattn.errors import SettingsError
+
+
+@click.command("sweep-report")
+@click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--metric", metavar="METRIC", help="By what trials are compared. [default: what the experiment names in 'tune']"
+)
+@click.option("--mode", type=click.Choice(["max", "min"]), help="Whether more of it is better. [default: likewise]")
+@click.option(
+    "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where files are written. [default: DIR]"
+)
+def sweep_report(run_dir: Path, metric: str | None, mode: Any, output: Path | None) -> None:
+    """Show the trials of the sweep in DIR, best first, and write a figure, a CSV and the best one as best.yaml.
+
+    A sweep may be finished, running, interrupted or killed.
+    """
+    if output is not None and not output.is_dir():
+        raise SettingsError(f"--output {str(output)!r}: there is no such directory")
+
+    from rllib_recattn.experiment.training.report import report_console
+    from rllib_recattn.experiment.training.sweep_report import read_sweep
+    from rllib_recattn.experiment.training.trial_table import print_table
+
+    report = read_sweep(run_dir, metric, mode)
+    console = report_console()
+    print_table(console, report.table(console))
+    console.print(report.text(report.write(output)))

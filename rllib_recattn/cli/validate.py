@@ -1,0 +1,60 @@
+"""``rllib validate``: what is wrong with experiment files?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rllib_recattn.errors import SettingsError
+
+
+@click.command()
+@click.argument("paths", metavar="FILE…", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--quick", is_flag=True, help="Leave out what needs RLlib: its own settings, and whether networks fit the spaces."
+)
+@click.pass_context
+def validate(ctx: click.Context, paths: tuple[Path, ...], quick: bool) -> None:
+    """Check experiment files without starting anything, and list all that is wrong with any of them.
+
+    The environment of each is built once. Ends with exit code 2 if anything is wrong.
+    """
+    wrong = 0
+    for path in paths:
+        lines = _quick_problems(path) if quick else _problems(path)
+        wrong += bool(lines)
+        for line in lines:
+            click.echo(line, err=True)
+        if not lines:
+            click.echo(f"{path}: fine")
+    if len(paths) > 1:
+        click.echo(f"{len(paths)} files, {wrong} with problems")
+    ctx.exit(2 if wrong else 0)
+
+
+def _quick_problems(path: Path) -> list[str]:
+    from rllib_recattn.experiment.definition.load import load_experiment
+
+    try:
+        load_experiment(path)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _problems(path: Path) -> list[str]:
+    from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.algorithm.validate import problems_in
+    from rllib_recattn.experiment.definition.load import load_experiment
+    from rllib_recattn.experiment.training.ray_session import quiet_ray
+    from rllib_recattn.experiment.training.restore import check_restore
+
+    with quiet_ray():
+        problems = problems_in(path)
+        try:
+            if not problems and (experiment := load_experiment(path)).restore:
+                check_restore(experiment, build_config(experiment))
+        except SettingsError as error:
+            return str(error).splitlines()
+    return problems

@@ -1,0 +1,49 @@
+"""BC and MARWIL from an experiment: recorded episodes in the place of an environment's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.rllib.algorithms.bc import BCConfig
+from ray.rllib.algorithms.marwil import MARWILConfig
+
+from rllib_recattn.experiment.definition.problems import Problems
+
+OFFLINE_CONFIGS = {"BC": BCConfig, "MARWIL": MARWILConfig}
+
+_DEFAULTS = {
+    "input_read_episodes": True,
+    "dataset_num_iters_per_learner": 1,
+    # RLlib asks for two CPUs beside the trial's, and waits for ever where there are none.
+    "map_batches_kwargs": {"concurrency": 1, "num_cpus": 0},
+}
+# What is read once does not change: whole episodes begin with the initial state, and a value target of MARWIL's is the
+# return. RLlib's MARWIL reads everything anew for each pass over it, with new processes, which takes seconds.
+_READ_ONCE = {"materialize_data": False, "materialize_mapped_data": True}
+
+
+def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Any]:
+    """Add what reading episodes needs to the settings of BC or MARWIL.
+
+    Args:
+        settings: RLlib's settings by name, checked.
+        where: File and key path of them.
+        problems: Gets a line for each path that does not exist, or one if there is none.
+
+    Returns:
+        The settings, with paths that do not depend on the working directory.
+    """
+    said = settings.get("input_")
+    paths = [said] if isinstance(said, str) else list(said or [])
+    if not paths or not all(isinstance(path, str) for path in paths):
+        problems.add(f"{where}.input_: should be the path, or a list of paths, of recorded episodes, as .../episodes")
+        return dict(settings)
+    for path in paths:
+        if "://" not in path and not Path(path).expanduser().exists():
+            problems.add(f"{where}: input_ = {path!r}: there is no such file or directory")
+    # Ray's workers have working directories of their own.
+    absolute = [path if "://" in path else str(Path(path).expanduser().absolute()) for path in paths]
+    read_once = {} if _READ_ONCE.keys() & settings.keys() else _READ_ONCE
+    return {**_DEFAULTS, **read_once, **settings, "input_": absolute}

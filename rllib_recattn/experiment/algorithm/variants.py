@@ -1,0 +1,96 @@
+"""All variants of an experiment, tried before it starts: a wrong option must not show in the hundredth trial."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.config_keys import config_keys
+from rllib_recattn.experiment.definition.domain import SEEDS, Domain
+from rllib_recattn.experiment.definition.load import load_variant
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.schedulers import Population
+from rllib_recattn.experiment.definition.spec import Experiment
+
+_MOST_COMBINATIONS = 100
+_MOST_PROBLEMS = 10
+
+
+def build_variants(experiment: Experiment) -> list[AlgorithmConfig]:
+    """Build the configs of an experiment's variants: all combinations of options, and both ends of each range.
+
+    Where the options have more than a hundred combinations, each is tried by itself, with the first ones of the others.
+
+    Args:
+        experiment: What to run.
+
+    Returns:
+        The validated configs; the one of the first variant comes first.
+
+    Raises:
+        SettingsError: With a line for each thing that is wrong, and the choices that lead to it.
+    """
+    first = build_config(experiment)
+    problems = Problems()
+    _check_population(experiment, first, problems)
+    problems.raise_any()
+    configs = [first]
+    seen: set[str] = set()
+    for choices in _probes(experiment.space):
+        try:
+            configs.append(build_config(load_variant(experiment, choices)))
+        except SettingsError as error:
+            for line in str(error).splitlines():
+                if line not in seen and len(seen) < _MOST_PROBLEMS:
+                    seen.add(line)
+                    problems.add(f"{line} (with {_text(choices)})")
+    problems.raise_any()
+    return configs
+
+
+def _probes(space: Mapping[str, Domain]) -> Iterator[dict[str, Any]]:
+    """Yield the choices of all variants but the first, as far as they differ from that."""
+    searched = {key_path: domain for key_path, domain in space.items() if domain.kind != SEEDS}
+    options = {key_path: domain.labels for key_path, domain in searched.items() if domain.is_categorical}
+    if math.prod(map(len, options.values())) <= _MOST_COMBINATIONS:
+        for combination in itertools.islice(itertools.product(*options.values()), 1, None):
+            choices = dict(zip(options, combination, strict=True))
+            yield {key_path: choice for key_path, choice in choices.items() if choice != options[key_path][0]}
+    else:
+        for key_path, labels in options.items():
+            yield from ({key_path: label} for label in labels[1:])
+    for key_path, domain in searched.items():
+        if not domain.is_categorical:
+            yield from ({key_path: probe} for probe in domain.probes[1:])
+
+
+def _check_population(experiment: Experiment, config: AlgorithmConfig, problems: Problems) -> None:
+    """Refuse what population-based training cannot change in an agent that has begun to learn."""
+    scheduler = experiment.tune.scheduler
+    if not isinstance(scheduler, Population):
+        return
+    if experiment.api_stack == "old":
+        problems.add(f"{experiment.where}.tune.scheduler: {scheduler.name} works on RLlib's new API stack only")
+        return
+    keys = config_keys(type(config))
+    for key_path, domain in experiment.space.items():
+        block, _, setting = key_path.partition(".")
+        name = setting.partition(".")[0].partition("[")[0]
+        changes = block == "config" and name in keys and keys[name].method == "training"
+        if domain.kind != SEEDS and not changes:
+            problems.add(
+                f"{experiment.where}.{key_path}: {scheduler.name} changes settings while an agent learns, which this "
+                "one does not allow: its weights, environment and processes stay as they are; only what "
+                "config.training(…) takes can change, such as lr, entropy_coeff or num_epochs"
+            )
+
+
+def _text(choices: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key_path} = {json.dumps(choice, ensure_ascii=False)}" for key_path, choice in choices.items())

@@ -1,0 +1,1 @@
+"""Clusters of several machines: connecting, looking at every node, shipping this package, refusing what cannot work."""

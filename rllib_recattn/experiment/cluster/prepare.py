@@ -1,0 +1,170 @@
+"""Making a cluster ready for an experiment: looking at it, sending what it lacks, trying it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.cluster import checks, gloo, shipping
+from rllib_recattn.experiment.cluster.address import connect
+from rllib_recattn.experiment.cluster.checks import Finding
+from rllib_recattn.experiment.cluster.nodes import Node, driver_facts, examine_nodes, on_every_node, this_machine
+from rllib_recattn.experiment.cluster.storage import trial_directory
+from rllib_recattn.experiment.cluster.tryout import load_and_make
+
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    from rllib_recattn.experiment.definition.spec import Experiment
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found out about a cluster.
+
+    Attributes:
+        nodes: Its nodes that are alive, the head first.
+        findings: What is wrong, worth knowing or as it should be.
+    """
+
+    nodes: Sequence[Node]
+    findings: Sequence[Finding]
+
+    @property
+    def problems(self) -> list[str]:
+        """What training would fail of."""
+        return [finding.text for finding in self.findings if finding.level == "problem"]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing."""
+        return [finding.text for finding in self.findings if finding.level == "note"]
+
+
+def prepare_cluster(
+    address: str,
+    *,
+    experiment: Experiment | None = None,
+    configs: Sequence[AlgorithmConfig] = (),
+    storage_path: Path | None = None,
+    ship: bool | None = None,
+    verbose: int = 0,
+) -> Examination:
+    """Look at every node of the cluster that this process is connected to, and send what they lack.
+
+    If they lack something, the process is connected anew, with a runtime environment that has it.
+
+    Args:
+        address: What :func:`~rllib_recattn.experiment.cluster.address.connect` was called with.
+        experiment: What is to run; None: nothing in particular.
+        configs: The algorithm's config, or those of all variants of a sweep.
+        storage_path: Where results go; None: they are not looked after.
+        ship: Whether to send this package along: True always, also for nodes that join later, False never, None if a
+            node lacks it or has another version.
+        verbose: Above 0, Ray's own log is shown.
+
+    Returns:
+        What was found. Problems are not raised.
+
+    Raises:
+        SettingsError: If `storage_path` cannot be written to by this process, or the connection is lost.
+    """
+    driver = driver_facts()
+    findings = list(checks.check_token())
+    if storage_path is None:
+        nodes = examine_nodes()
+    else:
+        with trial_directory(storage_path) as directory:
+            nodes = examine_nodes(directory)
+        findings += checks.check_storage(nodes, storage_path)
+    findings += checks.check_answers(nodes)
+    findings += checks.check_versions(nodes, driver)
+    findings += checks.check_package(nodes, driver, ship)
+    findings += checks.check_shared_memory(nodes)
+    findings += checks.check_gloo(nodes, configs)
+    findings += checks.check_placement(nodes, configs)
+    examination = Examination(nodes, findings)
+    if examination.problems:
+        return examination
+    findings += checks.check_free_cpus(configs)
+
+    lacking = bool(shipping.nodes_that_lack_it(nodes, driver))
+    environment: dict[str, Any] = {}
+    if ship or (ship is None and lacking):
+        environment |= shipping.shipped_package()
+    if any(config.num_learners > 1 for config in configs) and len(nodes) > 1 and gloo.unreachable(nodes):
+        environment |= {"env_vars": {gloo.VARIABLE: gloo.common_interface(nodes)}}
+    if environment:
+        ray.shutdown()
+        connect(address, environment, verbose)
+    if experiment is not None:
+        findings += _try_out(experiment, nodes)
+    return examination
+
+
+def ready_cluster(
+    address: str, experiment: Experiment, configs: Sequence[AlgorithmConfig], ship: bool | None, verbose: int = 0
+) -> Sequence[str]:
+    """Make the cluster ready for an experiment, as :func:`prepare_cluster` does, or refuse to train there.
+
+    Returns:
+        What is worth knowing.
+
+    Raises:
+        SettingsError: With a line for each problem.
+    """
+    found = prepare_cluster(
+        address,
+        experiment=experiment,
+        configs=configs,
+        storage_path=experiment.storage_path,
+        ship=ship,
+        verbose=verbose,
+    )
+    if found.problems:
+        raise SettingsError("\n".join(f"--ray-address {address}: {problem}" for problem in found.problems))
+    return found.notes
+
+
+def examine_this_machine(
+    experiment: Experiment | None = None,
+    configs: Sequence[AlgorithmConfig] = (),
+    storage_path: Path | None = None,
+) -> Examination:
+    """Look at the machine that this process runs on, without starting Ray.
+
+    Args:
+        experiment: What is to run; None: nothing in particular.
+        configs: The algorithm's config, or those of all variants of a sweep.
+        storage_path: Where results go; None: they are not looked after.
+
+    Raises:
+        SettingsError: If `storage_path` cannot be written to.
+    """
+    findings: list[Finding] = []
+    nodes = [this_machine()]
+    if storage_path is not None:
+        with trial_directory(storage_path) as directory:
+            nodes = [this_machine(directory)]
+        findings += checks.check_storage(nodes, storage_path)
+    findings += checks.check_shared_memory(nodes)
+    findings += checks.check_placement(nodes, configs)
+    if experiment is not None:
+        load_and_make(experiment.env, experiment.config.get("env_config", {}))
+        findings.append(Finding("ok", f"the environment {experiment.env} can be made"))
+    return Examination(nodes, findings)
+
+
+def _try_out(experiment: Experiment, nodes: Sequence[Node]) -> list[Finding]:
+    errors = on_every_node(load_and_make, nodes, experiment.env, experiment.config.get("env_config", {}))
+    if not errors:
+        return [Finding("ok", f"the environment {experiment.env} can be made on every node")]
+    return [
+        Finding("problem", f"{label} cannot make the environment {experiment.env}: {error}")
+        for label, error in errors.items()
+    ]

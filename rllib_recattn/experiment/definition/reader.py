@@ -1,0 +1,284 @@
+"""An experiment's content, validated block by block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.experiment.definition import gone_names, old_names
+from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
+from rllib_recattn.experiment.definition.callbacks import CallbackEntry, check_callbacks
+from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env, ready_made
+from rllib_recattn.experiment.definition.experiment_file import is_block
+from rllib_recattn.experiment.definition.logging_block import LoggingBlock, check_logging
+from rllib_recattn.experiment.definition.multi_agent import check_agents, check_multi_agent
+from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, storage_directory
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.restore import checkpoint_to_restore
+from rllib_recattn.experiment.definition.spec import CheckpointBlock, ModelBlock, MultiAgentBlock
+from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
+from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, TUNE_KEYS, TuneBlock, check_tune
+
+OFFLINE_ALGORITHMS = ("BC", "MARWIL")
+ALGORITHMS = ("PPO", "APPO", "IMPALA", *OFFLINE_ALGORITHMS)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line says instead of the file; None: nothing.
+
+    Attributes:
+        stop: Criteria that are added to the file's, or take the place of those for the same metrics.
+        storage_path: The directory in which results are stored.
+        checkpoint_frequency: Iterations between two checkpoints.
+        checkpoint_at_end: Whether the end of training writes a checkpoint.
+        restore: The checkpoint from whose state training begins.
+        num_samples: How many trials are drawn from the search domains.
+    """
+
+    stop: Mapping[str, Any] = field(default_factory=dict)
+    storage_path: str | None = None
+    checkpoint_frequency: int | None = None
+    checkpoint_at_end: bool | None = None
+    restore: str | None = None
+    num_samples: int | None = None
+
+
+class ExperimentFile(Settings):
+    """The top level of an experiment in a file; each block is validated by itself."""
+
+    run: str
+    api_stack: ApiStack = "new"
+    env: str
+    stop: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    model: dict[str, Any] | None = None
+    multi_agent: dict[str, Any] | None = None
+    callbacks: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
+    restore: str | None = None
+    checkpoint: dict[str, Any] = Field(default_factory=dict)
+    logging: dict[str, Any] = Field(default_factory=dict)
+    storage_path: str = DEFAULT_STORAGE_PATH
+    max_failures: int = Field(default=0, ge=-1)
+    tune: dict[str, Any] = Field(default_factory=dict)
+
+
+KNOWN_KEYS = frozenset(
+    [
+        *ExperimentFile.model_fields,
+        *(*TUNE_KEYS, *old_names.CHECKPOINT),
+        *(*old_names.TOP_LEVEL, *gone_names.TOP_LEVEL),
+    ]
+)
+"""The keys at the top level of an experiment, old ones included."""
+
+
+class ExperimentReader:
+    """Validates an experiment block by block, so that all that is wrong in any of them is found at once."""
+
+    def __init__(self, where: str, content: Mapping[str, Any], overrides: Overrides):
+        self.where = where
+        self.overrides = overrides
+        self.problems = Problems()
+        self.notes: list[str] = []
+        self.stack = api_stack_of(content, where, self.notes)
+        content = self._translated(content, old_names.TOP_LEVEL, gone_names.TOP_LEVEL)
+        content = self._with_block(content, "checkpoint", old_names.CHECKPOINT)
+        self.content = self._with_block(content, "tune", TUNE_KEYS)
+        self.env = self._env()
+        self.metrics = metrics_of(self.stack)
+        if self.content.get("run") in OFFLINE_ALGORITHMS:
+            self.metrics = frozenset(metric for metric in self.metrics if not metric.startswith("env_runners/"))
+
+    def file(self) -> ExperimentFile:
+        """Return the top level."""
+        with self.problems.collect():
+            return validate(ExperimentFile, self.content, self.where)
+        return ExperimentFile(run="", env="")
+
+    def model(self) -> ModelBlock | None:
+        """Return the model block."""
+        if is_block(self.content.get("model")):
+            # The models' settings come with PyTorch, which takes a second or two to import.
+            from rllib_recattn.experiment.definition.model_block import check_model
+
+            with self.problems.collect():
+                return check_model(self._block("model"), f"{self.where}.model")
+        return None
+
+    def checkpoint(self) -> CheckpointBlock:
+        """Return the checkpoint block."""
+        block = self._translated(self._block("checkpoint"), old_names.CHECKPOINT, {}, "checkpoint")
+        given = {"frequency": self.overrides.checkpoint_frequency, "at_end": self.overrides.checkpoint_at_end}
+        with self.problems.collect():
+            checkpoint = validate(CheckpointBlock, block, f"{self.where}.checkpoint")
+            return checkpoint.model_copy(update={key: value for key, value in given.items() if value is not None})
+        return CheckpointBlock()
+
+    def logging(self) -> LoggingBlock:
+        """Return the logging block."""
+        with self.problems.collect():
+            return check_logging(self._block("logging"), f"{self.where}.logging")
+        return LoggingBlock()
+
+    def config(self) -> dict[str, Any]:
+        """Return RLlib's settings under their present names."""
+        names = config_names(self.stack)
+        config = self._translated(self._block("config"), names, gone_names.CONFIG, "config")
+        if "env" in config:
+            self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
+        for key in ("env_config", "evaluation_config", "model_config", "model"):
+            if not is_block(config.get(key, {})):
+                value = config.pop(key)
+                self.problems.add(f"{self.where}.config: {key} = {value!r}: should be a mapping")
+        if "evaluation_config" in config:
+            config["evaluation_config"] = self._translated(
+                config["evaluation_config"], names, gone_names.CONFIG, "config.evaluation_config"
+            )
+        return config
+
+    def multi_agent(self, config: Mapping[str, Any]) -> MultiAgentBlock | None:
+        """Return the policies; None for a single agent."""
+        where = f"{self.where}.multi_agent"
+        said = self.content.get("multi_agent")
+        agents = None
+        with contextlib.suppress(SettingsError):  # `environment` says what is wrong with it
+            agents = agents_of(self.env, config.get("env_config", {}), where)
+        if said is None and agents is not None:
+            self.problems.add(
+                f"{where} is missing: {self.env} has several agents; say which policy decides for which, e.g. "
+                "multi_agent: {policies: [one], mapping: {'*': one}}"
+            )
+        block = check_multi_agent(said, where, self.problems) if is_block(said) else None
+        if block is None:
+            return None
+        if agents is None and self.env:
+            self.problems.add(f"{where}: {self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
+        elif agents:
+            check_agents(block, agents, self.env, where, self.problems)
+        self.metrics = metrics_of(self.stack, block.policies, agents or block.mapping)
+        return block
+
+    def callbacks(self) -> tuple[CallbackEntry, ...]:
+        """Return the callbacks."""
+        said = self.content.get("callbacks")
+        return () if said is None else check_callbacks(said, f"{self.where}.callbacks", self.problems)
+
+    def restore(self) -> Path | None:
+        """Return the checkpoint to begin with."""
+        option, said = self.overrides.restore, self.content.get("restore")
+        if option is None and not isinstance(said, str):
+            return None
+        where = "--restore" if option is not None else f"{self.where}.restore"
+        with self.problems.collect():
+            return checkpoint_to_restore(str(said if option is None else option), where)
+        return None
+
+    def stop(self) -> dict[str, float]:
+        """Return the stop criteria."""
+        block = self._block("stop")
+        if not block and not self.overrides.stop:
+            self.problems.add(
+                f"{self.where}.stop is missing: say when training ends, e.g. stop: {{training_iteration: 100}}"
+            )
+        evaluates = bool(self._block("config").get("evaluation_interval"))
+        return {
+            metric: value
+            for criteria, where in ((block, f"{self.where}.stop"), (self.overrides.stop, "--stop"))
+            for metric, value in check_stop(
+                criteria,
+                where,
+                self.problems,
+                self.notes,
+                evaluates=evaluates,
+                stack=self.stack,
+                metrics=self.metrics,
+            ).items()
+        }
+
+    def tune(self, stop: Mapping[str, float]) -> TuneBlock:
+        """Return the tune block."""
+        block = self._block("tune")
+        if self.content.get("run") in OFFLINE_ALGORITHMS:
+            block = {"metric": f"evaluation/{DEFAULT_METRIC}", **block}
+        if self.overrides.num_samples is not None:
+            block = {**block, "num_samples": self.overrides.num_samples}
+        return check_tune(block, f"{self.where}.tune", self.problems, metrics=self.metrics, stop=stop)
+
+    def storage_path(self) -> Path:
+        """Return where results are stored."""
+        with self.problems.collect():
+            if self.overrides.storage_path is not None:
+                return storage_directory(self.overrides.storage_path, "--storage-path")
+            path = self.content.get("storage_path", DEFAULT_STORAGE_PATH)
+            return storage_directory(str(path), f"{self.where}.storage_path")
+        return Path()
+
+    def check_algorithm(self) -> None:
+        """Check the name of the algorithm."""
+        run = self.content.get("run")
+        if isinstance(run, str) and run not in ALGORITHMS:
+            same_letters = [name for name in ALGORITHMS if name.lower() == run.lower()]
+            advice = f"did you mean {same_letters[0]!r}?" if same_letters else suggest(run, ALGORITHMS)
+            self.problems.add(f"{self.where}.run: unknown algorithm {run!r}: {advice}")
+        if run in OFFLINE_ALGORITHMS and self.stack == "old":
+            self.problems.add(f"{self.where}.run: {run} runs on RLlib's new API stack only; write api_stack: new")
+        if run in OFFLINE_ALGORITHMS and "multi_agent" in self.content:
+            self.problems.add(f"{self.where}.multi_agent: {run} learns from the episodes of one agent")
+
+    def environment(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the id of the environment and the config with its settings."""
+        env = self.env
+        if not env:
+            return "", dict(config)
+        where = f"{self.where}.config"
+        env_config = config.get("env_config", {})
+        in_evaluation = config.get("evaluation_config", {}).get("env_config", {})
+        with self.problems.collect():
+            ready, ready_config = ready_made(env, env_config, f"{where}.env_config")
+            if ready != env:
+                self.notes.append(f"{self.where}.env: {env!r} is made ready for networks by {ready!r}")
+            find_env(ready, f"{self.where}.env")
+            check_env_config(ready, ready_config, f"{where}.env_config")
+            if is_block(in_evaluation):
+                place = f"{where}.evaluation_config.env_config"
+                check_env_config(ready, {**ready_config, **in_evaluation}, place)
+            return ready, {**config, "env_config": ready_config} if ready_config else dict(config)
+        return env, dict(config)
+
+    def _env(self) -> str:
+        env = self.content.get("env")
+        return old_names.translate_env(env, f"{self.where}.env", self.notes) if isinstance(env, str) else ""
+
+    def _block(self, key: str) -> dict[str, Any]:
+        """Return a block of the experiment, empty if it is none, of which `file` complains."""
+        value = self.content.get(key)
+        return value if is_block(value) else {}
+
+    def _translated(
+        self,
+        block: Mapping[str, Any],
+        names: Mapping[str, str],
+        gone: Mapping[str, gone_names.Gone],
+        key_path: str = "",
+    ) -> dict[str, Any]:
+        where = f"{self.where}.{key_path}".rstrip(".")
+        block = gone_names.without_gone(block, gone, where, self.problems, self.notes)
+        return old_names.translate(block, names, where, self.problems, self.notes)
+
+    def _with_block(self, content: dict[str, Any], name: str, keys: Collection[str]) -> dict[str, Any]:
+        """Move what older versions of Ray had at the top level into a block."""
+        block = content.get(name, {})
+        moved = {key: value for key, value in content.items() if key in keys}
+        if not moved or not is_block(block):
+            return content
+        for key in moved.keys() & block.keys():
+            self.problems.add(f"{self.where}: {key!r} is given twice, also in {name!r}: keep the latter")
+        rest = {key: value for key, value in content.items() if key not in moved}
+        return {**rest, name: {**moved, **block}}

@@ -1,0 +1,151 @@
+"""Search domains: values that Ray Tune is to choose, written as ``lr: {loguniform: [1e-5, 1e-3]}``.
+
+A domain stands in the place of a value, anywhere inside the blocks ``model`` and ``config``, or of such a block itself.
+Each has a key path, ``config.lr`` or ``config.entropy_coeff[1][0]``, under which its choices are found everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rllib_recattn.experiment.definition.domain import CATEGORICAL, KINDS, SEEDS, Domain, parse_domain
+from rllib_recattn.experiment.definition.problems import Problems
+
+BLOCKS = ("model", "config")
+"""The blocks of an experiment inside which values can be searched for."""
+
+SEED = "config.seed"
+
+_WORDS = frozenset([*KINDS, "sample_from"])
+_SEPARATORS = re.compile(r"[./\[\]]")
+
+
+def find_domains(content: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Domain]:
+    """Find the search domains of an experiment.
+
+    Args:
+        content: The experiment, as the user wrote it.
+        where: File and name, for the messages.
+        problems: Gets a line for each domain that is wrong or stands where none may.
+
+    Returns:
+        Key path → domain, in the order of the file.
+    """
+    space: dict[str, Domain] = {}
+    for block, value in content.items():
+        for key_path, keys, word, argument in _domains_in(value, block):
+            place = f"{where}.{key_path}"
+            if word == "sample_from":
+                problems.add(f"{place}: sample_from runs code, which no experiment may; write one of {_listed()}")
+            elif block not in BLOCKS:
+                problems.add(f"{place}: {word}: values can be searched for inside 'model' and 'config' only")
+            elif any(_SEPARATORS.search(key) for key in keys):
+                problems.add(f"{place}: {word}: a key with '.', '/', '[' or ']' in it cannot be searched for")
+            elif word in CATEGORICAL and any(True for _ in _domains_in(argument, "")):
+                problems.add(f"{place}.{word}: an option cannot hold a search of its own; list all its values here")
+            else:
+                with problems.collect():
+                    space[key_path] = parse_domain(word, argument, place)
+    return space
+
+
+def fill(content: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Put chosen values into the places of their domains.
+
+    Args:
+        content: An experiment, as the user wrote it.
+        choices: Key path → value.
+
+    Returns:
+        A copy; a block that was chosen to be null is left out, as if it were not in the file.
+    """
+    filled = {key: _filled(value, key, choices) for key, value in content.items()}
+    return {key: value for key, value in filled.items() if value is not None or key not in choices}
+
+
+def values_of(space: Mapping[str, Domain], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what Tune chose into values.
+
+    Args:
+        space: Key path → domain.
+        choices: Key path → the number, or the label of the option, that Tune chose.
+
+    Returns:
+        Key path → value, for each domain; the first one where there is no choice.
+
+    Raises:
+        SettingsError: If there is no such option.
+    """
+    return {
+        key_path: domain.value_of(choices[key_path], key_path) if key_path in choices else domain.first
+        for key_path, domain in space.items()
+    }
+
+
+def add_seeds(space: Mapping[str, Domain], content: Mapping[str, Any], num_samples: int) -> dict[str, Domain]:
+    """Give each sample of an experiment a seed of its own: the one that it names, and those that follow.
+
+    Args:
+        space: Key path → domain.
+        content: The experiment, with its first values filled in.
+        num_samples: How many samples are drawn from the space.
+
+    Returns:
+        The space with another domain, unless there is one sample only, no seed, or a domain for it.
+    """
+    config = content.get("config")
+    seed = config.get("seed") if isinstance(config, dict) else None
+    if num_samples == 1 or isinstance(seed, bool) or not isinstance(seed, int) or {SEED, "config"} & space.keys():
+        return dict(space)
+    return {**space, SEED: Domain(kind=SEEDS, options=list(range(seed, seed + num_samples)))}
+
+
+def require_text_keys(content: Mapping[str, Any], where: str, problems: Problems) -> None:
+    """Refuse keys that are no texts: the experiment of a sweep is handed to its trials as JSON, which has no others."""
+    for block in BLOCKS:
+        for key_path, key in _other_keys(content.get(block), block):
+            problems.add(f"{where}.{key_path}: the key {key!r} should be a text in an experiment with several trials")
+
+
+def _domains_in(
+    value: Any, key_path: str, keys: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...], str, Any]]:
+    """Yield the key path of each domain, the keys on the way to it, its word, and what stands below that."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((word, argument),) = value.items()
+            if isinstance(word, str) and word in _WORDS:
+                yield key_path, keys, word, argument
+                return
+        for key, item in value.items():
+            yield from _domains_in(item, f"{key_path}.{key}", (*keys, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _domains_in(item, f"{key_path}[{index}]", keys)
+
+
+def _filled(value: Any, key_path: str, choices: Mapping[str, Any]) -> Any:
+    if key_path in choices:
+        return choices[key_path]
+    if isinstance(value, dict):
+        return {key: _filled(item, f"{key_path}.{key}", choices) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, f"{key_path}[{index}]", choices) for index, item in enumerate(value)]
+    return value
+
+
+def _other_keys(value: Any, key_path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield key_path, key
+            yield from _other_keys(item, f"{key_path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _other_keys(item, f"{key_path}[{index}]")
+
+
+def _listed() -> str:
+    return ", ".join(KINDS)

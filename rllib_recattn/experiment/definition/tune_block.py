@@ -1,0 +1,148 @@
+"""The ``tune`` block: how many trials, which of them are best, and who chooses and ends them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.schedulers import (
+    SCHEDULER_ALIASES,
+    SCHEDULERS,
+    TIME_ATTRS,
+    Asha,
+    Fifo,
+    HyperBand,
+    Median,
+    Pb2,
+    Pbt,
+)
+from rllib_recattn.experiment.definition.searchers import (
+    SEARCHER_ALIASES,
+    SEARCHERS,
+    HyperOptSearcher,
+    OptunaSearcher,
+    RandomSearcher,
+)
+from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+
+DEFAULT_METRIC = "env_runners/episode_return_mean"
+
+AnyScheduler = Annotated[Fifo | Asha | HyperBand | Median | Pbt | Pb2, Field(discriminator="name")]
+AnySearcher = Annotated[RandomSearcher | OptunaSearcher | HyperOptSearcher, Field(discriminator="name")]
+
+
+class TuneBlock(Settings):
+    """How an experiment's trials are made; names are those of ``ray.tune.TuneConfig``.
+
+    Attributes:
+        num_samples: How many trials are drawn from the search domains; with ``grid_search``, how often the grid is run.
+        metric: The metric by which trials are compared.
+        mode: Whether more of it is better, or less.
+        scheduler: What ends trials early.
+        search_alg: What chooses values.
+        max_concurrent_trials: How many trials train at the same time; None: as many as there are CPUs for.
+        time_budget_s: Seconds after which all trials end.
+    """
+
+    num_samples: int = Field(default=1, ge=1)
+    metric: str = DEFAULT_METRIC
+    mode: Literal["max", "min"] = "max"
+    scheduler: AnyScheduler = Fifo()
+    search_alg: AnySearcher = RandomSearcher()
+    max_concurrent_trials: int | None = Field(default=None, ge=1)
+    time_budget_s: float | None = Field(default=None, gt=0)
+
+
+TUNE_KEYS = tuple(TuneBlock.model_fields)
+"""The keys of the block, which older experiments have at the top level."""
+
+# A package is not an argument: what to install for those that need one.
+_EXTRAS = {"pb2": ("sklearn", "pb2"), "optuna": ("optuna", "optuna"), "hyperopt": ("hyperopt", "hyperopt")}
+
+
+def check_tune(
+    block: Mapping[str, Any],
+    where: str,
+    problems: Problems,
+    *,
+    metrics: frozenset[str],
+    stop: Mapping[str, float],
+) -> TuneBlock:
+    """Validate a ``tune`` block.
+
+    Args:
+        block: What the user wrote. ``scheduler`` and ``search_alg`` are names, or ``{name: {argument: value}}``.
+        where: File and key path of the block.
+        problems: Gets a line for each thing that is wrong.
+        metrics: The metrics that trials report.
+        stop: The experiment's stop criteria, which say how long trials train.
+
+    Returns:
+        The block; without what is wrong in it.
+    """
+    content = dict(block)
+    for key, kinds, aliases in (
+        ("scheduler", SCHEDULERS, SCHEDULER_ALIASES),
+        ("search_alg", SEARCHERS, SEARCHER_ALIASES),
+    ):
+        if key in content:
+            with problems.collect():
+                content[key] = _named(content.pop(key), kinds, aliases, f"{where}.{key}")
+    tune = TuneBlock()
+    with problems.collect():
+        tune = validate(TuneBlock, content, where)
+    _check_metric("metric", tune.metric, where, metrics, problems)
+    return tune.model_copy(update={"scheduler": _timed(tune.scheduler, where, stop, problems)})
+
+
+def _named(value: Any, kinds: Mapping[str, type[Settings]], aliases: Mapping[str, str], where: str) -> Settings:
+    name, arguments = value, dict[str, Any]()
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, arguments),) = value.items()
+        arguments = {} if arguments is None else arguments
+    if not isinstance(name, str):
+        raise SettingsError(
+            f"{where} = {value!r}: should be a name, or {{name: {{argument: value}}}}; valid are: {', '.join(kinds)}"
+        )
+    known = aliases.get(name, name)
+    if known not in kinds:
+        raise SettingsError(f"{where}: unknown name {name!r}: {suggest(name, [*kinds, *aliases])}")
+    if not isinstance(arguments, dict) or "name" in arguments:
+        raise SettingsError(f"{where}.{name} = {arguments!r}: should be a mapping from arguments to values")
+    if known in _EXTRAS:
+        package, extra = _EXTRAS[known]
+        if importlib.util.find_spec(package) is None:
+            raise SettingsError(
+                f"{where}: {name} needs a package that is missing: pip install 'rllib-recattn[{extra}]'"
+            )
+    return validate(kinds[known], arguments, f"{where}.{name}")
+
+
+def _check_metric(key: str, metric: str, where: str, metrics: frozenset[str], problems: Problems) -> None:
+    if metric not in metrics:
+        common = f"common ones are {DEFAULT_METRIC} and env_runners/success_rate"
+        problems.add(f"{where}: {key} = {metric!r}: unknown metric: {suggest_among_many(metric, metrics, common)}")
+
+
+def _timed(scheduler: Any, where: str, stop: Mapping[str, float], problems: Problems) -> Any:
+    """Fill in the time after which trials end, for schedulers that have to know it."""
+    place = f"{where}.scheduler.{scheduler.name}"
+    if scheduler.time_attr not in TIME_ATTRS:
+        problems.add(f"{place}: time_attr = {scheduler.time_attr!r}: {suggest(scheduler.time_attr, TIME_ATTRS)}")
+        return scheduler
+    if not isinstance(scheduler, Asha | HyperBand) or scheduler.max_t is not None:
+        return scheduler
+    if scheduler.time_attr not in stop:
+        problems.add(
+            f"{place}: max_t is missing: say when a trial ends at the latest, in {scheduler.time_attr}, here or in "
+            "'stop'"
+        )
+        return scheduler
+    with problems.collect():
+        return validate(type(scheduler), {**scheduler.model_dump(), "max_t": int(stop[scheduler.time_attr])}, place)
+    return scheduler

@@ -1,0 +1,63 @@
+"""Ray Tune's record of a run, from which it is resumed, mended where a full disk, a kill or an error has spoilt it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rllib_recattn.errors import SettingsError
+
+_RECORDS = "experiment_state-*.json"
+
+
+def mend_run_state(run_dir: Path) -> None:
+    """Make sure that Tune goes on with a run as it should.
+
+    Tune copies its record over the one in the run directory, which a full disk or a kill in that moment leaves cut
+    short; Tune then waits for ever. It writes it on the local disk first, beside the logs of Ray's session, where it
+    is found again. And of a trial that failed while it wrote a checkpoint the record says that it is to be stopped
+    after the next one, as if it had reached its end: that is taken out.
+
+    Args:
+        run_dir: The run directory.
+
+    Raises:
+        SettingsError: If the record cannot be read, and there is no other.
+    """
+    path = max(run_dir.glob(_RECORDS), key=lambda path: path.name, default=None)
+    if path is None:
+        return
+    record = _read(path)
+    is_whole = record is not None
+    if record is None:
+        sessions = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray")
+        copies = sessions.glob(f"session_*/artifacts/*/{run_dir.name}/driver_artifacts/{path.name}")
+        record = next((copy for copy in map(_read, copies) if copy is not None), None)
+    if record is None:
+        raise SettingsError(
+            f"--resume: {str(path)!r}, Ray Tune's record of the run, is cut short, and there is no copy of it on this "
+            "machine; begin a new run from the newest checkpoint, with `restore: …` in the experiment's file"
+        )
+    if _forget_stops_of_failed_trials(record) or not is_whole:
+        mended = path.with_name(f".{path.name}")
+        mended.write_text(json.dumps(record), encoding="utf-8")
+        mended.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return record
+
+
+def _forget_stops_of_failed_trials(record: dict[str, Any]) -> bool:
+    decisions = record["runner_data"].get("_cached_trial_decisions", {})
+    trials = (json.loads(trial) for trial, _ in record["trial_data"])
+    failed = {trial["trial_id"] for trial in trials if trial["status"] == "ERROR"}
+    for trial_id in failed & decisions.keys():
+        del decisions[trial_id]
+    return bool(failed)

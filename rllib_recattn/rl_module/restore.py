@@ -1,0 +1,94 @@
+"""Begin a training with the state of a checkpoint."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+
+from rllib_recattn.errors import SettingsError
+
+ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
+
+_MODULES = "learner_group/learner/rl_module"
+_ALGORITHM = "class_and_ctor_args.pkl"
+
+
+class RestoreCallback(RLlibCallback):
+    """Loads a checkpoint into an algorithm that was just built.
+
+    Args:
+        checkpoint: The checkpoint's directory.
+    """
+
+    def __init__(self, checkpoint: Path | None = None):
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def on_algorithm_init(self, *, algorithm: Any, **kwargs: Any) -> None:
+        """Load the checkpoint: all of it into the same algorithm, the weights alone into another.
+
+        Raises:
+            SettingsError: If it is not there, or not there on the node where the algorithm runs.
+        """
+        if self.checkpoint is None:
+            return
+        if not self.checkpoint.is_dir():
+            raise SettingsError(
+                f"restore = {str(self.checkpoint)!r}: there is no such directory; on a cluster it should be in storage "
+                "that all nodes share"
+            )
+        if not algorithm.config.enable_rl_module_and_learner or is_of(self.checkpoint, algorithm):
+            algorithm.load_checkpoint(str(self.checkpoint))
+        else:
+            algorithm.restore_from_path(str(self.checkpoint / _MODULES), component=_MODULES)
+        if algorithm.config.enable_rl_module_and_learner:
+            use_own_learning_rate(algorithm)
+            # What this run saves stands for itself: it can be loaded where this checkpoint is not.
+            chosen = algorithm.config.callbacks_class
+            chosen[:] = [each for each in chosen if not isinstance(each, MakeRestoreCallback)]
+
+
+@dataclass(frozen=True)
+class MakeRestoreCallback:
+    """Makes the callback as RLlib does, by a call without arguments.
+
+    Attributes:
+        checkpoint: The checkpoint's directory.
+    """
+
+    checkpoint: Path
+
+    def __call__(self) -> RestoreCallback:
+        """Make the callback."""
+        return RestoreCallback(self.checkpoint)
+
+
+def is_of(checkpoint: Path, algorithm: Any) -> bool:
+    """Tell whether a checkpoint of the new API stack was saved by the same algorithm. It is a pickle, which is read."""
+    with (checkpoint / _ALGORITHM).open("rb") as file:
+        saved_by = pickle.load(file)["class"]
+    # Tune trains subclasses of RLlib's algorithms; the config tells which one it is.
+    return type(saved_by.get_default_config()) is type(algorithm.get_default_config())
+
+
+def use_own_learning_rate(algorithm: Any) -> None:
+    """Let the config's learning rate hold in an algorithm that was loaded from a checkpoint.
+
+    The optimizer's state in there has the learning rate that held when it was saved, which RLlib would correct only
+    after an iteration.
+    """
+    steps = algorithm.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
+    for result in algorithm.learner_group.foreach_learner(partial(_set_learning_rates, timestep=steps)):
+        result.get()  # raises what the learner raised
+
+
+def _set_learning_rates(learner: Any, timestep: int) -> None:
+    for optimizer, schedule in learner._optimizer_lr_schedules.items():
+        learner._set_optimizer_lr(optimizer, lr=schedule.update(timestep=timestep))

@@ -1,0 +1,42 @@
+"""The process of the command is killed, as when a machine is switched off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rllib_recattn.experiment.training.run_directory import find_unfinished_run
+from tests.faults.experiments import results, write_experiment
+
+PROGRAM = "from rllib_recattn.cli.main import main; main()"
+
+
+@pytest.mark.slow
+def test_resume_goes_on_after_sigkill(tmp_path):
+    file = write_experiment(tmp_path, config={"num_env_runners": 0}, stop={"training_iteration": 25})
+    command = [sys.executable, "-u", "-c", PROGRAM, "train", "file", str(file), "--ray-num-cpus", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout:
+            if line.split()[:1] == ["8"]:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    run_dir = find_unfinished_run(tmp_path / "results", "faulty")
+    reported = results(run_dir)
+    assert len(reported) >= 7
+
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, env=os.environ)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Resuming " in resumed.stdout
+    history = results(run_dir)
+    assert history[: len(reported)] == reported, "a result that was reported has been lost"
+    later = [each["training_iteration"] for each in history[len(reported) :]]
+    assert later == list(range(later[0], 26))
+    assert later[0] <= reported[-1]["training_iteration"] + 1
+    assert later[0] > 1, "it began anew"
+    assert Path(run_dir, "summary.json").is_file()

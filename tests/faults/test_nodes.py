@@ -1,0 +1,66 @@
+"""A node of the cluster is lost, with EnvRunners or with the learner."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.faults.node_loss import LIMIT_S
+
+ROOT = Path(__file__).parents[2]
+
+
+def lose(what, directory):
+    # The paths of Ray's sockets have to be short.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_directory:
+        environment = {**os.environ, "RAY_TMPDIR": ray_directory, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "tests.faults.node_loss", what, str(directory)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def runners_lost(tmp_path_factory):
+    return lose("runners", tmp_path_factory.mktemp("runners"))
+
+
+@pytest.mark.slow
+def test_training_goes_on_with_a_node_that_replaces_the_lost_one(runners_lost):
+    assert runners_lost["came_back"] == 2, runners_lost["output"]
+    assert runners_lost["steps_after"] > runners_lost["steps_when_lost"] > 0
+    iterations = [result["training_iteration"] for result in runners_lost["results"]]
+    assert iterations == list(range(1, len(iterations) + 1))
+    steps = [result["num_env_steps_sampled_lifetime"] or 0 for result in runners_lost["results"]]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.slow
+def test_training_ends_when_no_node_replaces_the_lost_one(runners_lost):
+    assert runners_lost["status"] == "failed"
+    output = runners_lost["output"]
+    assert "None of the 2 EnvRunners has come back for " in output
+    assert f"(env_runner_restore_timeout_s = {LIMIT_S}). The cluster has 1 node with " in output
+    assert "What to do: bring the lost nodes back, or lower config.num_env_runners, and resume" in output
+    assert "Resume with:" in output
+
+
+@pytest.mark.slow
+def test_training_resumes_from_the_checkpoint_when_the_learners_node_is_lost(tmp_path):
+    lost = lose("learner", tmp_path)
+    assert lost["status"] == "finished", lost["output"]
+    assert "Failure 1: going on from the newest checkpoint." in lost["output"]
+    assert "node" in lost["output"].partition("Failure 1: going on")[0]
+    iterations = [result["training_iteration"] for result in lost["results"]]
+    assert iterations[-1] == 6
+    again = next(
+        index for index, result in enumerate(lost["results"]) if index and result["iterations_since_restore"] == 1
+    )
+    assert iterations[again] > 1, "it began anew"
+    assert iterations[again] <= iterations[again - 1] + 1, "a result has been lost"

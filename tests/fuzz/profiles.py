@@ -1,0 +1,15 @@
+"""How many examples a test tries, and that they are the same ones every time."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+_SAME = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,  # a machine may be busy
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
+)
+FEW = settings(_SAME, max_examples=150)
+MANY = settings(_SAME, max_examples=1500)
+DRY_RUNS = settings(_SAME, max_examples=40)
