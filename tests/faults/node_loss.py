@@ -1,4 +1,4 @@
-"""Trains on a cluster whose nodes are lost, and prints what came of it as JSON. Run as a program of its own.
+"""Trains on a cluster whose nodes are lost, and writes what came of it as JSON. Run as a program of its own.
 
 Ray serves one cluster a process, and the tests' process has one already.
 
@@ -21,6 +21,7 @@ from ray.cluster_utils import Cluster
 from rllib_recattn.experiment.training.fault_report import FaultReport
 from tests.faults.experiments import results, run
 
+OUTCOME_FILE = "outcome.json"  # Ray prints on the standard output as well
 LIMIT_S = 45  # a node that joins has its EnvRunners after some 15 s on a machine that is not busy
 
 
@@ -101,7 +102,8 @@ if __name__ == "__main__":
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     try:
         lose = {"runners": lose_runners, "learner": lose_the_learner}[sys.argv[1]]
-        print(json.dumps(lose(cluster, Path(sys.argv[2]))))
+        directory = Path(sys.argv[2])
+        (directory / OUTCOME_FILE).write_text(json.dumps(lose(cluster, directory)))
     finally:
         ray.shutdown()
         cluster.shutdown()

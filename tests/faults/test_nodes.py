@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node_loss import LIMIT_S
+from tests.faults.node_loss import LIMIT_S, OUTCOME_FILE
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def lose(what, directory):
         command = [sys.executable, "-m", "tests.faults.node_loss", what, str(directory)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads((directory / OUTCOME_FILE).read_text())
 
 
 @pytest.fixture(scope="module")
