@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RAY := 2.50.1
+RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
 MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
@@ -39,7 +39,7 @@ test: setup  ## the tests, but for the slow ones
 test-slow: setup  ## the tests that take more than half a minute
 	$(BIN)/python -m pytest -m slow
 
-test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.50.1
+test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.54.1
 	sh scripts/ray_environment.sh $(RAY)
 	.venv-ray-$(RAY)/bin/python -m pytest -m 'not slow' $(MEETS_RLLIB)
 

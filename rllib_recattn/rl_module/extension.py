@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,17 +26,6 @@ def remove_callback(config: ConfigT, callback: type[RLlibCallback]) -> ConfigT:
     callbacks = force_list(config.callbacks_class)
     if callback in callbacks:
         config.callbacks(callbacks_class=[each for each in callbacks if each is not callback])
-    return config
-
-
-def configure_learner(config: ConfigT, **settings: Any) -> ConfigT:
-    """Set `learner_class`, `learner_connector` and the like; returns the config.
-
-    They are arguments of ``config.learners`` since Ray 2.53, whose ``config.training`` warns of them, and of the
-    latter before.
-    """
-    since_2_53 = "learner_class" in inspect.signature(config.learners).parameters
-    (config.learners if since_2_53 else config.training)(**settings)
     return config
 
 

@@ -12,7 +12,7 @@ from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
-from rllib_recattn.rl_module.extension import add_callback, configure_learner
+from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
@@ -114,7 +114,7 @@ def use_model(
         config.rl_module(rl_module_spec=spec, model_config={**_model_config_of(config), **model_config})
     else:
         config.rl_module(rl_module_spec=spec_for_policies(config, algorithm, policies, model_config))
-    configure_learner(config, learner_class=learner_class)
+    config.learners(learner_class=learner_class)
     report_success_rate(config)
     add_callback(config, LearnerCallback)
     keep_states_in_columns(config)

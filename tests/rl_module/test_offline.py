@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -72,8 +73,11 @@ def train_batch(config, episodes, prelearner_class=WholeEpisodesPreLearner):
     env = gym.make(ENV[0], **ENV[1])
     spaces = (env.observation_space, env.action_space)
     config = config.copy(copy_frozen=False)
-    config.rl_module(rl_module_spec=config.get_multi_rl_module_spec(spaces={"default_policy": spaces}))
-    batch = prelearner_class(config=config, spaces=spaces)({"item": packed(episodes)})
+    spec = config.get_multi_rl_module_spec(spaces={"default_policy": spaces})
+    config.rl_module(rl_module_spec=spec)
+    before_2_55 = "module_spec" in inspect.signature(OfflinePreLearner).parameters
+    more = {"module_spec": spec, "module_state": spec.build().get_state()} if before_2_55 else {}
+    batch = prelearner_class(config=config, spaces=spaces, **more)({"item": packed(episodes)})
     return unflatten_dict(batch)["default_policy"]
 
 

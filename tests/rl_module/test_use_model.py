@@ -18,7 +18,6 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
-from rllib_recattn.rl_module.extension import configure_learner
 from rllib_recattn.rl_module.learner import RecAttnPPOLearner, RecurrentPPOMixin
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.modules import RecAttnPPOModule
@@ -159,7 +158,7 @@ class MyStockLearner(PPOTorchLearner):
 
 @pytest.mark.parametrize("learner_class", [MyLearner, MyMixedLearner])
 def test_a_learner_of_the_users_own_is_kept(learner_class):
-    config = ra.use_model(configure_learner(PPOConfig(), learner_class=learner_class), "agalite", **SMALL)
+    config = ra.use_model(PPOConfig().learners(learner_class=learner_class), "agalite", **SMALL)
     assert config.learner_class is learner_class
     config.training(minibatch_size=1)
     with pytest.raises(SettingsError, match="minibatch_size = 1"):
@@ -167,11 +166,11 @@ def test_a_learner_of_the_users_own_is_kept(learner_class):
 
 
 def test_rllibs_learner_gives_way_and_one_that_does_not_fit_is_refused():
-    config = ra.use_model(configure_learner(PPOConfig(), learner_class=PPOTorchLearner), "agalite")
+    config = ra.use_model(PPOConfig().learners(learner_class=PPOTorchLearner), "agalite")
     assert config.learner_class is RecAttnPPOLearner
     message = "learner_class = MyStockLearner: should inherit from RecAttnPPOLearner, or from RecurrentPPOMixin before"
     for algorithm, learner_class in (("PPO", MyStockLearner), ("IMPALA", MyLearner)):
-        config = configure_learner(CONFIGS[algorithm](), learner_class=learner_class)
+        config = CONFIGS[algorithm]().learners(learner_class=learner_class)
         before = config.to_dict()
         with pytest.raises(SettingsError, match=message if algorithm == "PPO" else "RecAttnIMPALALearner"):
             ra.use_model(config, "agalite")
@@ -180,6 +179,6 @@ def test_rllibs_learner_gives_way_and_one_that_does_not_fit_is_refused():
 
 @pytest.mark.parametrize("learner_class", [PPOTorchLearner, MyStockLearner])
 def test_a_learner_class_that_comes_later_fails_loudly(ray_session, learner_class):
-    config = configure_learner(small_config(), learner_class=learner_class)
+    config = small_config().learners(learner_class=learner_class)
     with pytest.raises(SettingsError, match=f"learner_class ?= ?{learner_class.__name__}"):
         config.build_algo()

@@ -11,7 +11,7 @@ from ray.rllib.connectors.common.add_observations_from_episodes_to_batch import 
 from ray.rllib.connectors.common.add_time_dim_to_batch_and_zero_pad import AddTimeDimToBatchAndZeroPad
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 
-from rllib_recattn.rl_module.extension import add_callback, configure_learner, pieces_of
+from rllib_recattn.rl_module.extension import add_callback, pieces_of
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
 
@@ -24,8 +24,9 @@ def add_previous_inputs(config: ConfigT) -> ConfigT:
     Its connector functions are kept and their pieces come first. Nothing happens to modules whose ``model_config``
     asks for neither. Calling this again changes nothing.
     """
-    config.env_runners(env_to_module_connector=_WithPiece.of(config._env_to_module_connector, PreviousInputsToModule))
-    configure_learner(config, learner_connector=_WithPiece.of(config._learner_connector, PreviousInputsToTrainBatch))
+    config.env_runners(
+        env_to_module_connector=_WithPiece.of(config._env_to_module_connector, PreviousInputsToModule)
+    ).learners(learner_connector=_WithPiece.of(config._learner_connector, PreviousInputsToTrainBatch))
     return add_callback(config, PreviousInputsCallback)
 
 

@@ -11,7 +11,7 @@ from ray.rllib.connectors.common.add_states_from_episodes_to_batch import AddSta
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.module_to_env import ListifyDataForVectorEnv, NormalizeAndClipActions
 
-from rllib_recattn.rl_module.extension import add_callback, configure_learner, pieces_of, remove_callback
+from rllib_recattn.rl_module.extension import add_callback, pieces_of, remove_callback
 from rllib_recattn.rl_module.sparse_states.callback import SparseStatesCallback
 from rllib_recattn.rl_module.sparse_states.pieces import (
     AddKeptStatesToBatch,
@@ -84,7 +84,7 @@ def keep_states_apart(config: ConfigT) -> ConfigT:
         env_to_module_connector=_EnvToModule(config._env_to_module_connector),
         module_to_env_connector=_ModuleToEnv(config._module_to_env_connector),
     )
-    configure_learner(config, learner_connector=_Learner(config._learner_connector))
+    config.learners(learner_connector=_Learner(config._learner_connector))
     return add_callback(config, SparseStatesCallback)
 
 

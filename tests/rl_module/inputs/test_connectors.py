@@ -19,7 +19,6 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.previous import PREVIOUS
-from rllib_recattn.rl_module.extension import configure_learner
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
@@ -53,7 +52,7 @@ def names(pieces):
 def test_the_users_pieces_come_first(user_function):
     config = PPOConfig()
     if user_function is not None:
-        configure_learner(config.env_runners(env_to_module_connector=user_function), learner_connector=user_function)
+        config.env_runners(env_to_module_connector=user_function).learners(learner_connector=user_function)
     for _ in range(2):
         add_previous_inputs(config)
     mine = ["Mine"] * {one_piece: 1, several_pieces: 2}.get(user_function, 0)
@@ -89,7 +88,7 @@ def test_a_pipeline_of_the_users_without_rllibs_default_pieces():
     ("later", "message"),
     [
         (lambda config: config.env_runners(env_to_module_connector=nothing), r"env_to_module_connector=…\): replaced"),
-        (lambda config: configure_learner(config, learner_connector=nothing), r"learner_connector=…\): replaced"),
+        (lambda config: config.learners(learner_connector=nothing), r"learner_connector=…\): replaced"),
     ],
 )
 def test_what_would_take_them_away_later_fails_before_training(ray_session, later, message):

@@ -32,7 +32,6 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.extension import configure_learner
 from rllib_recattn.rl_module.sparse_states.callback import SparseStatesCallback
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 from rllib_recattn.rl_module.sparse_states.kept_states import are_kept_apart
@@ -114,15 +113,15 @@ def expected():
 OWN_PIECES = {
     "env_to_module": lambda config: config.env_runners(env_to_module_connector=env_to_module),
     "module_to_env": lambda config: config.env_runners(module_to_env_connector=module_to_env),
-    "learner": lambda config: configure_learner(config, learner_connector=learner),
+    "learner": lambda config: config.learners(learner_connector=learner),
     "whole env_to_module": lambda config: config.env_runners(
         env_to_module_connector=whole_env_to_module, add_default_connectors_to_env_to_module_pipeline=False
     ),
     "whole module_to_env": lambda config: config.env_runners(
         module_to_env_connector=whole_module_to_env, add_default_connectors_to_module_to_env_pipeline=False
     ),
-    "whole learner": lambda config: configure_learner(
-        config, learner_connector=whole_learner, add_default_connectors_to_learner_pipeline=False
+    "whole learner": lambda config: config.learners(
+        learner_connector=whole_learner, add_default_connectors_to_learner_pipeline=False
     ),
 }
 
@@ -168,7 +167,7 @@ def test_own_pieces_of_everybody_set_later(expected):
 def test_own_functions_that_call_ours_are_left_alone(ray_session, expected):
     config = recurrent_config(sparse=True, lengths=LENGTHS)
     ours = config._learner_connector
-    configure_learner(config, learner_connector=lambda observations, actions: [Mine(), *ours(observations, actions)])
+    config.learners(learner_connector=lambda observations, actions: [Mine(), *ours(observations, actions)])
     config.build_algo().stop()
     apart, batch = sampled_batch(config)
     assert apart
@@ -184,9 +183,7 @@ def test_own_pipelines_without_a_piece_for_states_are_refused(default):
 
     def change(config):
         if default == "learner":
-            configure_learner(
-                config, learner_connector=without_states, add_default_connectors_to_learner_pipeline=False
-            )
+            config.learners(learner_connector=without_states, add_default_connectors_to_learner_pipeline=False)
         else:
             config.env_runners(
                 env_to_module_connector=without_states, add_default_connectors_to_env_to_module_pipeline=False
@@ -262,7 +259,7 @@ def test_rows_of_another_length_than_sampled_are_refused():
 
 def test_next_observations_are_refused():
     def change(config):
-        configure_learner(config, learner_connector=lambda *spaces: AddNextObservationsFromEpisodesToTrainBatch())
+        config.learners(learner_connector=lambda *spaces: AddNextObservationsFromEpisodesToTrainBatch())
 
     config = recurrent_config(sparse=True, before=change)
     (episodes,), spaces = sample(config, 1, num_timesteps=30)
