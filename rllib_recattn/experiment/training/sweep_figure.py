@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PANELS_IN_A_ROW = 3
+_CHARACTERS = 108  # of ticks, that fit into the width of the figure
 _MOST_CATEGORIES = 4  # that numbers may make: with more different ones they get an axis of numbers
 _WIDE_RANGE = 20  # the largest number by the smallest, beyond which the axis is logarithmic
 _LONGEST_TICK = 24
@@ -47,14 +48,15 @@ def plot_sweep(ranking: Sequence[TrialRecord], metric: str, mode: Mode, out: Pat
     if not shown:
         return None
     sweep = _Drawing(shown, metric, mode)
-    rows = math.ceil(len(sweep.keys) / _PANELS_IN_A_ROW)
+    columns = max(1, min(len(sweep.keys), _PANELS_IN_A_ROW))
+    rows = math.ceil(len(sweep.keys) / columns)
     figure = Figure(figsize=(9, 4.2 + 3 * rows), layout="constrained")
-    grid = figure.add_gridspec(1 + rows, _PANELS_IN_A_ROW, height_ratios=[1.3, *[1] * rows])
+    grid = figure.add_gridspec(1 + rows, columns, height_ratios=[1.3, *[1] * rows])
     sweep.draw_curves(figure.add_subplot(grid[0, :]))
     for index, key in enumerate(sweep.keys):
-        row, column = divmod(index, _PANELS_IN_A_ROW)
+        row, column = divmod(index, columns)
         axis = figure.add_subplot(grid[1 + row, column])
-        sweep.draw_choice(axis, key)
+        sweep.draw_choice(axis, key, _CHARACTERS // columns)
         if column == 0:
             axis.set_ylabel(f"best {metric_label(metric)}")
     figure.suptitle(title)
@@ -120,9 +122,9 @@ class _Drawing:
         tidy(axis, self.metric)
         axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False, ncols=3, fontsize="small")
 
-    def draw_choice(self, axis: Axes, key: str) -> None:
-        """Draw the best value of each trial against what was chosen for it."""
-        place = _places(axis, [choices.get(key) for choices in self.choices.values()])
+    def draw_choice(self, axis: Axes, key: str, characters: int) -> None:
+        """Draw the best value of each trial against what was chosen for it; so many characters fit below the panel."""
+        place = _places(axis, [choices.get(key) for choices in self.choices.values()], characters)
         for trial in reversed(self.trials):
             is_best, is_through = trial is self.trials[0], trial.status in ("finished", "stopped early")
             colour = self.colours[trial.name]
@@ -147,16 +149,19 @@ class _Drawing:
         return _in_order([choices.get(key) for choices in self.choices.values()])
 
 
-def _places(axis: Axes, values: Sequence[Any]) -> Callable[[Any], float]:
+def _places(axis: Axes, values: Sequence[Any], characters: int) -> Callable[[Any], float]:
     """Prepare an x axis for values: numbers where there are many different ones, else a place for each of them."""
     texts = _in_order(values)
     if all(map(_is_number, values)) and len(texts) > _MOST_CATEGORIES:
         if min(values) > 0 and max(values) / min(values) > _WIDE_RANGE:
             axis.set_xscale("log")
         return float
-    axis.set_xticks(range(len(texts)), [_tick(text) for text in texts])
-    if max(map(len, texts)) > 8:
-        axis.tick_params(axis="x", labelrotation=15)
+    ticks = [_tick(text) for text in texts]
+    longest = max(map(len, ticks)) + 2  # each has as much room as the others
+    axis.set_xticks(range(len(texts)), ticks)
+    if len(ticks) * longest > characters:
+        for label in axis.get_xticklabels():
+            label.set(rotation=15, ha="right", rotation_mode="anchor")
     axis.set_xlim(-0.5, len(texts) - 0.5)
     return lambda value: float(texts.index(value_text(value)))
 
