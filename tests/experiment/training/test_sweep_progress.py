@@ -138,7 +138,7 @@ def test_errors_are_shown_above_the_table(terminal, tmp_path):
     callback.on_trial_error(0, [broken], broken)
     printed = console.file.getvalue()
     assert "trial_00000 failed: RuntimeError: the motor is broken (traceback: " in printed
-    assert printed.rindex("trials: 1 failed") > printed.index("the motor is broken"), "the table is drawn again below"
+    assert printed.rindex("1 trial: 1 failed") > printed.index("the motor is broken"), "the table is drawn again below"
 
 
 def test_the_terminal_is_restored_whatever_happens(terminal):
