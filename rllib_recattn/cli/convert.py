@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
 
 
@@ -38,7 +39,8 @@ def convert(ctx: click.Context, path: Path, out: Path | None, force: bool) -> No
         if out is None:
             click.echo(converted.text, nl=False)
         else:
-            out.write_text(converted.text, encoding="utf-8")
+            with writing(out, "--out"):
+                out.write_text(converted.text, encoding="utf-8")
             click.echo(f"Wrote {out}")
         with tempfile.TemporaryDirectory() as directory:
             file = Path(directory, "converted.yaml")
@@ -53,10 +55,7 @@ def convert(ctx: click.Context, path: Path, out: Path | None, force: bool) -> No
 
 
 def _check_out(out: Path, path: Path, force: bool) -> None:
-    if not out.absolute().parent.is_dir():
-        raise SettingsError(f"--out {str(out)!r}: there is no directory {str(out.absolute().parent)!r}")
-    if out.is_dir():
-        raise SettingsError(f"--out {str(out)!r}: should be a file, but is a directory")
+    check_output_file(out, "--out")
     if out.exists() and path.exists() and out.samefile(path):
         raise SettingsError(f"--out {str(out)!r}: should be another file than {str(path)!r}")
     if out.exists() and not force:

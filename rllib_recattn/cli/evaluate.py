@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rllib_recattn.cli.old_forms import says_nothing_any_more
+from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ def evaluate(
     from rllib_recattn.experiment.training.checkpoint import find_checkpoint
 
     find_checkpoint(checkpoint)
-    if out is not None and not out.parent.is_dir():
-        raise SettingsError(f"--out {str(out)!r}: there is no directory {str(out.parent)!r}")
+    if out is not None:
+        check_output_file(out, "--out")
+    if video is not None:
+        check_output_file(video, "--video")
     recorder = None if video is None else VideoRecorder(video, min(video_episodes, episodes))
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
@@ -94,7 +97,8 @@ def evaluate(
         )
     _print_table(result)
     if out is not None:
-        out.write_text(json.dumps(_data(result), indent=2, default=str) + "\n", encoding="utf-8")
+        with writing(out, "--out"):
+            out.write_text(json.dumps(_data(result), indent=2, default=str) + "\n", encoding="utf-8")
         click.echo(f"Wrote {out}")
     if video is not None:
         click.echo(f"Wrote {video}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError, suggest
 
 _DIRECTORY = "tuned_examples"
@@ -39,9 +40,9 @@ def get(name: str, output: Path | None) -> None:
         return
     if output.exists():
         raise SettingsError(f"--output {str(output)!r}: there is such a file already")
-    if not output.absolute().parent.is_dir():
-        raise SettingsError(f"--output {str(output)!r}: there is no directory {str(output.absolute().parent)!r}")
-    output.write_text(text, encoding="utf-8")
+    check_output_file(output, "--output")
+    with writing(output, "--output"):
+        output.write_text(text, encoding="utf-8")
     click.echo(f"Wrote {output}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import click
 
 from rllib_recattn._version import __version__
@@ -32,3 +34,5 @@ def main() -> None:
 
     Begin with: rllib train file tuned_examples/tmaze-agalite-ppo.yaml
     """
+    # RLlib imports dm_control where it is installed, whose choice of a renderer complains where there is no screen.
+    warnings.filterwarnings("ignore", module="glfw")

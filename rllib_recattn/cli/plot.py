@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def plot(runs: tuple[Path, ...], x: Any, wanted: tuple[str, ...], group_by: str 
         require_metric(metric, [trial.history for trial in trials], "--metric")
     groups = group_trials(trials, group_by)
     title = runs[0].resolve().name if len(runs) == 1 else ""
-    if plot_groups(groups, output, wanted=wanted or DEFAULT_METRICS, x=x, title=title) is None:
+    with writing(output, "--output"):
+        drawn = plot_groups(groups, output, wanted=wanted or DEFAULT_METRICS, x=x, title=title)
+    if drawn is None:
         raise SettingsError(f"{', '.join(map(str, runs))}: no episode has ended yet: there is nothing to draw")
     for label, of_group in groups.items():
         click.echo(f"{label or 'all'}: {len(of_group)} trial{'s' * (len(of_group) > 1)}")
@@ -74,10 +77,7 @@ def plot(runs: tuple[Path, ...], x: Any, wanted: tuple[str, ...], group_by: str 
 def _check_output(output: Path) -> None:
     if output.suffix.lower() not in SUFFIXES:
         raise SettingsError(f"--output {str(output)!r}: should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    if output.is_dir():
-        raise SettingsError(f"--output {str(output)!r}: should be a file, but is a directory")
-    if not output.absolute().parent.is_dir():
-        raise SettingsError(f"--output {str(output)!r}: there is no directory {str(output.absolute().parent)!r}")
+    check_output_file(output, "--output")
 
 
 def _trials_of(run: Path) -> list[TrialRecord]:

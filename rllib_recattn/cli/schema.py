@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.cli.output import check_output_file, writing
 
 
 @click.command()
@@ -21,8 +21,8 @@ def schema(output: Path | None) -> None:
 
     # yaml-language-server: $schema=PATH
     """
-    if output is not None and not output.absolute().parent.is_dir():
-        raise SettingsError(f"--output {str(output)!r}: there is no directory {str(output.absolute().parent)!r}")
+    if output is not None:
+        check_output_file(output, "--output")
 
     from rllib_recattn.experiment.algorithm.schema import experiment_schema
     from rllib_recattn.experiment.training.ray_session import quiet_ray
@@ -32,5 +32,6 @@ def schema(output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    with writing(output, "--output"):
+        output.write_text(text, encoding="utf-8")
     click.echo(f"Wrote {output}")

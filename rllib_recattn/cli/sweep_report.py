@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rllib_recattn.cli.output import writing
 from rllib_recattn.errors import SettingsError
 
 
@@ -34,4 +35,6 @@ def sweep_report(run_dir: Path, metric: str | None, mode: Any, output: Path | No
     report = read_sweep(run_dir, metric, mode)
     console = report_console()
     print_table(console, report.table(console))
-    console.print(report.text(report.write(output)))
+    with writing(output or run_dir, "--output" if output else "DIR"):
+        files = report.write(output)
+    console.print(report.text(files))

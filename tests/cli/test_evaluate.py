@@ -51,6 +51,8 @@ def test_one_greedy_episode_has_no_interval(finished_run):
         (["--video", "{tmp}/episodes.avi"], "should end with .gif or .mp4"),
         (["--video", "{tmp}/missing/episodes.gif"], "there is no directory"),
         (["--out", "{tmp}/missing/result.json"], "there is no directory"),
+        (["--out", "{tmp}"], "should be a file, but is a directory"),
+        (["--video", "{tmp}"], "should be a file, but is a directory"),
         (["--episodes", "0"], "0 is not in the range x>=1"),
         (["--seed", "-1"], "-1 is not in the range x>=0"),
     ],

@@ -56,6 +56,30 @@ def test_wrong_arguments_end_with_code_2(run_dir, arguments, problem):
     assert problem in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["plot", "memory-1", "-o", "full.png"], "--output 'full.png': cannot be written to: no space left on device"),
+        (["sweep-report", "memory-1"], "DIR 'memory-1': cannot be written to: no space left on device"),
+        (["sweep-report", "memory-1", "--output", "."], "--output '.': cannot be written to: no space left on device"),
+    ],
+)
+def test_what_cannot_be_written_is_said(run_dir, arguments, problem):
+    for name in ("full.png", "trials.csv", "memory-1/trials.csv"):
+        (run_dir.parent / name).symlink_to("/dev/full")
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr) == (2, f"Error: {problem}\n")
+
+
+def test_a_file_that_may_not_be_written_to_is_refused_before_anything_is_read(run_dir, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *arguments, **options: False)
+    result = run("plot", "missing", "-o", "x.png")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: --output 'x.png': should be a file that you may write to\n",
+    )
+
+
 def test_a_sweep_is_reported(run_dir):
     output = run_dir.parent / "out"
     output.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -67,6 +68,28 @@ def test_all_problems_of_all_files_are_listed(directory):
 def test_a_good_file_ends_with_0(directory):
     result = validate("good.yaml")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "good.yaml: fine\n", "")
+
+
+def test_a_machine_without_a_screen_is_not_warned_of(directory):
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MUJOCO_GL")}
+    command = [sys.executable, "-c", "from rllib_recattn.cli.main import main; main()", "validate", "good.yaml"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "good.yaml: fine\n", "")
+
+
+@pytest.mark.parametrize(
+    ("lr", "problem"),
+    [
+        ("{choice: []}", "maze.config.lr.choice = []: should be a list of the values to choose from"),
+        ("[[0, {uniform: [2, 1]}], [9, 0]]", "maze.config.lr[0][1].uniform: lower = 2: should be less than upper = 1"),
+        ("{log_uniform: [1, 2]}", "should be a number or a list, or a search: did you mean 'loguniform'?"),
+    ],
+)
+def test_a_wrong_search_domain_is_one_problem(directory, lr, problem):
+    (directory / "good.yaml").write_text(GOOD.replace("lr: {loguniform: [1e-5, 1e-3]}", f"lr: {lr}"))
+    result = validate("good.yaml")
+    assert problem in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
 
 
 def test_quick_needs_no_rllib(directory):

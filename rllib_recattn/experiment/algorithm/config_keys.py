@@ -20,6 +20,7 @@ from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
 from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.search import meant_domain
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
 # RLlib's annotations are too narrow here: a schedule, several paths and fractions of a CPU are documented and work.
@@ -219,7 +220,8 @@ def _check_setting(
     if value is None and null:
         return value
     if value is None or not matches(value, annotation):
-        raise SettingsError(f"{where}: {name} = {value!r}: should be {describe(annotation, null)}")
+        wanted = f"{describe(annotation, null)}{meant_domain(value)}"
+        raise SettingsError(f"{where}: {name} = {value!r}: should be {wanted}")
     choices = allowed_values(name, stack)
     if choices and value not in choices:
         right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")

@@ -13,7 +13,7 @@ from rllib_recattn.experiment.definition.experiment_file import read_experiment_
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.reader import KNOWN_KEYS, ExperimentReader, Overrides
-from rllib_recattn.experiment.definition.search import fill, find_domains, values_of
+from rllib_recattn.experiment.definition.search import fill, find_domains, values_of, without_domains
 
 
 def problems_in(path: Path) -> list[str]:
@@ -43,4 +43,6 @@ def _check_config(path: Path, problems: Problems) -> None:
     reader = ExperimentReader(where, fill(content, values_of(space, {})), Overrides())
     config_class = CONFIG_CLASSES.get(str(reader.content.get("run")))
     if config_class is not None:
-        check_settings(config_class(), reader.config(), f"{where}.config", problems, reader.stack)
+        # What is wrong with a search domain is known already, and as a value it would be wrong once more.
+        settings = without_domains(reader.config())
+        check_settings(config_class(), settings, f"{where}.config", problems, reader.stack)

@@ -133,12 +133,19 @@ def _token_advice() -> str:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(f"{error} {error.__cause__ or ''}".split())
+    text = " ".join(_without_traceback(str(each)) for each in (error, error.__cause__) if each)
+    text = " ".join(text.split())
     if "AuthToken" in text or type(error).__name__ == "AuthenticationError":
         return _token_advice()
     if "Version mismatch" in text:
         return f"{text}; Ray and Python should be the same on all machines"
     return text[:500]
+
+
+def _without_traceback(text: str) -> str:
+    """Leave out of a message the traceback that Ray puts into it, but for what it ends with."""
+    before, found, traceback = text.partition("Traceback (most recent call last):")
+    return f"{before} {traceback.rstrip().rpartition(chr(10))[2]}" if found else text
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from rllib_recattn.experiment.cluster.placement import misfit, what_to_lower
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+_ID_DIGITS = 8  # of a node's id, which tell it from the others of a machine
 SMALL_SHARED_MEMORY = 1 * 2**30  # containers have 64 MiB unless told otherwise
 
 
@@ -95,7 +97,12 @@ def check_gloo(nodes: Sequence[Node], configs: Sequence[AlgorithmConfig]) -> Ite
 def check_placement(nodes: Sequence[Node], configs: Sequence[AlgorithmConfig]) -> Iterator[Finding]:
     """Find what the nodes can never hold, and what they cannot hold yet."""
     found = set()
-    there = {node.address: node.resources for node in nodes}
+    shared = {address for address, count in Counter(node.address for node in nodes).items() if count > 1}
+    # Several nodes can share a machine.
+    there = {
+        f"{node.address} ({node.node_id[:_ID_DIGITS]})" if node.address in shared else node.address: node.resources
+        for node in nodes
+    }
     for config in configs:
         assert config.algo_class is not None
         request = config.algo_class.default_resource_request(config)

@@ -35,7 +35,9 @@ def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[
         )
     if len(data) != 1:
         names = ", ".join(str(name) for name in data) or "none"
-        raise SettingsError(f"{path}: expected one experiment, found {len(data)}: {names}")
+        raise SettingsError(
+            f"{path}: expected one experiment, found {len(data)}: {names}; write each into a file of its own"
+        )
     ((name, content),) = data.items()
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w .+=-]*", name):
         raise SettingsError(

@@ -46,7 +46,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     storage_path = reader.storage_path()
     tune = reader.tune(stop)
     space = add_seeds(space, first, tune.num_samples)
-    check_sweep(tune, space, where, reader.problems)
+    check_sweep(tune, space, where, reader.problems, evaluates=reader.evaluates)
     if space:
         require_text_keys(content, where, reader.problems)
     if space or tune.num_samples > 1:

@@ -100,7 +100,6 @@ OLD_STACK_STOP = {
 _EXAMPLES = "ray.rllib.examples.envs.classes"
 ENVIRONMENTS = {
     "RepeatAfterMeEnv": f"{_EXAMPLES}.repeat_after_me_env.RepeatAfterMeEnv",
-    "RepeatInitialObsEnv": f"{_EXAMPLES}.repeat_initial_obs_env.RepeatInitialObsEnv",
     "StatelessCartPole": f"{_EXAMPLES}.stateless_cartpole.StatelessCartPole",
     "stateless_cartpole": f"{_EXAMPLES}.stateless_cartpole.StatelessCartPole",
     "CartPole-v0": "CartPole-v1",

@@ -96,6 +96,11 @@ class ExperimentReader:
         if self.content.get("run") in OFFLINE_ALGORITHMS:
             self.metrics = frozenset(metric for metric in self.metrics if not metric.startswith("env_runners/"))
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether the experiment evaluates while it trains, without which ``evaluation/…`` never comes."""
+        return bool(self._block("config").get("evaluation_interval"))
+
     def file(self) -> ExperimentFile:
         """Return the top level."""
         with self.problems.collect():
@@ -187,7 +192,6 @@ class ExperimentReader:
             self.problems.add(
                 f"{self.where}.stop is missing: say when training ends, e.g. stop: {{training_iteration: 100}}"
             )
-        evaluates = bool(self._block("config").get("evaluation_interval"))
         return {
             metric: value
             for criteria, where in ((block, f"{self.where}.stop"), (self.overrides.stop, "--stop"))
@@ -196,7 +200,7 @@ class ExperimentReader:
                 where,
                 self.problems,
                 self.notes,
-                evaluates=evaluates,
+                evaluates=self.evaluates,
                 stack=self.stack,
                 metrics=self.metrics,
             ).items()
@@ -209,7 +213,15 @@ class ExperimentReader:
             block = {"metric": f"evaluation/{DEFAULT_METRIC}", **block}
         if self.overrides.num_samples is not None:
             block = {**block, "num_samples": self.overrides.num_samples}
-        return check_tune(block, f"{self.where}.tune", self.problems, metrics=self.metrics, stop=stop)
+        return check_tune(
+            block,
+            f"{self.where}.tune",
+            self.problems,
+            self.notes,
+            metrics=self.metrics,
+            stop=stop,
+            stack=self.stack,
+        )
 
     def storage_path(self) -> Path:
         """Return where results are stored."""

@@ -6,6 +6,7 @@ Each has a key path, ``config.lr`` or ``config.entropy_coeff[1][0]``, under whic
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -43,7 +44,7 @@ def find_domains(content: Mapping[str, Any], where: str, problems: Problems) -> 
                 problems.add(f"{place}: {word}: values can be searched for inside 'model' and 'config' only")
             elif any(_SEPARATORS.search(key) for key in keys):
                 problems.add(f"{place}: {word}: a key with '.', '/', '[' or ']' in it cannot be searched for")
-            elif word in CATEGORICAL and any(True for _ in _domains_in(argument, "")):
+            elif word in CATEGORICAL and _holds_domain(argument):
                 problems.add(f"{place}.{word}: an option cannot hold a search of its own; list all its values here")
             else:
                 with problems.collect():
@@ -102,11 +103,30 @@ def add_seeds(space: Mapping[str, Domain], content: Mapping[str, Any], num_sampl
     return {**space, SEED: Domain(kind=SEEDS, options=list(range(seed, seed + num_samples)))}
 
 
+def without_domains(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the settings of a block in which search domains stand: all of them, if the block itself is one."""
+    if any(not keys for _, keys, _, _ in _domains_in(block, "")):
+        return {}
+    return {name: value for name, value in block.items() if not _holds_domain(value)}
+
+
+def meant_domain(value: Any) -> str:
+    """Say which search domain a value that is none may have meant: half a sentence; empty if there is none."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return ""
+    near = difflib.get_close_matches(str(next(iter(value))), KINDS, n=1, cutoff=0.8)
+    return f", or a search: did you mean {near[0]!r}?" if near else ""
+
+
 def require_text_keys(content: Mapping[str, Any], where: str, problems: Problems) -> None:
     """Refuse keys that are no texts: the experiment of a sweep is handed to its trials as JSON, which has no others."""
     for block in BLOCKS:
         for key_path, key in _other_keys(content.get(block), block):
             problems.add(f"{where}.{key_path}: the key {key!r} should be a text in an experiment with several trials")
+
+
+def _holds_domain(value: Any) -> bool:
+    return any(True for _ in _domains_in(value, ""))
 
 
 def _domains_in(

@@ -24,19 +24,26 @@ _INSTEAD = {
 }
 
 
-def check_sweep(tune: TuneBlock, space: Mapping[str, Domain], where: str, problems: Problems) -> None:
-    """Check that scheduler, search algorithm and search domains go together.
+def check_sweep(
+    tune: TuneBlock, space: Mapping[str, Domain], where: str, problems: Problems, *, evaluates: bool
+) -> None:
+    """Check that metric, scheduler, search algorithm and search domains go together.
 
     Args:
         tune: The ``tune`` block.
         space: Key path → domain.
         where: File and name, for the messages.
         problems: Gets a line for each thing that is wrong.
+        evaluates: Whether the experiment evaluates while it trains.
     """
     scheduler, searcher = tune.scheduler, tune.search_alg
     is_population = isinstance(scheduler, Population)
     is_random = isinstance(searcher, RandomSearcher)
     searched = {key_path: domain for key_path, domain in space.items() if domain.kind != SEEDS}
+    if (space or tune.num_samples > 1) and tune.metric.startswith("evaluation/") and not evaluates:
+        problems.add(
+            f"{where}.tune: metric: {tune.metric} never comes without config.evaluation_interval; set it, e.g. to 10"
+        )
     if is_population and not is_random:
         problems.add(f"{where}.tune: search_alg = {searcher.name!r}: {scheduler.name} chooses values by itself")
     if is_population and tune.num_samples < 2:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.schedulers import (
     SCHEDULER_ALIASES,
@@ -46,7 +48,8 @@ class TuneBlock(Settings):
         scheduler: What ends trials early.
         search_alg: What chooses values.
         max_concurrent_trials: How many trials train at the same time; None: as many as there are CPUs for.
-        time_budget_s: Seconds after which all trials end.
+        time_budget_s: Seconds, from the beginning of the first trial, after which all end: each after its iteration,
+            with a checkpoint.
     """
 
     num_samples: int = Field(default=1, ge=1)
@@ -69,9 +72,11 @@ def check_tune(
     block: Mapping[str, Any],
     where: str,
     problems: Problems,
+    notes: list[str],
     *,
     metrics: frozenset[str],
     stop: Mapping[str, float],
+    stack: ApiStack = "new",
 ) -> TuneBlock:
     """Validate a ``tune`` block.
 
@@ -79,8 +84,10 @@ def check_tune(
         block: What the user wrote. ``scheduler`` and ``search_alg`` are names, or ``{name: {argument: value}}``.
         where: File and key path of the block.
         problems: Gets a line for each thing that is wrong.
+        notes: Gets a sentence if the metric has an old name, which is translated.
         metrics: The metrics that trials report.
         stop: The experiment's stop criteria, which say how long trials train.
+        stack: RLlib's API stack that reports the metrics.
 
     Returns:
         The block; without what is wrong in it.
@@ -93,10 +100,11 @@ def check_tune(
         if key in content:
             with problems.collect():
                 content[key] = _named(content.pop(key), kinds, aliases, f"{where}.{key}")
+    content = _with_present_metric(content, where, notes, stack)
     tune = TuneBlock()
     with problems.collect():
         tune = validate(TuneBlock, content, where)
-    _check_metric("metric", tune.metric, where, metrics, problems)
+    _check_metric(tune.metric, where, metrics, problems)
     return tune.model_copy(update={"scheduler": _timed(tune.scheduler, where, stop, problems)})
 
 
@@ -112,7 +120,7 @@ def _named(value: Any, kinds: Mapping[str, type[Settings]], aliases: Mapping[str
     known = aliases.get(name, name)
     if known not in kinds:
         raise SettingsError(f"{where}: unknown name {name!r}: {suggest(name, [*kinds, *aliases])}")
-    if not isinstance(arguments, dict) or "name" in arguments:
+    if not isinstance(arguments, dict):
         raise SettingsError(f"{where}.{name} = {arguments!r}: should be a mapping from arguments to values")
     if known in _EXTRAS:
         package, extra = _EXTRAS[known]
@@ -120,13 +128,30 @@ def _named(value: Any, kinds: Mapping[str, type[Settings]], aliases: Mapping[str
             raise SettingsError(
                 f"{where}: {name} needs a package that is missing: pip install 'rllib-recattn[{extra}]'"
             )
+    valid = kinds[known].model_fields.keys() - {"name"}
+    unknown = [str(argument) for argument in arguments if argument not in valid]
+    if unknown:
+        raise SettingsError(
+            "\n".join(
+                f"{where}.{name}: unknown setting {argument!r}: {suggest(argument, valid)}" for argument in unknown
+            )
+        )
     return validate(kinds[known], arguments, f"{where}.{name}")
 
 
-def _check_metric(key: str, metric: str, where: str, metrics: frozenset[str], problems: Problems) -> None:
+def _with_present_metric(content: dict[str, Any], where: str, notes: list[str], stack: ApiStack) -> dict[str, Any]:
+    names = old_names.STOP if stack == "new" else old_names.OLD_STACK_STOP
+    metric = content.get("metric")
+    if not isinstance(metric, str) or metric not in names:
+        return content
+    notes.append(f"{where}: {metric!r} is called {names[metric]!r} now")
+    return {**content, "metric": names[metric]}
+
+
+def _check_metric(metric: str, where: str, metrics: frozenset[str], problems: Problems) -> None:
     if metric not in metrics:
         common = f"common ones are {DEFAULT_METRIC} and env_runners/success_rate"
-        problems.add(f"{where}: {key} = {metric!r}: unknown metric: {suggest_among_many(metric, metrics, common)}")
+        problems.add(f"{where}: metric = {metric!r}: unknown metric: {suggest_among_many(metric, metrics, common)}")
 
 
 def _timed(scheduler: Any, where: str, stop: Mapping[str, float], problems: Problems) -> Any:

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from rllib_recattn.experiment.training.report import report_console
+from rllib_recattn.experiment.training.time_budget import begin_time_budget, time_is_over
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
 _requested = threading.Event()
@@ -62,6 +63,8 @@ def handle_interrupts() -> Iterator[None]:
 class PauseOnInterrupt(FIFOScheduler):
     """Pauses trials, which saves them, when the experiment was asked to end; starts none from then on.
 
+    When the time of the experiment is over, trials are not paused but at their end.
+
     By itself it runs trials one after the other. In front of another scheduler, among the bases of a class, it leaves
     all else to that one.
     """
@@ -70,26 +73,35 @@ class PauseOnInterrupt(FIFOScheduler):
         """Decide what a trial does after an iteration."""
         if interrupt_requested():
             return TrialScheduler.PAUSE
+        if time_is_over():
+            return TrialScheduler.STOP
         return super().on_trial_result(tune_controller, trial, result)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Choose the trial to start next."""
-        return None if interrupt_requested() else super().choose_trial_to_run(tune_controller)
+        return None if interrupt_requested() or time_is_over() else super().choose_trial_to_run(tune_controller)
 
 
 class EndWhenPaused(Callback):
-    """Ends the experiment once nothing runs any more, after it was asked to end, and says that it is about to."""
+    """Ends the experiment once nothing runs any more, after it was asked to end or its time is over.
+
+    Of what the user has asked for it says that it is about to.
+    """
 
     def setup(self, **info: Any) -> None:
         """Prepare for a run; called by Tune before the first iteration."""
         self._announced = False
 
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Count the time from here on, and not while the first trial is being made."""
+        begin_time_budget()
+
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Look at the trials after each step of Tune's loop, some ten times a second."""
-        if not interrupt_requested():
+        if not (interrupt_requested() or time_is_over()):
             return
         running = any(trial.status == Trial.RUNNING for trial in trials)
-        if running and not self._announced:
+        if running and interrupt_requested() and not self._announced:
             self._announced = True
             report_console().print(
                 "Finishing the iteration and saving a checkpoint; press Ctrl-C again to stop at once."

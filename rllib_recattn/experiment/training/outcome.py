@@ -22,6 +22,29 @@ from rllib_recattn.experiment.training.text import command_text, path_text
 from rllib_recattn.experiment.training.trials import read_trials
 
 
+def resume_command(
+    experiment: Experiment, ray_num_cpus: int | None, ray_address: str | None, ship_package: bool | None
+) -> str:
+    """Write the command that goes on with a run where it was.
+
+    Args:
+        experiment: The experiment, as its file has it.
+        ray_num_cpus: What the run was told of Ray.
+        ray_address: Likewise.
+        ship_package: Likewise.
+    """
+    command = [command_text(), "train", "file", path_text(experiment.path), "--resume"]
+    if experiment.storage_path != Path(DEFAULT_STORAGE_PATH).expanduser().absolute():
+        command += ["--storage-path", path_text(experiment.storage_path)]
+    if ray_num_cpus is not None:
+        command += ["--ray-num-cpus", str(ray_num_cpus)]
+    if ray_address is not None:
+        command += ["--ray-address", ray_address]
+    if ship_package is not None:
+        command.append("--ship-package" if ship_package else "--no-ship-package")
+    return shlex.join(command)
+
+
 def report_finished(console: Console, run_dir: Path, result: Mapping[str, Any], checkpoint: Path | None) -> None:
     """Report on a finished run, and write its summary."""
     # A resumed run stops where it was first meant to, whatever the experiment's file says by now.
@@ -49,6 +72,7 @@ def report_interrupted(
     run_dir: Path,
     result: Mapping[str, Any],
     checkpoint: Path | None,
+    resume_with: str,
 ) -> None:
     """Report on a run that was interrupted; one without a result is removed."""
     if not result:
@@ -58,12 +82,10 @@ def report_interrupted(
         console.print(f"Interrupted without a checkpoint; the results so far are in {path_text(run_dir)}.")
     else:
         console.print(f"Interrupted after iteration {result[ITERATION]}.")
-        _print_way_on(console, experiment, checkpoint)
+        _print_way_on(console, checkpoint, resume_with)
 
 
-def report_failed(
-    console: Console, experiment: Experiment, run_dir: Path, checkpoint: Path | None, error: Exception
-) -> None:
+def report_failed(console: Console, run_dir: Path, checkpoint: Path | None, error: Exception, resume_with: str) -> None:
     """Show the error with which a run ended."""
     # The traceback in full: RLlib often wraps what really happened in an error without a message.
     console.print(f"\n{error}", style="red")
@@ -71,20 +93,17 @@ def report_failed(
     for error_file in run_dir.glob("*/error.txt"):
         console.print(f"  traceback       {path_text(error_file)}")
     if checkpoint is not None:
-        _print_way_on(console, experiment, checkpoint)
+        _print_way_on(console, checkpoint, resume_with)
 
 
-def _print_way_on(console: Console, experiment: Experiment, checkpoint: Path) -> None:
+def _print_way_on(console: Console, checkpoint: Path, resume_with: str) -> None:
     console.print(f"  checkpoint      {path_text(checkpoint)}")
-    _print_command(console, experiment)
+    _print_command(console, resume_with)
 
 
-def _print_command(console: Console, experiment: Experiment) -> None:
-    command = [command_text(), "train", "file", path_text(experiment.path), "--resume"]
-    if experiment.storage_path != Path(DEFAULT_STORAGE_PATH).expanduser().absolute():
-        command += ["--storage-path", path_text(experiment.storage_path)]
+def _print_command(console: Console, resume_with: str) -> None:
     console.print("Resume with:")
-    console.print(f"  {shlex.join(command)}")
+    console.print(f"  {resume_with}")
 
 
 def report_sweep_end(
@@ -93,6 +112,7 @@ def report_sweep_end(
     run_dir: Path,
     trials: Sequence[Trial],
     status: str,
+    resume_with: str,
 ) -> None:
     """Report on the trials of a sweep that ended in one way or other.
 
@@ -102,6 +122,7 @@ def report_sweep_end(
         run_dir: The run directory.
         trials: Tune's trials; empty if it was ended by force.
         status: ``finished``, ``interrupted`` or ``failed``.
+        resume_with: The command that goes on with it.
     """
     has_results = any(trial.last_result for trial in read_trials(run_dir))
     failed = [trial for trial in trials if trial.status == Trial.ERROR]
@@ -118,4 +139,4 @@ def report_sweep_end(
     if status == "interrupted":
         console.print("\nInterrupted before all trials were through.")
     if status != "finished":
-        _print_command(console, experiment)
+        _print_command(console, resume_with)

@@ -22,6 +22,7 @@ from rllib_recattn.experiment.training.outcome import (
     report_finished,
     report_interrupted,
     report_sweep_end,
+    resume_command,
 )
 from rllib_recattn.experiment.training.ray_session import ray_session, require_resources
 from rllib_recattn.experiment.training.report import report_console
@@ -30,6 +31,7 @@ from rllib_recattn.experiment.training.searchers import number_of_trials
 from rllib_recattn.experiment.training.sweep_progress import restored_terminal
 from rllib_recattn.experiment.training.sweep_report import read_sweep
 from rllib_recattn.experiment.training.text import path_text
+from rllib_recattn.experiment.training.time_budget import set_time_budget
 from rllib_recattn.experiment.training.trial import trial_class
 from rllib_recattn.experiment.training.trials import read_trials
 from rllib_recattn.experiment.training.tuner import new_tuner, run_callbacks
@@ -125,22 +127,24 @@ def run_experiment(
                 console.print(f"Resuming {path_text(resume)}")
             with handle_interrupts(), restored_terminal(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Consider boosting PBT")  # by what breaks RLlib's trials
+                set_time_budget(experiment.tune.time_budget_s)
                 trials = tuner.fit()._experiment_analysis.trials
     except KeyboardInterrupt:
         if run_dir is None:
             raise
     assert run_dir is not None
     status = _status(trials, number_of_trials(experiment))
+    resume_with = resume_command(file, ray_num_cpus, ray_address, ship_package)
     if experiment.is_sweep:
-        report_sweep_end(console, file, run_dir, trials, status)
+        report_sweep_end(console, file, run_dir, trials, status, resume_with)
         return _sweep_result(status, run_dir)
     result, checkpoint = last_result(run_dir), newest_checkpoint(run_dir)
     if status == "failed":
-        report_failed(console, file, run_dir, checkpoint, _error_of(trials[0]))
+        report_failed(console, run_dir, checkpoint, _error_of(trials[0]), resume_with)
     elif status == "finished":
         report_finished(console, run_dir, result, checkpoint)
     else:
-        report_interrupted(console, file, run_dir, result, checkpoint)
+        report_interrupted(console, file, run_dir, result, checkpoint, resume_with)
     return RunResult(status, run_dir, result, checkpoint)
 
 

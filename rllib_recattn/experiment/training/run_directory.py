@@ -38,12 +38,12 @@ def new_run_directory(storage_path: Path, name: str) -> Path:
         run_dir = storage_path.resolve() / (f"{stem}-{attempt}" if attempt else stem)
         try:
             run_dir.mkdir(parents=True)
-        except FileExistsError as error:
-            if not run_dir.exists():
-                raise SettingsError(f"storage_path = {str(storage_path)!r}: {error.strerror}") from None
-            attempt += 1
         except OSError as error:
-            raise SettingsError(f"storage_path = {str(storage_path)!r}: {error.strerror}") from None
+            if isinstance(error, FileExistsError) and run_dir.exists():
+                attempt += 1
+                continue
+            problem = f"cannot be made or written to: {(error.strerror or str(error)).lower()}"
+            raise SettingsError(f"storage_path = {str(storage_path)!r}: {problem}") from None
         else:
             link_newest_run(storage_path, name)
             return run_dir

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.domain import Domain
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.experiment.training.trials import TrialRecord, flatten
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 SEED = "config.seed"
 
@@ -27,14 +29,15 @@ def settings_of(trial: TrialRecord) -> dict[str, Any]:
     if not experiment:
         return dict(flatten("config", trial.parameters))
     model = dict(experiment.get("model") or {})
-    blocks = {"model": {**model, **model.pop("settings", {})}, "config": experiment.get("config", {})}
+    own = model.pop("settings", {})
+    blocks = {"model": {**model, **own}, "config": experiment.get("config", {})}
     settings = {key: experiment[key] for key in _TOP_LEVEL if key in experiment}
     for key, block in blocks.items():
         settings.update(flatten(key, block))
-    for key, value in trial.choices.items():
+    for key, value in _chosen(trial).items():
         # A choice among whole blocks takes the place of all that the first one held.
-        settings = {name: old for name, old in settings.items() if not name.startswith(f"{key}.")}
-        settings[key] = value
+        settings = {name: old for name, old in settings.items() if name != key and not name.startswith(f"{key}.")}
+        settings.update(flatten(key, value))
     return settings
 
 
@@ -54,6 +57,8 @@ def group_trials(trials: Sequence[TrialRecord], by: str | None = None) -> dict[s
     """
     settings = [settings_of(trial) for trial in trials]
     if by is not None:
+        # A choice among whole blocks is told apart by what the table of the sweep calls it.
+        settings = [{**trial.choices, **each} for trial, each in zip(trials, settings, strict=True)]
         known = {name for each in settings for name in each}
         if by not in known:
             otherwise = f"a key path such as {SEED}, model.name or config.lr"
@@ -64,7 +69,7 @@ def group_trials(trials: Sequence[TrialRecord], by: str | None = None) -> dict[s
     else:
         keys = _telling_apart(settings)
     groups: dict[str, list[TrialRecord]] = {}
-    labels = [_label({key: each.get(key) for key in keys}) for each in settings]
+    labels = [_label({key: each.get(key) for key in keys}, names_null=by is not None) for each in settings]
     for label, trial in zip(labels, trials, strict=True):
         groups.setdefault(label, []).append(trial)
     if groups.keys() == {""}:
@@ -107,12 +112,21 @@ def _telling_apart(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return chosen
 
 
-def _label(values: Mapping[str, Any]) -> str:
+def _chosen(trial: TrialRecord) -> dict[str, Any]:
+    space = {key: Domain.model_validate(domain) for key, domain in trial.experiment.get("space", {}).items()}
+    chosen = {key: space[key].value_of(choice, key) for key, choice in trial.choices.items()}
+    if isinstance(chosen.get("model"), dict):
+        # The models of other trials stand in their experiments with all of these.
+        chosen["model"] = {**RecurrenceSettings.model_validate({}).model_dump(mode="json"), **chosen["model"]}
+    return chosen
+
+
+def _label(values: Mapping[str, Any], *, names_null: bool) -> str:
     short = short_names(list(values))
     return ", ".join(
         value_text(value) if isinstance(value, str) else f"{short[key]} = {value_text(value)}"
         for key, value in values.items()
-        if value is not None
+        if value is not None or names_null
     )
 
 

@@ -179,8 +179,8 @@ def read_sweep(run_dir: Path, metric: str | None = None, mode: Mode | None = Non
             f"{str(run_dir)!r}: should be the directory of a run of `rllib train`, with {EXPERIMENT_FILE} in it"
         )
     tune: Mapping[str, Any] = experiment.get("tune") or {}
-    trials = tuple(trial for trial in read_trials(run_dir) if not trial.history.empty)
-    if not trials:
+    trials = tuple(trial for trial in read_trials(run_dir) if not trial.history.empty or trial.status == "failed")
+    if all(trial.history.empty for trial in trials):
         raise SettingsError(f"{str(run_dir)!r}: no trial has a result yet")
     if metric is not None:
         metrics.require_metric(metric, [trial.history for trial in trials], "--metric")

@@ -88,7 +88,9 @@ def trial_table(
             break
         columns.pop(dispensable.pop(0), None)
     counts = Counter(row.status for row in rows)
-    caption = f"{len(rows)} trials: " + ", ".join(f"{count} {status}" for status, count in counts.items())
+    caption = f"{len(rows)} trial{'s' * (len(rows) != 1)}: " + ", ".join(
+        f"{count} {status}" for status, count in counts.items()
+    )
     if len(shown) < len(rows):
         caption += f"; {len(rows) - len(shown)} not shown"
     table.caption = caption

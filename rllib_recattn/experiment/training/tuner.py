@@ -84,7 +84,6 @@ def _tune_config(experiment: Experiment) -> tune.TuneConfig:
         }
     return tune.TuneConfig(
         scheduler=make_scheduler(experiment),
-        time_budget_s=block.time_budget_s,
         trial_dirname_creator=trial_directory_name,
         **of_sweeps,
     )

@@ -128,3 +128,16 @@ def test_a_connection_that_is_there_is_not_replaced(ray_session):
     with pytest.raises(SettingsError, match="connected to a Ray instance already"), use_ray(address="127.0.0.1:1"):
         raise AssertionError
     assert ray.is_initialized()
+
+
+def test_a_traceback_inside_of_a_message_is_left_out(monkeypatch, listening):
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    error.__cause__ = RuntimeError(
+        "Failed to connect to GCS. Last connection error: Traceback (most recent call last):\n"
+        '  File "node.py", line 9\n'
+        "ray.exceptions.RpcError: Timed out while waiting for GCS to become available.\n"
+    )
+    assert raised_by_ray(error, monkeypatch, listening) == (
+        f"--ray-address {listening}: Failed to connect to Ray cluster at 10.0.0.1:6379 Failed to connect to GCS. Last "
+        "connection error: ray.exceptions.RpcError: Timed out while waiting for GCS to become available."
+    )

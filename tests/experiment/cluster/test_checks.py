@@ -158,6 +158,13 @@ def test_a_single_learner_talks_to_nobody(num_learners):
     assert not list(checks.check_gloo([node(**LOOPBACK)], [LEARNERS]))
 
 
+def test_nodes_that_share_a_machine_count_each():
+    nodes = [ONE, replace(ONE, node_id="2" * 56)]
+    assert not texts(checks.check_placement(nodes, [PPOConfig().env_runners(num_env_runners=7)]), "problem")
+    (problem,) = texts(checks.check_placement(nodes, [PPOConfig().env_runners(num_env_runners=8)]), "problem")
+    assert "Ray has 8 (4 on 10.0.0.1 (1), 4 on 10.0.0.1 (22222222))" in problem
+
+
 def test_what_does_not_fit_is_said_once():
     fits, too_large = PPOConfig(), PPOConfig().env_runners(num_env_runners=2, num_cpus_per_env_runner=3)
     found = list(checks.check_placement([ONE], [fits, too_large, too_large.copy()]))

@@ -1,8 +1,10 @@
 import gymnasium
 import pytest
+from ray.rllib.env.env_context import EnvContext
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.environment import check_env_config, find_env, is_vectorized_with
+from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition.environment import check_env_config, env_creator, find_env, is_vectorized_with
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,10 @@ def test_a_vectorized_implementation_that_resets_at_once_does_not_fit():
 
     spec = gymnasium.envs.registration.EnvSpec("SameStep-v0", vector_entry_point=SameStep)
     assert not is_vectorized_with(spec, {})
+
+
+@pytest.mark.parametrize("env", sorted({*old_names.ENVIRONMENTS.values()}))
+def test_what_old_names_stand_for_can_be_made_and_stepped_as_rllib_does(env):
+    made = env_creator(env, "x")(EnvContext({}, worker_index=0))
+    made.reset()
+    made.step(made.action_space.sample())

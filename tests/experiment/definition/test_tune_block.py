@@ -81,6 +81,18 @@ def test_keys_of_older_experiments_are_moved_in(load):
     assert (experiment.tune.num_samples, experiment.tune.time_budget_s) == (3, 60)
 
 
+@pytest.mark.parametrize("changes", [{"metric": "episode_reward_mean"}, {"tune": {"metric": "episode_reward_mean"}}])
+def test_a_metric_of_older_experiments_has_its_present_name(load, changes):
+    experiment = load(**changes)
+    assert experiment.tune.metric == "env_runners/episode_return_mean"
+    assert [note for note in experiment.notes if "'episode_reward_mean' is called 'env_runners/" in note]
+
+
+def test_evaluation_can_be_the_metric(load):
+    metric = "evaluation/env_runners/episode_return_mean"
+    assert load(tune={"metric": metric}, config={**CONTENT["config"], "evaluation_interval": 1}).tune.metric == metric
+
+
 def test_a_key_in_both_places_is_refused(refusal):
     assert "'num_samples' is given twice, also in 'tune'" in refusal(num_samples=3, tune={"num_samples": 2})
 
@@ -118,6 +130,12 @@ def test_the_longest_time_is_the_stop_criterion(load, scheduler):
         ({"num_samples": "2"}, "tune: num_samples = '2': "),
         ({"mode": "maximum"}, "tune: mode = 'maximum': "),
         ({"metric": "env_runners/succes_rate"}, "unknown metric: did you mean 'env_runners/success_rate'?"),
+        (
+            {"metric": "evaluation/env_runners/episode_return_mean"},
+            "never comes without config.evaluation_interval; set it",
+        ),
+        ({"search_alg": {"random": {"sed": 1}}}, "search_alg.random: unknown setting 'sed': valid are: random_state"),
+        ({"scheduler": {"fifo": {"name": "asha"}}}, "scheduler.fifo: unknown setting 'name': valid are: time_attr"),
         ({"time_budget_s": -1}, "tune: time_budget_s = -1: "),
         ({"max_concurrent_trials": 0}, "tune: max_concurrent_trials = 0: "),
         ({"scheduler": "ashaa"}, "tune.scheduler: unknown name 'ashaa': did you mean 'asha'?"),

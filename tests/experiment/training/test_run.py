@@ -11,6 +11,7 @@ import ray
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.training.outcome import resume_command
 from rllib_recattn.experiment.training.ray_session import quiet_ray
 from rllib_recattn.experiment.training.run import run_experiment
 
@@ -46,6 +47,21 @@ def test_the_name_links_to_the_run(finished_run):
     assert link.is_symlink()
     assert link.resolve() == finished_run.result.run_dir.resolve()
     assert not os.path.isabs(os.readlink(link))
+
+
+@pytest.mark.parametrize(
+    ("ray_options", "written"),
+    [
+        ((None, None, None), ""),
+        ((2, None, None), " --ray-num-cpus 2"),
+        ((None, "10.0.0.1:6379", None), " --ray-address 10.0.0.1:6379"),
+        ((None, "auto", False), " --ray-address auto --no-ship-package"),
+    ],
+)
+def test_a_run_is_resumed_where_it_was(small_experiment, tmp_path, ray_options, written):
+    experiment = small_experiment(tmp_path)
+    command = resume_command(experiment, *ray_options)
+    assert command == f"rllib train file {experiment.path} --resume --storage-path {experiment.storage_path}{written}"
 
 
 def test_a_crash_shows_the_error_and_where_its_traceback_is(ray_session, small_experiment, tmp_path, capsys):

@@ -51,10 +51,25 @@ def test_a_key_pools_all_that_have_the_same_value_there(tmp_path):
 
 def test_the_choices_of_a_sweep_count_and_hide_what_the_first_variant_had(tmp_path):
     trials = read_trials(write_sweep(tmp_path / "run"))
-    assert settings_of(trials[1])["model"] == "gru"
-    assert settings_of(trials[1])["config.lr"] == 2e-5
-    assert not any(key.startswith("model.") for key in settings_of(trials[1]))
+    settings = settings_of(trials[1])
+    assert (settings["model.name"], settings["model.max_seq_len"], settings["model.burn_in"]) == ("gru", 8, 0)
+    assert "model" not in settings
+    assert settings["config.lr"] == 2e-5
     assert list(group_trials(trials, "model")) == ["agalite", "gru"]
+
+
+def test_models_of_sweeps_and_of_single_runs_come_together_by_their_name(tmp_path):
+    trials = [*read_trials(write_sweep(tmp_path / "run")), *runs(tmp_path, ("lstm", 1e-3, 0), ("gru", 1e-3, 0))]
+    groups = group_trials(trials, "model.name")
+    assert {label: len(members) for label, members in groups.items()} == {"agalite": 2, "gru": 3, "lstm": 1}
+    assert not any("auto" in label for label in group_trials(trials)), "both have the same encoder"
+
+
+def test_who_lacks_the_setting_of_a_group_is_no_group_without_a_name(tmp_path):
+    trials = runs(tmp_path, ("gru", 1e-3, 0), ("lstm", 1e-3, 0))
+    write_trial(tmp_path / "other", 0, [0.5])
+    groups = group_trials([*trials, *read_trials(tmp_path / "other")], "config.lr")
+    assert list(groups) == ["lr = 0.001", "lr = –"]
 
 
 def test_runs_of_other_programs_are_told_apart_by_their_parameters(tmp_path):

@@ -123,6 +123,16 @@ def test_only_a_finished_sweep_gets_a_summary(run_dir):
     assert (run_dir / "summary.txt").read_text() in console.file.getvalue()
 
 
+def test_a_trial_that_failed_at_once_is_in_the_table(run_dir):
+    write_trial(run_dir, 4, [], {"model": "gru", "config.lr": 9e-3}, done=False, error="Failure # 1\nboom\n")
+    console = Console(file=io.StringIO(), width=20, soft_wrap=True)
+    report_sweep(console, run_dir, finished=False)
+    assert "5 trials: 1 finished, 2 failed, 1 unfinished, 1 stopped early" in console.file.getvalue()
+    (line,) = [line for line in console.file.getvalue().splitlines() if "trial_00004" in line]
+    assert line.split()[:4] == ["trial_00004", "gru", "0.009", "failed"]
+    assert list(pandas.read_csv(run_dir / "trials.csv")["status"])[-1] == "failed"
+
+
 def test_without_any_value_of_the_metric_nothing_is_best(tmp_path):
     write_experiment(tmp_path / "run")
     write_trial(tmp_path / "run", 0, [float("nan")], {"model": "gru", "config.lr": 1e-3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -58,6 +59,22 @@ def test_a_time_budget_ends_a_run(ray_session, tmp_path, capsys):
     assert result.status == "finished"
     assert "Finished: time_budget_s 5 ≥ 5" in capsys.readouterr().out
     assert (result.run_dir / "summary.json").exists()
+    saved = pickle.loads((result.checkpoint / "algorithm_state.pkl").read_bytes())
+    assert saved["training_iteration"] == result.metrics["training_iteration"] > 0, "nothing that was learned is lost"
+
+
+def test_a_time_budget_lets_trials_end_their_iteration(ray_session, tmp_path, capsys):
+    experiment = load_sweep(
+        tmp_path,
+        stop={"training_iteration": 10**6},
+        config={"lr": {"grid_search": [1e-2, 1e-3, 1e-4]}, **TAKE_TURNS},
+        time_budget_s=0.1,
+    )
+    result = run_sweep(experiment)
+    assert result.status == "finished"
+    assert result.metrics["training_iteration"] == 1
+    assert result.checkpoint is not None
+    assert "Interrupted" not in capsys.readouterr().out
 
 
 def test_a_sweep_on_the_old_stack(ray_session, tmp_path):
