@@ -92,6 +92,16 @@ class SequenceModel(nn.Module, ABC):
         y, parts = self.read(x, self.state_layout.unpack(state), None if is_first is None else is_first != 0)
         return y, self.state_layout.pack(parts)
 
+    def memories(self, state: Tensor) -> dict[str, Tensor]:
+        """Name what a packed state [..., S] remembers, for those who want to look.
+
+        Returns:
+            By a name such as "layers.0.keys", [..., *shape] each. Clocks and counters, parts of a single number, are
+            left out.
+        """
+        parts = self.state_layout.unpack(state)
+        return {name: parts[name] for name, shape in self.state_layout.parts.items() if math.prod(shape) > 1}
+
     @abstractmethod
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Do what `forward` promises, on checked shapes, with the state's parts by name and `is_first` as booleans."""

@@ -11,7 +11,7 @@ Source: arXiv 2310.15719 (TMLR 2024), section 4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,6 +78,11 @@ class ExpandedAttention(Mixer):
             gated_value=beta * value,
             beta=beta,
         )
+
+    def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any) -> dict[str, Tensor]:
+        """Return γ [B, T, H, η·d], which keys forget, and β [B, T, H, d], which values do; see :meth:`Mixer.gates`."""
+        features = self.features(h)
+        return {"γ": features.gamma, "β": features.beta}
 
     def _heads(self, projections: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(projection.unflatten(-1, (self.n_heads, -1)) for projection in projections)

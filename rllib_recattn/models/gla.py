@@ -79,9 +79,18 @@ class GLAAttention(Mixer):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`Mixer.forward`."""
         query, key, value, gate, low_rank = self.project(h).split(self._sizes, dim=-1)
-        decay = torch.exp(nn.functional.logsigmoid(self.decay(low_rank)) / self.temperature)
-        query, key, value, decay = (x.unflatten(-1, (self.n_heads, -1)) for x in (query, key, value, decay))
+        query, key, value = (x.unflatten(-1, (self.n_heads, -1)) for x in (query, key, value))
+        decay = torch.exp(self._log_decay(low_rank))
         attention, memory = gated_linear_attention(
             query * self.d_key**-0.5, key, value, decay, state["memory"], is_first
         )
         return self.output(self.norm(attention).flatten(-2) * nn.functional.silu(gate)), {"memory": memory}
+
+    def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
+        """Return 1 − α [B, T, H, d_k]; see :meth:`Mixer.gates`."""
+        *_, low_rank = self.project(h).split(self._sizes, dim=-1)
+        return {"1 − α": -torch.expm1(self._log_decay(low_rank))}
+
+    def _log_decay(self, low_rank: Tensor) -> Tensor:
+        """Return log α [B, T, H, d_k]."""
+        return (nn.functional.logsigmoid(self.decay(low_rank)) / self.temperature).unflatten(-1, (self.n_heads, -1))

@@ -36,6 +36,7 @@ from rllib_recattn.models.relative_attention import (
     steps_in_reach,
     window_attention,
     window_masks,
+    window_probabilities,
 )
 from rllib_recattn.models.stack import Mixer, Stack, StackSettings
 
@@ -189,7 +190,8 @@ class WindowAttention(Mixer):
         memory = torch.cat([h.flip(1), state["memory"]], dim=1)[:, : self.memory_length]
         if context.held is not None:
             memory = memory * context.held
-        return self.output(self._attend(self._query(h), h, state["memory"], context)), {"memory": memory}
+        attended = window_attention(*self._operands(h, state["memory"], context), context.masks)
+        return self.output(attended.flatten(-2)), {"memory": memory}
 
     def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: LoneStep) -> Tensor:
         """Read one step; its window [B, M + 1, D] is there already, but for its own place, the first."""
@@ -200,20 +202,22 @@ class WindowAttention(Mixer):
     def _query(self, h: Tensor) -> Tensor:
         return self.query(h).unflatten(-1, (self.n_heads, self.d_head))
 
-    def _attend(self, query: Tensor, h: Tensor, memory: Tensor, context: Chunk) -> Tensor:
-        """Let the queries of a chunk [B, T, H, d] read the memory [B, M, D] and the chunk [B, T, D]."""
+    def attention(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Chunk) -> Tensor:
+        """Return the probabilities [B, T, H, M + 1] of a step and the M before it; see :meth:`Mixer.attention`."""
+        return window_probabilities(*self._operands(h, state["memory"], context), context.masks)
+
+    def _operands(self, h: Tensor, memory: Tensor, context: Chunk) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what a chunk [B, T, D] and the memory [B, M, D] bring to :func:`window_attention`, but for masks."""
         width = self.n_heads * self.d_head
         w_position, w_key_value = self.project.weight.split([width, 2 * width])
         # Two products and not one, since a memory that arrives as data needs no gradients.
         keys_values = [nn.functional.linear(part, w_key_value) for part in (memory.flip(1), h)]
         positions = nn.functional.linear(context.sinusoids.flip(0), w_position)
-        queries = torch.add(context.biases[:, None, None], query, alpha=1 / math.sqrt(self.d_head))
-        return window_attention(
-            queries,
+        return (
+            torch.add(context.biases[:, None, None], self._query(h), alpha=1 / math.sqrt(self.d_head)),
             torch.cat(keys_values, dim=1).unflatten(-1, (2, self.n_heads, self.d_head)),
             positions.unflatten(-1, (self.n_heads, self.d_head)),
-            context.masks,
-        ).flatten(-2)
+        )
 
     def _attend_alone(self, query: Tensor, window: Tensor, context: LoneStep) -> Tensor:
         """Let the query of one step [B, H, d] read its window [B, M + 1, D]."""

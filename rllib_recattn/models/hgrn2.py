@@ -87,8 +87,16 @@ class HGRN2Attention(Mixer):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps, with the lower bounds of all layers as the context; see :meth:`Mixer.forward`."""
         query, forget, value = (x.unflatten(-1, (self.n_heads, -1)) for x in self.project(h).split(self._sizes, dim=-1))
-        # 1 − f first: near f = 1 it keeps the digits that 1 − f would lose.
-        key = (1 - context[self.layer]) * torch.sigmoid(-forget)
+        key = self._forgotten(forget, context)
         query = nn.functional.silu(query) * self.d_key**-0.5
         attention, memory = gated_linear_attention(query, key, value, 1 - key, state["memory"], is_first)
         return self.output(self.norm(attention.flatten(-2))), {"memory": memory}
+
+    def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor) -> dict[str, Tensor]:
+        """Return 1 − f [B, T, H, d_k]; see :meth:`Mixer.gates`."""
+        _, forget, _ = self.project(h).split(self._sizes, dim=-1)
+        return {"1 − f": self._forgotten(forget.unflatten(-1, (self.n_heads, -1)), context)}
+
+    def _forgotten(self, forget: Tensor, context: Tensor) -> Tensor:
+        """Return 1 − f; worked out first, near f = 1 it keeps the digits that subtracting f would lose."""
+        return (1 - context[self.layer]) * torch.sigmoid(-forget)

@@ -72,6 +72,15 @@ class Hybrid(SequenceModel):
         states = {name: model.initial_state(batch_size) for name, model in self._named_models()}
         return self.state_layout.pack(states)
 
+    def memories(self, state: Tensor) -> dict[str, Tensor]:
+        """Name what the models remember; see :meth:`SequenceModel.memories`."""
+        parts = self.state_layout.unpack(state)
+        return {
+            f"{name}.{part}": value
+            for name, model in self._named_models()
+            for part, value in model.memories(parts[name]).items()
+        }
+
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`."""
         new_state = {}

@@ -144,6 +144,29 @@ def window_attention_dense(queries: Tensor, keys_values: Tensor, positions: Tens
     return attended.transpose(1, 2)
 
 
+def window_probabilities(queries: Tensor, keys_values: Tensor, positions: Tensor, masks: list[Tensor]) -> Tensor:
+    """Compute the probabilities of :func:`window_attention`, which keeps them to itself.
+
+    Args:
+        queries: As there.
+        keys_values: As there.
+        positions: As there.
+        masks: As there.
+
+    Returns:
+        [B, T, H, M + 1], of the step itself and of the M steps before it, the newest first.
+    """
+    position_query, content_query = queries.transpose(-2, -3)
+    keys = keys_values[:, :, 0].permute(0, 2, 3, 1)
+    by_age = position_query @ positions.permute(1, 2, 0)
+    blocks = []
+    for mask, (steps, span) in zip(masks, _places(masks), strict=True):
+        scores = content_query[:, :, steps] @ keys[..., span] + mask.unsqueeze(1)
+        band = _band(scores.flatten(0, 1)).unflatten(0, scores.shape[:2])
+        blocks.append((band + by_age[:, :, steps]).softmax(dim=-1))
+    return torch.cat(blocks, dim=2).flip(-1).transpose(1, 2)
+
+
 class _BlockwiseAttention(torch.autograd.Function):
     """The attention by blocks of steps and by heads, so that the scores stay in the processor's cache.
 

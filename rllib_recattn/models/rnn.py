@@ -80,6 +80,14 @@ class RecurrentNetwork(SequenceModel):
             outputs.append(y)
         return torch.cat(outputs, dim=1), state
 
+    def memories(self, state: Tensor) -> dict[str, Tensor]:
+        """Name what each layer remembers; see :meth:`SequenceModel.memories`."""
+        return {
+            f"layers.{layer}.{name}": value
+            for name, part in self.state_layout.unpack(state).items()
+            for layer, value in enumerate(part.unbind(-2))
+        }
+
     @abstractmethod
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Do what `read` promises, for steps of which none starts an episode."""

@@ -82,6 +82,30 @@ class Mixer(nn.Module, ABC):
             new_state[part].copy_(value)
         return y
 
+    def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any) -> dict[str, Tensor]:
+        """Work out how much each step forgets, for those who want to look; reading does not come by here.
+
+        Args:
+            h: As for `forward`.
+            state: Likewise.
+            is_first: Likewise.
+            context: Likewise.
+
+        Returns:
+            By the gate's name, the share of what is remembered that the step forgets, [B, T, H, …] in [0, 1]. None
+            for mixers that have no gates.
+        """
+        return {}
+
+    def attention(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any) -> Tensor | None:
+        """Work out what each step attends to, for those who want to look; arguments as for `gates`.
+
+        Returns:
+            Probabilities [B, T, H, P] of the step itself and the P − 1 steps before it, the newest first. None for
+            mixers that attend to no single steps.
+        """
+        return None
+
 
 class Stack(SequenceModel):
     """A Dense layer and a stack of blocks.

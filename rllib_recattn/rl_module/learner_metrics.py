@@ -10,7 +10,7 @@ import tree
 from ray.rllib.core.columns import Columns
 from torch import Tensor
 
-from rllib_recattn.models.blocks import GRUGate
+from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.rl_module.packing.rows import IS_FIRST
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 
@@ -101,10 +101,8 @@ def _state_norm(module: Any, batch: dict[str, Any]) -> Tensor:
 
 def _gate_openness(module: Any, mask: Tensor) -> Tensor:
     """Return the mean of all gates' u over the steps in `mask` [B, T]; NaN if there are no gates."""
-    updates = [gate.last_update for gate in module.modules() if isinstance(gate, GRUGate)]
-    by_gate = [
-        update.mean(-1)[mask].mean() for update in updates if update is not None and update.shape[:2] == mask.shape
-    ]
+    updates = gru_gate_updates(module).values()
+    by_gate = [update.mean(-1)[mask].mean() for update in updates if update.shape[:2] == mask.shape]
     return torch.stack(by_gate).mean() if by_gate else torch.full((), torch.nan)
 
 
