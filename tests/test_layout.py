@@ -41,6 +41,7 @@ EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "cluster": {"definition"},
     "training": {"algorithm", "cluster", "definition"},
     "evaluation": {"training"},
+    "inspection": {"evaluation", "training"},
 }
 RL_MODULE_ROOMS = {"faults", "fixes", "inputs", "packing", "sparse_states"}
 FOREIGN = {"models": {"ray", "gymnasium"}, "inputs": {"ray"}, "envs": {"ray", "torch"}}

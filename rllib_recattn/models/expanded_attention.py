@@ -80,7 +80,10 @@ class ExpandedAttention(Mixer):
         )
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any) -> dict[str, Tensor]:
-        """Return γ [B, T, H, η·d], which keys forget, and β [B, T, H, d], which values do; see :meth:`Mixer.gates`."""
+        """Return γ [B, T, H, η·d] and β [B, T, H, d]; see :meth:`Mixer.gates`.
+
+        AGaLiTe's keys forget γ and its values β; GaLiTe's keys forget γ and its memory β ⊗ γ.
+        """
         features = self.features(h)
         return {"γ": features.gamma, "β": features.beta}
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils import force_list
 
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
-from rllib_recattn.experiment.evaluation.video import VideoRecorder
+from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.experiment.training.checkpoint import module_directory
 from rllib_recattn.inputs.success import SUCCESS
 
@@ -47,7 +48,7 @@ class NewStackPlayer:
         # Pickled, since connectors hand out the very objects that they go on to change.
         self._connectors = pickle.dumps(self._env_runner.get_state(not_components="rl_module"))
 
-    def film(self, video: VideoRecorder) -> float:
+    def film(self, video: Frames) -> float:
         """Have the frames of all episodes recorded; returns how many a second the environment is made for.
 
         Raises:
@@ -68,14 +69,24 @@ class NewStackPlayer:
         )
         return self._env_runner.env.metadata.get("render_fps") or 10
 
-    def play(self, seed: int, explore: bool) -> EpisodeResult:
-        """Play one episode, which the seed determines."""
+    @property
+    def module(self) -> Any:
+        """The RLModule that acts, which lacks what only training needs."""
+        return self._env_runner.module
+
+    def sample(self, seed: int, explore: bool) -> SingleAgentEpisode | MultiAgentEpisode:
+        """Play one episode, which the seed determines, and return all of it."""
         self._env_runner.set_state(pickle.loads(self._connectors))
         # The EnvRunner resets its environment with this seed whenever it is asked for whole episodes.
         self._env_runner._seed = seed
         torch.manual_seed(seed)
         (episode,) = self._env_runner.sample(num_episodes=1, explore=explore)
         self._env_runner.get_metrics()  # which lets go of the episode: it is kept for metrics until they are read
+        return episode
+
+    def play(self, seed: int, explore: bool) -> EpisodeResult:
+        """Play one episode, which the seed determines."""
+        episode = self.sample(seed, explore)
         if self._is_multi_agent:
             return _result_of_several(seed, episode)
         success = episode.get_infos(-1).get(SUCCESS)

@@ -14,7 +14,29 @@ from rllib_recattn.errors import SettingsError
 EXTENSIONS = (".gif", ".mp4")
 
 
-class VideoRecorder:
+class Frames:
+    """Collects frames of episodes.
+
+    Attributes:
+        recording: Whether they are collected.
+        frames: What was collected, [height, width, 3] of bytes each.
+    """
+
+    def __init__(self) -> None:
+        self.recording = False
+        self.frames: list[np.ndarray] = []
+
+    def capture(self, *, env: Any, **kwargs: Any) -> None:
+        """Add the picture of a vectorised environment of one, while `recording`; an RLlib episode callback."""
+        self.add(lambda: env.render()[0])
+
+    def add(self, render: Callable[[], Any]) -> None:
+        """Add the picture that `render` makes, while `recording`."""
+        if self.recording:
+            self.frames.append(np.asarray(render(), dtype=np.uint8))
+
+
+class VideoRecorder(Frames):
     """Collects the frames of the first episodes and writes them as one video.
 
     What would make writing fail is found out here, before an evaluation begins.
@@ -36,19 +58,9 @@ class VideoRecorder:
             raise SettingsError(
                 f'video {str(path)!r}: MP4 needs more packages: pip install "rllib-recattn[video]"; or choose .gif'
             )
+        super().__init__()
         self.path = path
         self.episodes = episodes
-        self.recording = False
-        self._frames: list[np.ndarray] = []
-
-    def capture(self, *, env: Any, **kwargs: Any) -> None:
-        """Add the picture of a vectorised environment of one, while `recording`; an RLlib episode callback."""
-        self.add(lambda: env.render()[0])
-
-    def add(self, render: Callable[[], Any]) -> None:
-        """Add the picture that `render` makes, while `recording`."""
-        if self.recording:
-            self._frames.append(np.asarray(render(), dtype=np.uint8))
 
     def save(self, frames_per_second: float) -> None:
         """Write the video.
@@ -64,7 +76,7 @@ class VideoRecorder:
     def _save_gif(self, frames_per_second: float) -> None:
         from PIL import Image
 
-        first, *others = (Image.fromarray(frame) for frame in self._frames)
+        first, *others = (Image.fromarray(frame) for frame in self.frames)
         # Viewers slow down frames of less than 20 ms. Equal frames are kept apart only if told to.
         duration = max(20, round(1000 / frames_per_second))
         first.save(self.path, save_all=True, append_images=others, duration=duration, loop=0, optimize=False)
@@ -73,8 +85,8 @@ class VideoRecorder:
         import imageio
 
         # The codec wants even sizes; the edge is repeated to get them.
-        height, width = self._frames[0].shape[:2]
+        height, width = self.frames[0].shape[:2]
         padding = ((0, height % 2), (0, width % 2), (0, 0))
         with imageio.get_writer(self.path, fps=frames_per_second, macro_block_size=1) as writer:
-            for frame in self._frames:
+            for frame in self.frames:
                 writer.append_data(np.pad(frame, padding, mode="edge"))

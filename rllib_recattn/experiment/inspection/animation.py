@@ -1,0 +1,108 @@
+"""The moving picture of a memory: frames of the episode, and what each step's output owes to what was seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from rllib_recattn.experiment.evaluation.video import VideoRecorder
+from rllib_recattn.experiment.inspection import panels
+from rllib_recattn.experiment.inspection.figure import headline
+from rllib_recattn.experiment.inspection.inspect import Inspection
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH, _DPI = 6.4, 100
+_MAX_FRAMES_PER_SECOND = 4.0  # so that there is time to read
+
+
+def animate_inspection(
+    inspection: Inspection, recorder: VideoRecorder, on_frame: Callable[[], object] | None = None
+) -> None:
+    """Write a video with a frame for each step that was differentiated.
+
+    Args:
+        inspection: What to draw.
+        recorder: Writes it.
+        on_frame: Called after each frame.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    pictures = inspection.pictures
+    picture_height = _WIDTH * pictures[0].shape[0] / pictures[0].shape[1] if pictures else 0.0
+    picture_height = min(picture_height, 3.6)
+    recorder.recording = True
+    for index in range(len(inspection.steps)):
+        figure = Figure(figsize=(_WIDTH, 4.6 + picture_height), dpi=_DPI, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        heights = ([picture_height] if pictures else []) + [1.5, 1.5]
+        axes = list(figure.subplots(len(heights), 1, height_ratios=heights))
+        if pictures:
+            _draw_picture(axes.pop(0), inspection, index)
+        _draw_debts(axes[0], inspection, index)
+        _draw_curve(axes[1], inspection, index)
+        figure.suptitle(headline(inspection), fontsize="medium", fontweight="bold")
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+        recorder.add(partial(np.copy, pixels))
+        if on_frame is not None:
+            on_frame()
+    recorder.save(min(inspection.frames_per_second, _MAX_FRAMES_PER_SECOND))
+
+
+def _draw_picture(axis: Axes, inspection: Inspection, index: int) -> None:
+    axis.imshow(inspection.pictures[inspection.steps[index]])
+    axis.axis("off")
+
+
+def _draw_debts(axis: Axes, inspection: Inspection, index: int) -> None:
+    """Draw what the present output owes to each observation so far."""
+    step = inspection.steps[index]
+    colours = [panels.CUE_COLOUR if s == inspection.cue_step else panels.LINE_COLOUR for s in range(step + 1)]
+    axis.bar(np.arange(step + 1), inspection.sensitivity[index, : step + 1], color=colours, width=0.85)
+    axis.set_xlim(-0.6, len(inspection) - 0.4)
+    axis.set_ylim(0, inspection.sensitivity.max() * 1.05)
+    axis.set_xlabel("observation of step", fontsize="small")
+    axis.set_ylabel("norm of the gradient", fontsize="small")
+    axis.set_title(f"{_now(inspection, step)}: what it owes to each observation", loc="left", fontsize="medium")
+    _tidy(axis)
+
+
+def _now(inspection: Inspection, step: int) -> str:
+    """Name what is differentiated at a step."""
+    if inspection.of == "value" and inspection.values is not None:
+        return f"Step {step}, value {inspection.values[step]:.2f}"
+    if inspection.probabilities is None:
+        return f"Step {step}, its action"
+    action = int(np.asarray(inspection.recording.actions)[step])
+    probability = inspection.probabilities[step, action - inspection.first_action]
+    return f"Step {step}, action {action} (p = {probability:.2f})"
+
+
+def _draw_curve(axis: Axes, inspection: Inspection, index: int) -> None:
+    """Draw what the outputs so far owe to the cue."""
+    steps, owed = np.asarray(inspection.steps), inspection.cue_sensitivity
+    axis.plot(steps, owed, color="0.85", linewidth=1.2)
+    axis.plot(steps[: index + 1], owed[: index + 1], color=panels.CUE_COLOUR, linewidth=1.8)
+    axis.plot(steps[index], owed[index], "o", color=panels.CUE_COLOUR)
+    axis.set_xlim(-0.6, len(inspection) - 0.4)
+    axis.set_ylim(0, owed.max() * 1.08)
+    axis.set_xlabel("step", fontsize="small")
+    axis.set_ylabel("norm of the gradient", fontsize="small")
+    axis.set_title(
+        f"What it owes to the cue, the observation of step {inspection.cue_step}", loc="left", fontsize="medium"
+    )
+    _tidy(axis)
+
+
+def _tidy(axis: Axes) -> None:
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize="x-small")
+    axis.xaxis.set_major_locator(MaxNLocator(11, integer=True))

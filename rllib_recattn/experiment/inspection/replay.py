@@ -1,0 +1,112 @@
+"""Reading a recorded episode again as a whole, so that gradients flow from every output to every observation.
+
+Shape suffixes: R identical rows, T steps, F features, K parameters of the action distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import tree
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+from torch import Tensor
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.inspection.recording import Recording
+from rllib_recattn.inputs.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading the first n steps in R identical rows.
+
+    Attributes:
+        inputs: What gradients are taken with respect to, [R, n, …] each; see :class:`Replay`.
+        logits: Parameters of the action distribution [R, n, K].
+        values: [R, n]; None if the module estimates no values.
+    """
+
+    inputs: list[Tensor]
+    logits: Tensor
+    values: Tensor | None
+
+
+class Replay:
+    """An episode in front of the module that played it.
+
+    Gradients are taken with respect to encoded observations: what a model of this package reads of an observation,
+    numbers as they are, one-hot vectors, or the features of an image. For other modules these are the observations
+    that they are given.
+
+    Args:
+        module: The whole RLModule, as the learner has it.
+        recording: The episode.
+    """
+
+    def __init__(self, module: Any, recording: Recording):
+        self.module, self.recording = module, recording
+        self._tokenizers = [each for each in module.modules() if isinstance(each, Tokenizer)]
+        observations = recording.batch[Columns.OBS]
+        if self._tokenizers:
+            with torch.no_grad():
+                self._inputs = [tokenizer(observations) for tokenizer in self._tokenizers]
+        else:
+            self._inputs = [leaf.float() for leaf in tree.flatten(observations) if _has_gradient(leaf)]
+        if not self._inputs:
+            raise SettingsError("inspect: the observations of this agent are no numbers that a gradient could reach")
+
+    def read(self, n_rows: int = 1, n_steps: int | None = None) -> Reading:
+        """Read the first `n_steps` steps, or all, in `n_rows` identical rows."""
+        n_steps = len(self.recording) if n_steps is None else n_steps
+        inputs = [each[:, :n_steps].repeat(n_rows, *[1] * (each.dim() - 1)).requires_grad_() for each in self._inputs]
+        batch = {
+            name: tree.map_structure(
+                lambda leaf, is_state=name == Columns.STATE_IN: _rows(leaf if is_state else leaf[:, :n_steps], n_rows),
+                column,
+            )
+            for name, column in self.recording.batch.items()
+        }
+        if not self._tokenizers:
+            batch[Columns.OBS] = _with_inputs(batch[Columns.OBS], inputs)
+        with _answering(dict(zip(self._tokenizers, inputs, strict=False))), torch.enable_grad():
+            out = self.module.forward_train(batch)
+            values = None
+            if isinstance(self.module, ValueFunctionAPI):
+                values = self.module.compute_values(batch, out.get(Columns.EMBEDDINGS))
+        return Reading(inputs, out[Columns.ACTION_DIST_INPUTS], values)
+
+
+def _has_gradient(leaf: Tensor) -> bool:
+    return leaf.is_floating_point() or leaf.dtype == torch.uint8
+
+
+def _rows(leaf: Tensor, n_rows: int) -> Tensor:
+    return leaf.expand(n_rows, *leaf.shape[1:])
+
+
+def _with_inputs(observations: Any, inputs: list[Tensor]) -> Any:
+    """Put the inputs in the place of the leaves that they were made of."""
+    remaining = iter(inputs)
+    return tree.map_structure(lambda leaf: next(remaining) if _has_gradient(leaf) else leaf, observations)
+
+
+@contextmanager
+def _answering(features: Mapping[Tokenizer, Tensor]) -> Iterator[None]:
+    """Have tokenizers answer with features that are known: images are not encoded anew for every row."""
+    for tokenizer, answer in features.items():
+        tokenizer.forward = partial(_constant, answer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for tokenizer in features:
+            del tokenizer.forward
+
+
+def _constant(answer: Tensor, observations: Any) -> Tensor:
+    return answer
