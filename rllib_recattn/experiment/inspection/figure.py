@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from rllib_recattn.experiment.inspection import panels
 from rllib_recattn.experiment.inspection.inspect import Inspection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 _WIDTH = 10.0
@@ -40,10 +43,6 @@ def draw_inspection(inspection: Inspection, out: Path) -> None:
         inspection: What to draw; panels for which it has nothing are left out.
         out: The picture's path; its extension chooses the format.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
     shown = _panels(inspection)
     strip = _strip_height(inspection)
     heights = ([strip] if strip else []) + [panel.height for panel in shown]
@@ -70,9 +69,6 @@ def draw_inspection(inspection: Inspection, out: Path) -> None:
 
 def _draw_key(side: Axes, axis: Axes, image: AxesImage | None, colours: str) -> None:
     """Say beside a panel what its lines are, or its colours."""
-    from matplotlib.colors import LogNorm
-    from matplotlib.ticker import LogLocator
-
     side.axis("off")
     if image is not None:
         # In a place of its own: panels with and without a colour bar are to be equally wide.
@@ -92,7 +88,7 @@ def _draw_key(side: Axes, axis: Axes, image: AxesImage | None, colours: str) -> 
 
 
 def headline(inspection: Inspection) -> str:
-    """Say in a line what was inspected and how the episode went."""
+    """Say in two lines what was inspected and how the episode went."""
     outcome = {True: ", success", False: ", failure", None: ""}[inspection.recording.success]
     total = float(np.sum(inspection.recording.rewards))
     return (

@@ -53,7 +53,6 @@ class Inspection:
         sensitivity: Their norms with respect to the observation of each step [N, T]; see
             :func:`~rllib_recattn.experiment.inspection.sensitivity.sensitivity`.
         probabilities: Of Discrete actions [T, A]; None for others.
-        first_action: The number of the first of these.
         entropy: Of the action distribution, in nats [T].
         values: [T]; None if the agent estimates none.
         memory: Gates, attention and the state's size.
@@ -73,7 +72,6 @@ class Inspection:
     steps: tuple[int, ...]
     sensitivity: np.ndarray
     probabilities: np.ndarray | None
-    first_action: int
     entropy: np.ndarray
     values: np.ndarray | None
     memory: MemoryTrace
@@ -174,7 +172,6 @@ def inspect_checkpoint(
             steps=tuple(steps),
             sensitivity=sensitivity(replay, of, steps, progress),
             probabilities=recording.logits.softmax(-1).numpy() if is_discrete else None,
-            first_action=int(module.action_space.start) if is_discrete else 0,
             entropy=_entropy(module, recording),
             values=None if whole.values is None else whole.values[0].numpy(force=True),
             memory=trace_memory(replay, of),

@@ -180,7 +180,7 @@ def actions(axis: Axes, inspection: Inspection) -> None:
             marker=marker(len(steps)),
             markersize=3.5,
             linewidth=1.5,
-            label=f"action {action + inspection.first_action}",
+            label=f"action {action}",
         )
     entropy = inspection.entropy / np.log(probabilities.shape[1])
     axis.plot(steps, entropy, color="0.55", linestyle="--", linewidth=1.2, label="entropy, of its maximum")

@@ -88,15 +88,15 @@ def chosen_outputs(action_space: gym.Space, logits: Tensor, actions: Any) -> Ten
     if isinstance(action_space, gym.spaces.Box):
         return logits.chunk(2, dim=-1)[0]
     if isinstance(action_space, gym.spaces.Discrete):
-        sizes, first = [int(action_space.n)], np.asarray([action_space.start])
+        sizes = [int(action_space.n)]
     elif isinstance(action_space, gym.spaces.MultiDiscrete):
-        sizes, first = action_space.nvec.flatten().tolist(), action_space.start.flatten()
+        sizes = action_space.nvec.flatten().tolist()
     else:
         raise SettingsError(
             f"--of action: actions of {type(action_space).__name__} spaces have no single output; should be 'value'"
         )
     n_steps = logits.shape[1]
-    chosen = torch.as_tensor(np.asarray(actions)[:n_steps].reshape(n_steps, -1) - first, device=logits.device)
+    chosen = torch.as_tensor(np.asarray(actions)[:n_steps].reshape(n_steps, -1), device=logits.device)
     outputs = []
     for part, index in zip(logits.split(sizes, dim=-1), chosen.long().unbind(1), strict=True):
         above_mean = part - part.mean(-1, keepdim=True)
