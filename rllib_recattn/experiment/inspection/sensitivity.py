@@ -15,8 +15,10 @@ from rllib_recattn.experiment.inspection.replay import Reading, Replay
 
 OutputName = Literal["action", "value"]
 
-# Rows that are read at once, of which each has its own step: a backward pass for each is what they spare.
-_ROWS = 32
+# Rows that are read at once, each for a step of its own, whose backward passes they spare; and how many steps they may
+# have in all, which takes some hundreds of MiB with the largest models.
+_MAX_ROWS = 32
+_MAX_TOKENS = 4096
 
 
 def sensitivity(
@@ -45,8 +47,9 @@ def sensitivity(
         SettingsError: If the module has no such output.
     """
     norms = np.zeros((len(steps), len(replay.recording)), np.float64)
-    for start in range(0, len(steps), _ROWS):
-        chunk = list(steps[start : start + _ROWS])
+    n_rows = max(1, min(_MAX_ROWS, _MAX_TOKENS // len(replay.recording)))
+    for start in range(0, len(steps), n_rows):
+        chunk = list(steps[start : start + n_rows])
         n_steps = chunk[-1] + 1
         reading = replay.read(len(chunk), n_steps)
         outputs = _outputs(replay, reading, of)[torch.arange(len(chunk)), torch.as_tensor(chunk)]
