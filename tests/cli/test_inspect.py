@@ -31,7 +31,7 @@ def test_writes_a_picture_a_video_and_the_numbers(finished_run, tmp_path):
     numbers = json.loads(data.read_text())
     assert (numbers["seed"], numbers["explore"], numbers["sensitivity"]["of"]) == (5, True, "value")
     with Image.open(picture) as image:
-        assert image.width == 1500
+        assert image.width == 1200
         pixels = np.asarray(image.convert("RGB"))
         # Vermilion, of which only the cue's curve and line are.
         assert (np.abs(pixels.astype(int) - (0xD5, 0x5E, 0x00)).sum(-1) < 10).sum() > 200

@@ -17,7 +17,7 @@ from rllib_recattn.experiment.inspection.inspect import Inspection
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WIDTH, _DPI = 6.4, 100
+_WIDTH, _DPI = 6.4, 80
 _MAX_FRAMES_PER_SECOND = 4.0  # so that there is time to read
 
 

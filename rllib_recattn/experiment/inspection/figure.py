@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-_WIDTH = 10.0
+_WIDTH, _DPI = 10.0, 120
 _STRIP_WIDTH = 9.6
 _MAIN_WIDTH = 0.8  # of panels; their keys have the rest
 _MAX_ATTENTION_LAYERS = 4
@@ -64,7 +64,7 @@ def draw_inspection(inspection: Inspection, out: Path) -> None:
         if strip:
             _draw_strip(figure, grid[0, :], inspection)
         figure.suptitle(headline(inspection), fontsize="large", fontweight="bold")
-        figure.savefig(out, dpi=150)
+        figure.savefig(out, dpi=_DPI)
 
 
 def _draw_key(side: Axes, axis: Axes, image: AxesImage | None, colours: str) -> None:
@@ -75,7 +75,7 @@ def _draw_key(side: Axes, axis: Axes, image: AxesImage | None, colours: str) -> 
         bar = axis.figure.colorbar(image, cax=side.inset_axes((0.0, 0.0, 0.09, 1.0)))
         if isinstance(image.norm, LogNorm):
             low, high = image.get_clim()
-            few_decades = low is not None and high is not None and high < 30 * low
+            few_decades = low is not None and high is not None and high < 100 * low
             bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
             bar.ax.yaxis.set_major_formatter("{x:g}")
             bar.ax.yaxis.set_minor_formatter("")

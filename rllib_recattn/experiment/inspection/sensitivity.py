@@ -16,9 +16,9 @@ from rllib_recattn.experiment.inspection.replay import Reading, Replay
 OutputName = Literal["action", "value"]
 
 # Rows that are read at once, each for a step of its own, whose backward passes they spare; and how many steps they may
-# have in all, which takes some hundreds of MiB with the largest models.
+# have in all: AGaLiTe at the size of its paper takes most of a GiB for them.
 _MAX_ROWS = 32
-_MAX_TOKENS = 4096
+_MAX_TOKENS = 2048
 
 
 def sensitivity(
