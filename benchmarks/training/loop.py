@@ -1,0 +1,192 @@
+"""Where the seconds of training go: T-Maze, PPO, AGaLiTe beside RLlib's own `use_lstm` with as many parameters.
+
+    python -m benchmarks.training.loop
+
+Both algorithms are built in one process with one thread, and take turns to train for an iteration (sampling 4,096 steps
+from 32 mazes that one NumPy expression steps, 4 epochs of minibatches of 512). A part's seconds are its own, without
+those of the parts inside it, and are medians over iterations. The LSTM is RLlib's as `use_lstm` makes it, behind two
+layers of 256, with a cell so large that the whole module has at least AGaLiTe's parameters. Writes loop.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.ppo import PPOConfig
+
+import rllib_recattn as ra
+from benchmarks.machine import machine
+
+OUT = Path(__file__).with_suffix(".json")
+WARM_UP, ITERATIONS = 2, 9
+MAX_SEQ_LEN = 24
+SIZES = {
+    "2 × 64": {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32},
+    "4 × 128": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64},
+}
+ACTING, LEARNING, REST = "sampling: model", "learner: forward", "rest of train()"
+
+
+class PartTimes:
+    """Adds up the seconds that are spent in wrapped methods, each without those in the wrapped ones that it calls."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._running: list[str] = []
+        self._since = 0.0
+
+    def wrap(self, owner: Any, method: str, part: str) -> None:
+        """Have the time in a method of an object count as `part`."""
+        setattr(owner, method, self.timed(getattr(owner, method), part))
+
+    def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._switch()
+            self._running.append(part)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._switch()
+                self._running.pop()
+
+        return call
+
+    def _switch(self) -> None:
+        now = time.perf_counter()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+
+
+def base_config() -> PPOConfig:
+    return (
+        PPOConfig()
+        .environment("rllib_recattn/TMaze-v0", env_config={"corridor_length": 20})
+        .env_runners(num_env_runners=0, num_envs_per_env_runner=32, gym_env_vectorize_mode="vector_entry_point")
+        .training(train_batch_size_per_learner=4096, minibatch_size=512, num_epochs=4, lr=3e-4)
+        .learners(num_learners=0)
+        .debugging(seed=0, log_level="ERROR")
+    )
+
+
+def agalite(size: str) -> PPOConfig:
+    return ra.use_model(base_config(), "agalite", max_seq_len=MAX_SEQ_LEN, **SIZES[size])
+
+
+def lstm(cell_size: int) -> PPOConfig:
+    model = {"use_lstm": True, "lstm_cell_size": cell_size, "max_seq_len": MAX_SEQ_LEN, "vf_share_layers": True}
+    return base_config().rl_module(model_config=model)
+
+
+def n_parameters(algorithm: Algorithm) -> int:
+    return sum(parameter.numel() for parameter in learner_of(algorithm).module["default_policy"].parameters())
+
+
+def learner_of(algorithm: Algorithm) -> Any:
+    return algorithm.learner_group._learner
+
+
+def cell_size_with(wanted: int) -> int:
+    """Return the size of the smallest cell with which RLlib's module has that many parameters.
+
+    With 16 observations, 4 actions, and layers of 256 before the cell.
+    """
+    before = 16 * 256 + 256 + 256 * 256 + 256
+    return next(w for w in range(1, 4096) if before + 4 * w * (256 + w + 2) + 5 * (w + 1) >= wanted)
+
+
+def time_parts(algorithm: Algorithm) -> PartTimes:
+    times, runner, learner = PartTimes(), algorithm.env_runner, learner_of(algorithm)
+    module = learner.module["default_policy"]
+    for owner, method, part in (
+        (algorithm, "step", REST),
+        (runner, "sample", "sampling: the runner's rest"),
+        (runner, "_env_to_module", "sampling: env-to-module"),
+        (runner, "_module_to_env", "sampling: module-to-env"),
+        (runner.module, "forward_exploration", ACTING),
+        (runner.env, "step", "sampling: environment"),
+        (algorithm.learner_group, "update", "learner: minibatches, metrics, rest"),
+        (learner, "_learner_connector", "learner: connectors"),
+        (module, "compute_values", "learner: values for advantages"),
+        (learner.module, "forward_train", LEARNING),
+        (learner, "compute_losses", "learner: loss"),
+        (learner, "compute_gradients", "learner: backward"),
+        (learner, "postprocess_gradients", "learner: gradients, optimizer"),
+        (learner, "apply_gradients", "learner: gradients, optimizer"),
+        (algorithm.env_runner_group, "sync_weights", "weight sync"),
+    ):
+        times.wrap(owner, method, part)
+    return times
+
+
+def measure(size: str) -> dict[str, Any]:
+    algorithms = {"AGaLiTe": agalite(size).build_algo()}
+    cell_size = cell_size_with(n_parameters(algorithms["AGaLiTe"]))
+    algorithms["RLlib's LSTM"] = lstm(cell_size).build_algo()
+    times = {name: time_parts(algorithm) for name, algorithm in algorithms.items()}
+    rounds: dict[str, list[Counter[str]]] = {name: [] for name in algorithms}
+    for index in range(WARM_UP + ITERATIONS):
+        for name, algorithm in algorithms.items():
+            times[name].seconds.clear()
+            algorithm.train()
+            if index >= WARM_UP:
+                rounds[name].append(Counter(times[name].seconds))
+    result: dict[str, Any] = {"lstm_cell_size": cell_size, "models": {}}
+    for name, algorithm in algorithms.items():
+        parts = {part: statistics.median(r[part] for r in rounds[name]) for part in sorted(rounds[name][0])}
+        result["models"][name] = {
+            "parameters": n_parameters(algorithm),
+            "seconds": round(statistics.median(r.total() for r in rounds[name]), 3),
+            "seconds_by_part": {part: round(seconds, 4) for part, seconds in parts.items()},
+        }
+        algorithm.stop()
+    ours, theirs = result["models"]["AGaLiTe"], result["models"]["RLlib's LSTM"]
+    result["ratio"] = {
+        "whole loop": _ratio([a.total() / b.total() for a, b in zip(*rounds.values(), strict=True)]),
+        "acting": round(ours["seconds_by_part"][ACTING] / theirs["seconds_by_part"][ACTING], 2),
+        "learner": round(_learner(ours) / _learner(theirs), 2),
+    }
+    return result
+
+
+def _learner(model: dict[str, Any]) -> float:
+    return sum(seconds for part, seconds in model["seconds_by_part"].items() if part.startswith("learner"))
+
+
+def _ratio(ratios: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(ratios), 2),
+        "min": round(min(ratios), 2),
+        "max": round(max(ratios), 2),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    results = {}
+    for size in SIZES:
+        results[size] = measure(size)
+        print(size, json.dumps(results[size], indent=1, ensure_ascii=False), flush=True)
+    report = {
+        "command": "python -m benchmarks.training.loop",
+        "machine": {"threads": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
+        "env_steps_per_iteration": 4096,
+        "iterations": ITERATIONS,
+        "results": results,
+    }
+    OUT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
