@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rllib_recattn.models.linear import Linear
+
 Residual = Literal["gated", "sum"]
 
 
@@ -20,7 +22,7 @@ def orthogonal_linear(in_features: int, *out_features: int, bias: bool = True) -
     One large matrix product is cheaper than several small ones. Every block of `out_features` rows is orthogonal with
     gain √2; biases are zero.
     """
-    linear = nn.Linear(in_features, sum(out_features), bias=bias)
+    linear = Linear(in_features, sum(out_features), bias=bias)
     for block in linear.weight.split(out_features):
         nn.init.orthogonal_(block, gain=math.sqrt(2))
     if bias:

@@ -29,6 +29,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.blocks import orthogonal_linear
+from rllib_recattn.models.linear import linear
 from rllib_recattn.models.relative_attention import (
     sinusoid_table,
     step_attention,
@@ -211,8 +212,8 @@ class WindowAttention(Mixer):
         width = self.n_heads * self.d_head
         w_position, w_key_value = self.project.weight.split([width, 2 * width])
         # Two products and not one, since a memory that arrives as data needs no gradients.
-        keys_values = [nn.functional.linear(part, w_key_value) for part in (memory.flip(1), h)]
-        positions = nn.functional.linear(context.sinusoids.flip(0), w_position)
+        keys_values = [linear(part, w_key_value) for part in (memory.flip(1), h)]
+        positions = linear(context.sinusoids.flip(0), w_position)
         return (
             torch.add(context.biases[:, None, None], self._query(h), alpha=1 / math.sqrt(self.d_head)),
             torch.cat(keys_values, dim=1).unflatten(-1, (2, self.n_heads, self.d_head)),

@@ -1,0 +1,81 @@
+"""Linear layers whose matrix products go the fastest way that PyTorch has for them.
+
+PyTorch hands float32 products on an x86 CPU to Intel's MKL, which does without AVX-512 on processors of other makers:
+there oneDNN, which comes with PyTorch too and is what its LSTM runs on, multiplies the matrices of a train batch twice
+as fast. A call costs it some 10 µs more, so the few rows of an acting step stay with MKL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Multiplications in a product from which oneDNN is the faster one: 256 rows, 64 features in and out.
+LARGE = 256 * 64 * 64
+
+
+class Linear(nn.Linear):
+    """PyTorch's Linear, with large float32 products on a CPU done by oneDNN."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [..., in_features] to [..., out_features]."""
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute x Wᵀ + b, as :func:`torch.nn.functional.linear` does.
+
+    Args:
+        x: Inputs [..., N].
+        weight: W [M, N].
+        bias: b [M], or None.
+
+    Returns:
+        Outputs [..., M]. Their gradients can be taken once.
+    """
+    if x.numel() * len(weight) < LARGE or not _suits_onednn(x, weight):
+        return nn.functional.linear(x, weight, bias)
+    y: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
+    return y.unflatten(0, x.shape[:-1])
+
+
+def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and not torch.is_autocast_enabled("cpu")
+        # Graphs that are exported consist of PyTorch's public operations.
+        and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+    )
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    """∂x = ∂y W, ∂W = ∂yᵀ x, ∂b = Σ ∂y, for matrices x and y."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        return _multiply(x, weight, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            _multiply(grad, weight.mT) if needs_x else None,
+            # The other way round than written above: oneDNN does well with few columns.
+            _multiply(x.mT, grad.mT).mT if needs_weight else None,
+            grad.sum(0) if needs_bias and ctx.has_bias else None,
+        )
+
+
+def _multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute a bᵀ + bias for a [K, N] and b [M, N], transposed or not."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+    return product
