@@ -11,7 +11,7 @@ SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup train test test-slow test-ray check clean
+.PHONY: help setup kernels train test test-slow test-ray check clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -26,6 +26,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
 	@# It asks for one old release of Gymnasium, which no other package here could share.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps memory-gym
 	touch $@
+
+kernels: setup  ## optional, a minute and a C++ compiler: faster kernels for this machine
+	$(BIN)/python -m rllib_recattn.models.native.build
 
 train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`
 	@if $(MAKE) --no-print-directory --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi

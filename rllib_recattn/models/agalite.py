@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
 from rllib_recattn.models.key_memory import read_key_memory
+from rllib_recattn.models.native.attention import attend
+from rllib_recattn.models.native.library import serve
+from rllib_recattn.models.native.step import Step
 from rllib_recattn.models.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.scan import linear_recurrence
 from rllib_recattn.models.stack import Stack, StackSettings
@@ -61,6 +64,10 @@ class AGaLiTe(Stack):
         mixers = [AGaLiTeAttention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, shared_parts={"clock": (1,)})
         self.oscillation = Oscillation.of(settings.frequencies, settings.r)
+        self._native_step = None
+        if settings.residual == "gated" and settings.feedforward:
+            sizes = (settings.n_heads, settings.d_head, settings.eta)
+            self._native_step = Step(self, sizes, self.oscillation)
 
     def context(
         self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None
@@ -71,6 +78,12 @@ class AGaLiTe(Stack):
         cosines = self.oscillation.cosines(counts.detach())
         channels = nn.functional.pad(cosines, (0, 1), value=1.0)
         return channels, {"clock": (counts[:, -1:] + 1) % self.oscillation.period}
+
+    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Read a lone step without gradients; see :meth:`Stack.step`."""
+        if self._native_step is None or not serve(x, state, self.embedding.bias):
+            return super().step(x, state, is_first)
+        return self._native_step(x, state, is_first)
 
 
 class AGaLiTeAttention(ExpandedAttention):
@@ -95,6 +108,10 @@ class AGaLiTeAttention(ExpandedAttention):
         self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps, with cos(ω_j t) and 1 [B, T, r + 1] as the context; see :meth:`Mixer.forward`."""
+        if serve(h, self.output.bias, state["keys"]):
+            channels = context.expand(len(h), -1, -1)
+            attended, keys, values = attend(self.project(h), channels, is_first, state["keys"], state["values"])
+            return self.output(attended), {"keys": keys, "values": values}
         key, query, gamma, value, beta = self.features(h)
         key_decay, value_decay = 1 - gamma, 1 - beta
         if is_first is not None:

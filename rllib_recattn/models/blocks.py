@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.linear import Linear
+from rllib_recattn.models.native.gate import gate
+from rllib_recattn.models.native.library import serve
 
 Residual = Literal["gated", "sum"]
 
@@ -54,14 +56,23 @@ class GRUGate(nn.Module):
 
     def forward(self, skip: Tensor, sublayer: Tensor) -> Tensor:
         """Gate `sublayer` (y) into `skip` (x), both [..., D]."""
+        if serve(skip, sublayer, self.bias):
+            from_sublayer, from_skip, from_reset_skip = self.from_sublayer, self.from_skip, self.from_reset_skip
+            weights = from_sublayer.weight, from_skip.weight, from_reset_skip.weight
+            output, update = gate(skip, sublayer, *weights, self.bias)
+            self._note(update)
+            return output
         y_r, y_z, y_g = self.from_sublayer(sublayer).chunk(3, dim=-1)
         x_r, x_z = self.from_skip(skip).chunk(2, dim=-1)
         reset = torch.sigmoid(y_r + x_r)
         update = torch.sigmoid(y_z + x_z - self.bias)
-        if torch.is_grad_enabled():
-            self.last_update = update.detach()
+        self._note(update)
         candidate = torch.tanh(y_g + self.from_reset_skip(reset * skip))
         return torch.lerp(skip, candidate, update)
+
+    def _note(self, update: Tensor) -> None:
+        if torch.is_grad_enabled():
+            self.last_update = update.detach()
 
 
 class Block(nn.Module):

@@ -35,15 +35,23 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Outputs [..., M]. Their gradients can be taken once.
     """
-    if x.numel() * len(weight) < LARGE or not _suits_onednn(x, weight):
+    if not _suits_onednn(x, weight):
         return nn.functional.linear(x, weight, bias)
     y: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
     return y.unflatten(0, x.shape[:-1])
 
 
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute a bᵀ + bias for matrices a [K, N] and b [M, N], transposed or not, without gradients."""
+    if not _suits_onednn(a, b):
+        return nn.functional.linear(a, b, bias)
+    return _onednn(a, b, bias)
+
+
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.device.type == "cpu"
+        x.numel() * len(weight) >= LARGE
+        and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -60,7 +68,7 @@ class _OneDNNLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
-        return _multiply(x, weight, bias)
+        return _onednn(x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -68,14 +76,18 @@ class _OneDNNLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         return (
-            _multiply(grad, weight.mT) if needs_x else None,
+            _onednn(grad, weight.mT) if needs_x else None,
             # The other way round than written above: oneDNN does well with few columns.
-            _multiply(x.mT, grad.mT).mT if needs_weight else None,
+            _onednn(x.mT, grad.mT).mT if needs_weight else None,
             grad.sum(0) if needs_bias and ctx.has_bias else None,
         )
 
 
-def _multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Compute a bᵀ + bias for a [K, N] and b [M, N], transposed or not."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(a), _dense(b), bias, "none", [], "")
     return product
+
+
+def _dense(x: Tensor) -> Tensor:
+    """Return a matrix that oneDNN has kernels for: on parts of others it is a thousand times as slow."""
+    return x if x.is_contiguous() or x.mT.is_contiguous() else x.contiguous()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rllib_recattn.models.base import SequenceModel
+from rllib_recattn.models.native import library
 from rllib_recattn.models.registry import build_model, model_names, settings_of
 
 INPUT_DIM = 5
@@ -31,10 +32,22 @@ def small_model(name: str) -> SequenceModel:
     return build_model(name, input_dim=INPUT_DIM, **sizes)
 
 
-@pytest.fixture(params=model_names())
-def model(request: pytest.FixtureRequest) -> SequenceModel:
+def choose_kernels(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have models use the kernels in C++, or PyTorch's operations alone."""
+    if not wanted:
+        monkeypatch.setattr(library, "kernels", lambda: None)
+    elif library.kernels() is None:
+        pytest.skip("the kernels are not built: python -m rllib_recattn.models.native.build")
+
+
+BY_KERNELS = " by kernels"  # of which GTrXL stands for all that have only gates
+
+
+@pytest.fixture(params=[*model_names(), f"agalite{BY_KERNELS}", f"gtrxl{BY_KERNELS}"])
+def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SequenceModel:
     """A small model in float64."""
-    return small_model(request.param).double()
+    choose_kernels(request.param.endswith(BY_KERNELS), monkeypatch)
+    return small_model(request.param.removesuffix(BY_KERNELS)).double()
 
 
 @pytest.fixture

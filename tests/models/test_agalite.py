@@ -6,6 +6,7 @@ import torch
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.agalite import AGaLiTe
 from rllib_recattn.models.registry import build_model
+from tests.models.conftest import choose_kernels
 from tests.models.reference import EXPANDED_ATTENTION, ReferenceVectors, files
 
 VECTORS = files("agalite")
@@ -23,8 +24,14 @@ class Reference(ReferenceVectors):
 
 
 @pytest.fixture(params=VECTORS, ids=lambda path: path.stem)
-def reference(request: pytest.FixtureRequest) -> Reference:
+def vectors(request: pytest.FixtureRequest) -> Reference:
     return Reference(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["PyTorch", "kernels"])
+def reference(vectors: Reference, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Reference:
+    choose_kernels(request.param, monkeypatch)
+    return vectors
 
 
 def test_there_are_vectors():

@@ -13,13 +13,13 @@ needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reas
 @pytest.fixture
 def products(monkeypatch):
     """The shapes of all products that oneDNN makes."""
-    shapes, multiply = [], linear_module._multiply
+    shapes, onednn = [], linear_module._onednn
 
     def note(a, b, bias=None):
         shapes.append((*a.shape, b.shape[0]))
-        return multiply(a, b, bias)
+        return onednn(a, b, bias)
 
-    monkeypatch.setattr(linear_module, "_multiply", note)
+    monkeypatch.setattr(linear_module, "_onednn", note)
     return shapes
 
 
@@ -32,9 +32,13 @@ def strided(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(0, 1)
 
 
+def part(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, x], dim=-1)[..., 1 : 1 + INPUTS]
+
+
 @needs_onednn
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("view", [torch.clone, strided])
+@pytest.mark.parametrize("view", [torch.clone, strided, part])
 @pytest.mark.parametrize("loss", [lambda y: (y * y.detach().cos()).sum(), torch.sum])
 def test_outputs_and_gradients_are_pytorchs(products, generator, bias, view, loss):
     tensors = operands(bias, generator)

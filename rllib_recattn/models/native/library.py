@@ -1,0 +1,55 @@
+"""Finds the library of kernels that :mod:`rllib_recattn.models.native.build` has built for this machine, if it has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
+SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
+
+
+def built_library() -> Path:
+    """Return where the library is, or would be, for this processor, this release of PyTorch and these sources.
+
+    A processor's instructions are part of the name, since the library uses what the compiler found, and a home
+    directory may be shared by many machines.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    flags = re.search(r"^(?:flags|Features)\s*:.*$", text, re.MULTILINE)
+    key = hashlib.sha256(f"{platform.machine()} {flags and flags.group()} {torch.__version__}".encode())
+    for source in SOURCES:
+        key.update(source.read_bytes())
+    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rllib_recattn"
+    return directory / f"kernels_{key.hexdigest()[:16]}.so"
+
+
+@cache
+def kernels() -> Any:
+    """Load the library and return its operators; None if it is not built, or switched off."""
+    if os.environ.get(SWITCH) == "0" or not built_library().exists():
+        return None
+    torch.ops.load_library(str(built_library()))
+    return torch.ops.rllib_recattn
+
+
+def serve(*tensors: Tensor) -> bool:
+    """Whether the kernels can be used for tensors like these: on a CPU, of one dtype, and in no graph for export."""
+    first = tensors[0]
+    return (
+        first.device.type == "cpu"
+        and first.dtype in (torch.float32, torch.float64)
+        and all(tensor.dtype == first.dtype for tensor in tensors)
+        and kernels() is not None
+        and not torch.is_autocast_enabled("cpu")
+        and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+    )

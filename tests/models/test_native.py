@@ -1,0 +1,208 @@
+"""The kernels in C++ against PyTorch's operations."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from rllib_recattn.models.blocks import GRUGate
+from rllib_recattn.models.native import library
+from rllib_recattn.models.native.attention import attend
+from rllib_recattn.models.native.gate import gate
+from rllib_recattn.models.registry import build_model
+from tests.models.conftest import choose_kernels
+
+ROWS, STEPS, HEADS, D_HEAD = 2, 7, 2, 5
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of the kernels that are called."""
+    choose_kernels(True, monkeypatch)
+    names, ops = [], library.kernels()
+
+    class Noting:
+        def __getattr__(self, name):
+            names.append(name)
+            return getattr(ops, name)
+
+    for module in ("library", "attention", "gate", "step"):
+        monkeypatch.setattr(f"rllib_recattn.models.native.{module}.kernels", Noting)
+    return names
+
+
+def small_agalite(**settings):
+    torch.manual_seed(0)
+    sizes = {"d_model": 6, "n_layers": 2, "n_heads": HEADS, "d_head": D_HEAD}
+    return build_model("agalite", input_dim=3, **{**sizes, **settings}).double()
+
+
+def results(model, x, state, is_first):
+    x, state = x.clone().requires_grad_(), state.clone().requires_grad_()
+    y, state_out = model(x, state, is_first)
+    loss = (y * y.detach().cos()).sum() + (state_out * state_out.detach().sin()).sum()
+    return y, state_out, *torch.autograd.grad(loss, [x, state, *model.parameters()])
+
+
+def a_life(model, generator, steps=STEPS):
+    x = torch.randn(ROWS, steps, 3, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        _, state = model(torch.randn(ROWS, 4, 3, generator=generator, dtype=torch.float64), model.initial_state(ROWS))
+    return x, state, torch.rand(ROWS, steps, generator=generator) < 0.3
+
+
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 4}, {"d_head": 19}, {"residual": "sum"}, {"feedforward": False}],
+    ids=str,
+)
+def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, settings, resets):
+    model = small_agalite(**settings)
+    x, state, is_first = a_life(model, generator)
+    ours = results(model, x, state, is_first if resets else None)
+    assert {"attention", "attention_backward"} <= set(calls)
+    choose_kernels(False, monkeypatch)
+    for tensor, expected in zip(ours, results(model, x, state, is_first if resets else None), strict=True):
+        torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize(
+    "settings", [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published"}], ids=str
+)
+def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, resets):
+    model = small_agalite(**settings)
+    x, state, is_first = a_life(model, generator, steps=1)
+    before = state.clone()
+    arguments = x, state, is_first if resets else None
+    calls.clear()
+    with torch.inference_mode():
+        ours = model(*arguments)
+    assert calls == ["agalite_step"]
+    torch.testing.assert_close(state, before, rtol=0, atol=0)
+    choose_kernels(False, monkeypatch)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours, model(*arguments), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [{"residual": "sum"}, {"feedforward": False}], ids=str)
+def test_a_step_of_other_blocks_is_left_to_pytorch(calls, generator, settings):
+    model = small_agalite(**settings)
+    x, state, _ = a_life(model, generator, steps=1)
+    calls.clear()
+    with torch.no_grad():
+        model(x, state)
+    assert "agalite_step" not in calls
+
+
+def test_steps_see_new_weights_and_those_of_a_copy_its_own(calls, generator):
+    model = small_agalite()
+    x, state, _ = a_life(model, generator, steps=1)
+    clone = copy.deepcopy(model)
+    with torch.no_grad():
+        before = model(x, state)[0]
+        model.embedding.weight = torch.nn.Parameter(-model.embedding.weight)
+        model.layers[1].mixer.project.bias += 1
+        assert not torch.allclose(model(x, state)[0], before)
+        torch.testing.assert_close(clone(x, state)[0], before, rtol=0, atol=0)
+
+
+def test_gradients_of_the_attention_equal_finite_differences(calls, generator):
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    eta, r = 2, 2
+    projected = draw(ROWS, 3, 5 * HEADS * D_HEAD + 3 * HEADS * eta)
+    channels = draw(ROWS, 3, r + 1).detach()
+    is_first = torch.tensor([[False, False, True], [True, False, False]])
+    # All overlaps well away from the pole of the quotient.
+    keys = draw(ROWS, HEADS, r + 1, eta * D_HEAD).detach().abs().add_(3).requires_grad_()
+    arguments = projected, channels, is_first, keys, draw(ROWS, HEADS, r, D_HEAD)
+    assert torch.autograd.gradcheck(attend, arguments, atol=1e-4)
+
+
+def test_the_gate_and_its_gradients(calls, generator, monkeypatch):
+    module = GRUGate(4, bias=0.5).double()
+    tensors = [torch.randn(3, 2, 4, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2)]
+    weights = [module.from_sublayer.weight, module.from_skip.weight, module.from_reset_skip.weight, module.bias]
+    assert torch.autograd.gradcheck(lambda *args: gate(*args)[0], (*tensors, *weights))
+    output, update = module(*tensors), module.last_update
+    assert "gate_output" in calls
+    choose_kernels(False, monkeypatch)
+    torch.testing.assert_close(output, module(*tensors), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(update, module.last_update, rtol=1e-12, atol=1e-12)
+
+
+def test_float32_with_large_products_is_close_to_float64(calls, generator):
+    model = build_model("agalite", input_dim=3, d_model=64, n_layers=1, n_heads=2, d_head=32)
+    x = torch.randn(70, 6, 3, generator=generator)
+    y, state = model(x, model.initial_state(70))
+    with torch.no_grad():
+        acting, _ = model(x[:, :1], model.initial_state(70))
+    precise = copy.deepcopy(model).double()
+    expected, expected_state = precise(x.double(), precise.initial_state(70))
+    torch.testing.assert_close(y.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(state.double(), expected_state, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(acting.double(), expected[:, :1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_nan_is_not_hidden(calls, steps):
+    model = small_agalite()
+    with torch.no_grad():
+        model.layers[0].mixer.project.weight[0, 0] = torch.nan
+        y, _ = model(torch.ones(1, steps, 3, dtype=torch.float64), model.initial_state(1))
+    assert y.isnan().any()
+
+
+def test_mixed_precision_and_export_are_pytorchs(calls):
+    model = build_model("agalite", input_dim=3, d_model=6, n_layers=1, n_heads=1, d_head=4)
+    arguments = torch.ones(2, 4, 3), model.initial_state(2)
+    assert library.serve(*arguments)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not library.serve(*arguments)
+    calls.clear()
+    program = torch.export.export(model, arguments)
+    assert calls == []
+    targets = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert not any("rllib_recattn" in target for target in targets)
+
+
+def test_without_the_library_or_with_the_switch_there_are_none(monkeypatch, tmp_path):
+    library.kernels.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        assert library.kernels() is None
+        library.kernels.cache_clear()
+        library.built_library().parent.mkdir()
+        library.built_library().write_text("would fail to load")
+        monkeypatch.setenv(library.SWITCH, "0")
+        assert library.kernels() is None
+    finally:
+        library.kernels.cache_clear()
+
+
+def test_each_release_of_pytorch_has_a_library_of_its_own(monkeypatch):
+    names = {library.built_library().name}
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    names.add(library.built_library().name)
+    monkeypatch.setattr(library, "SOURCES", library.SOURCES[:-1])
+    names.add(library.built_library().name)
+    assert len(names) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("c++") and shutil.which("ninja")), reason="no compiler, or no ninja")
+def test_the_library_can_be_built_and_passes_these_tests(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    build = [sys.executable, "-m", "rllib_recattn.models.native.build"]
+    subprocess.run(build, check=True, env=environment)
+    tests = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", __file__]
+    done = subprocess.run(tests, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
