@@ -1,8 +1,9 @@
 """Where the seconds of training go: T-Maze, PPO, AGaLiTe beside RLlib's own `use_lstm` with as many parameters.
 
-    python -m benchmarks.training.loop
+    python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop
 
-Both algorithms are built in one process with one thread, and take turns to train for an iteration (sampling 4,096 steps
+AGaLiTe runs with the kernels in C++ that the first command builds, and with PyTorch's operations alone. All three
+algorithms are built in one process with one thread, and take turns to train for an iteration (sampling 4,096 steps
 from 32 mazes that one NumPy expression steps, 4 epochs of minibatches of 512). A part's seconds are its own, without
 those of the parts inside it, and are medians over iterations. The LSTM is RLlib's as `use_lstm` makes it, behind two
 layers of 256, with a cell so large that the whole module has at least AGaLiTe's parameters. Writes loop.json.
@@ -16,8 +17,10 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -27,14 +30,16 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")
-WARM_UP, ITERATIONS = 2, 9
+WARM_UP, ITERATIONS = 2, 7
 MAX_SEQ_LEN = 24
 SIZES = {
     "2 × 64": {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32},
     "4 × 128": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64},
 }
+KERNELS, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "RLlib's LSTM"
 ACTING, LEARNING, REST = "sampling: model", "learner: forward", "rest of train()"
 
 
@@ -131,15 +136,16 @@ def time_parts(algorithm: Algorithm) -> PartTimes:
 
 
 def measure(size: str) -> dict[str, Any]:
-    algorithms = {"AGaLiTe": agalite(size).build_algo()}
-    cell_size = cell_size_with(n_parameters(algorithms["AGaLiTe"]))
-    algorithms["RLlib's LSTM"] = lstm(cell_size).build_algo()
+    algorithms = {name: agalite(size).build_algo() for name in (KERNELS, PYTORCH)}
+    cell_size = cell_size_with(n_parameters(algorithms[KERNELS]))
+    algorithms[LSTM] = lstm(cell_size).build_algo()
     times = {name: time_parts(algorithm) for name, algorithm in algorithms.items()}
     rounds: dict[str, list[Counter[str]]] = {name: [] for name in algorithms}
     for index in range(WARM_UP + ITERATIONS):
         for name, algorithm in algorithms.items():
             times[name].seconds.clear()
-            algorithm.train()
+            with nullcontext() if name == KERNELS else mock.patch.object(library, "kernels", lambda: None):
+                algorithm.train()
             if index >= WARM_UP:
                 rounds[name].append(Counter(times[name].seconds))
     result: dict[str, Any] = {"lstm_cell_size": cell_size, "models": {}}
@@ -151,17 +157,19 @@ def measure(size: str) -> dict[str, Any]:
             "seconds_by_part": {part: round(seconds, 4) for part, seconds in parts.items()},
         }
         algorithm.stop()
-    ours, theirs = result["models"]["AGaLiTe"], result["models"]["RLlib's LSTM"]
-    result["ratio"] = {
-        "whole loop": _ratio([a.total() / b.total() for a, b in zip(*rounds.values(), strict=True)]),
-        "acting": round(ours["seconds_by_part"][ACTING] / theirs["seconds_by_part"][ACTING], 2),
-        "learner": round(_learner(ours) / _learner(theirs), 2),
+    result["ratios"] = {
+        f"{ours} / {theirs}": {
+            "whole loop": _ratio([a.total() / b.total() for a, b in zip(rounds[ours], rounds[theirs], strict=True)]),
+            "acting": _ratio([a[ACTING] / b[ACTING] for a, b in zip(rounds[ours], rounds[theirs], strict=True)]),
+            "learner": _ratio([_learner(a) / _learner(b) for a, b in zip(rounds[ours], rounds[theirs], strict=True)]),
+        }
+        for ours, theirs in ((KERNELS, LSTM), (PYTORCH, LSTM), (PYTORCH, KERNELS))
     }
     return result
 
 
-def _learner(model: dict[str, Any]) -> float:
-    return sum(seconds for part, seconds in model["seconds_by_part"].items() if part.startswith("learner"))
+def _learner(seconds: Counter[str]) -> float:
+    return sum(value for part, value in seconds.items() if part.startswith("learner"))
 
 
 def _ratio(ratios: list[float]) -> dict[str, float]:
@@ -174,12 +182,14 @@ def _ratio(ratios: list[float]) -> dict[str, float]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    if library.kernels() is None:
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
     results = {}
     for size in SIZES:
         results[size] = measure(size)
         print(size, json.dumps(results[size], indent=1, ensure_ascii=False), flush=True)
     report = {
-        "command": "python -m benchmarks.training.loop",
+        "command": "python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop",
         "machine": {"threads": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
         "env_steps_per_iteration": 4096,
         "iterations": ITERATIONS,

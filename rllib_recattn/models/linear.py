@@ -48,6 +48,12 @@ def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return _onednn(a, b, bias)
 
 
+def multiply_transposed(a: Tensor, b: Tensor) -> Tensor:
+    """Compute aᵀ b for matrices a [K, M] and b [K, N], without gradients."""
+    # oneDNN would rather not make many columns of few rows; a result that is transposed costs a copy later.
+    return multiply(b.mT, a.mT).mT if a.shape[1] > 4 * b.shape[1] else multiply(a.mT, b.mT)
+
+
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
         x.numel() * len(weight) >= LARGE
@@ -77,8 +83,7 @@ class _OneDNNLinear(torch.autograd.Function):
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         return (
             _onednn(grad, weight.mT) if needs_x else None,
-            # The other way round than written above: oneDNN does well with few columns.
-            _onednn(x.mT, grad.mT).mT if needs_weight else None,
+            multiply_transposed(grad, x) if needs_weight else None,
             grad.sum(0) if needs_bias and ctx.has_bias else None,
         )
 

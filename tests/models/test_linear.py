@@ -49,7 +49,7 @@ def test_outputs_and_gradients_are_pytorchs(products, generator, bias, view, los
     expected = torch.nn.functional.linear(view(doubles[0]), *doubles[1:])
     expected_grads = torch.autograd.grad(loss(expected), doubles)
 
-    assert products == [(ROWS, INPUTS, OUTPUTS), (ROWS, OUTPUTS, INPUTS), (INPUTS, ROWS, OUTPUTS)]
+    assert products == [(ROWS, INPUTS, OUTPUTS), (ROWS, OUTPUTS, INPUTS), (OUTPUTS, ROWS, INPUTS)]
     torch.testing.assert_close(y.double(), expected, rtol=1e-4, atol=1e-4)
     for grad, other in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad.double(), other, rtol=1e-4, atol=1e-3)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.linear import multiply
+from rllib_recattn.models.linear import multiply, multiply_transposed
 from rllib_recattn.models.native.library import kernels
 
 
@@ -53,17 +53,14 @@ class _Gate(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         skip, sublayer, w_sublayer, w_skip, w_reset_skip, gates, candidate, reset_skip = ctx.saved_tensors
-        d = skip.shape[1]
-        grad_from_sublayer, grad_skip = kernels().gate_output_backward(grad, candidate, gates, skip)
-        by_candidate = grad_from_sublayer[:, 2 * d :].contiguous()
+        grad_from_sublayer, grad_skip, by_candidate = kernels().gate_output_backward(grad, candidate, gates, skip)
         grad_reset_skip = multiply(by_candidate, w_reset_skip.mT)
-        kernels().gate_reset_backward(grad_reset_skip, gates, skip, grad_from_sublayer, grad_skip)
-        by_gates = grad_from_sublayer[:, : 2 * d].contiguous()
+        by_gates = kernels().gate_reset_backward(grad_reset_skip, gates, skip, grad_from_sublayer, grad_skip)
         return (
             grad_skip.add_(multiply(by_gates, w_skip.mT)),
             multiply(grad_from_sublayer, w_sublayer.mT),
-            multiply(sublayer.mT, grad_from_sublayer.mT).mT,
-            multiply(skip.mT, by_gates.mT).mT,
-            multiply(reset_skip.mT, by_candidate.mT).mT,
-            -by_gates[:, d:].sum(0),
+            multiply_transposed(grad_from_sublayer, sublayer),
+            multiply_transposed(by_gates, skip),
+            multiply_transposed(by_candidate, reset_skip),
+            -by_gates[:, skip.shape[1] :].sum(0),
         )
