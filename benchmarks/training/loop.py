@@ -144,7 +144,7 @@ def measure(size: str) -> dict[str, Any]:
     for index in range(WARM_UP + ITERATIONS):
         for name, algorithm in algorithms.items():
             times[name].seconds.clear()
-            with nullcontext() if name == KERNELS else mock.patch.object(library, "kernels", lambda: None):
+            with nullcontext() if name == KERNELS else mock.patch.object(library, "kernels", return_value=None):
                 algorithm.train()
             if index >= WARM_UP:
                 rounds[name].append(Counter(times[name].seconds))

@@ -180,9 +180,13 @@ def test_without_the_library_or_with_the_switch_there_are_none(monkeypatch, tmp_
         assert library.kernels() is None
         library.kernels.cache_clear()
         library.built_library().parent.mkdir()
-        library.built_library().write_text("would fail to load")
+        library.built_library().write_text("no library")
         monkeypatch.setenv(library.SWITCH, "0")
         assert library.kernels() is None
+        library.kernels.cache_clear()
+        monkeypatch.delenv(library.SWITCH)
+        with pytest.warns(UserWarning, match=r"kernels_\w+\.so is not used: .* builds it anew"):
+            assert library.kernels() is None
     finally:
         library.kernels.cache_clear()
 

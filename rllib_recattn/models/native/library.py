@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
+BUILD = "rllib_recattn.models.native.build"
 SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
 
 
@@ -35,10 +37,15 @@ def built_library() -> Path:
 
 @cache
 def kernels() -> Any:
-    """Load the library and return its operators; None if it is not built, or switched off."""
-    if os.environ.get(SWITCH) == "0" or not built_library().exists():
+    """Load the library and return its operators; None if it is not built, is switched off, or cannot be loaded."""
+    library = built_library()
+    if os.environ.get(SWITCH) == "0" or not library.exists():
         return None
-    torch.ops.load_library(str(built_library()))
+    try:
+        torch.ops.load_library(str(library))
+    except OSError as error:
+        warnings.warn(f"{library} is not used: {error}; python -m {BUILD} builds it anew", stacklevel=2)
+        return None
     return torch.ops.rllib_recattn
 
 

@@ -1,0 +1,122 @@
+"""AGaLiTe beside an LSTM with as many parameters: an acting step, and a learner's pass forward and backward.
+
+    python -m rllib_recattn.models.native.build; python -m benchmarks.models.beside_lstm
+
+AGaLiTe runs with the kernels in C++ that the first command builds, and with PyTorch's operations alone; the LSTM is
+PyTorch's. All take turns within each round on one thread, and are measured in CPU time, which other load disturbs
+little. Figures are medians over rounds. The result goes to beside_lstm.json beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import json
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from benchmarks.machine import machine
+from benchmarks.models.cost import in_turns
+from benchmarks.models.sizes import n_parameters
+from rllib_recattn.models.base import SequenceModel
+from rllib_recattn.models.native import library
+from rllib_recattn.models.registry import build_model
+
+RESULT = Path(__file__).with_suffix(".json")
+COMMAND = "python -m rllib_recattn.models.native.build; python -m benchmarks.models.beside_lstm"
+SIZES = {
+    "2 × 64": {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32},
+    "4 × 128": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64},
+}
+BATCHES = (1, 8, 32, 64)
+SHAPES = ((20, 24), (8, 128), (32, 64))  # rows, steps; the first is a minibatch of 512 steps at T-Maze
+STEPS_PER_ROUND, ACTING_ROUNDS, TRAINING_ROUNDS = 20, 41, 15
+KERNELS, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "LSTM"
+
+
+def models(size: str) -> dict[str, SequenceModel]:
+    torch.manual_seed(0)
+    width = SIZES[size]["d_model"]
+    agalite = build_model("agalite", input_dim=width, **SIZES[size])
+    cell = next(w for w in count(1) if 4 * w * (width + w + 2) >= n_parameters(agalite))
+    return {KERNELS: agalite, PYTORCH: agalite, LSTM: build_model("lstm", input_dim=width, d_model=cell)}
+
+
+def timed(name: str, work: Callable[[], None], repeats: int = 1) -> Callable[[], float]:
+    """Return a measure of the seconds of `work`, of which there are `repeats` at a time."""
+
+    def measure() -> float:
+        start = time.process_time()
+        for _ in range(repeats):
+            work()
+        return (time.process_time() - start) / repeats
+
+    def without_kernels() -> float:
+        with mock.patch.object(library, "kernels", return_value=None):
+            return measure()
+
+    return without_kernels if name == PYTORCH else measure
+
+
+def acting(model: SequenceModel, batch: int) -> Callable[[], None]:
+    x = torch.randn(batch, 1, model.input_dim)
+    states = [model.initial_state(batch)]
+
+    def step() -> None:
+        with torch.inference_mode():
+            states[0] = model(x, states[0])[1]
+
+    return step
+
+
+def training(model: SequenceModel, rows: int, steps: int) -> Callable[[], None]:
+    x, state = torch.randn(rows, steps, model.input_dim), model.initial_state(rows)
+
+    def update() -> None:
+        model.zero_grad()
+        model(x, state)[0].square().mean().backward()
+
+    return update
+
+
+def compare(contenders: dict[str, SequenceModel], measures: dict[str, Callable[[], float]], rounds: int) -> dict:
+    seconds = in_turns(measures, rounds)
+    return {
+        "milliseconds": {name: round(1e3 * seconds[name], 3) for name in contenders},
+        "of the LSTM's": {name: round(seconds[name] / seconds[LSTM], 2) for name in contenders if name != LSTM},
+    }
+
+
+def measure(size: str) -> dict:
+    contenders = models(size)
+    result: dict = {"parameters": {name: n_parameters(model) for name, model in contenders.items()}}
+    for batch in BATCHES:
+        measures = {name: timed(name, acting(m, batch), STEPS_PER_ROUND) for name, m in contenders.items()}
+        result[f"acting, B = {batch}"] = compare(contenders, measures, ACTING_ROUNDS)
+    for rows, steps in SHAPES:
+        measures = {name: timed(name, training(m, rows, steps)) for name, m in contenders.items()}
+        result[f"training, B = {rows}, T = {steps}"] = compare(contenders, measures, TRAINING_ROUNDS)
+    return result
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    if library.kernels() is None:
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+    results = {}
+    for size in SIZES:
+        results[size] = measure(size)
+        print(size, json.dumps(results[size], indent=1, ensure_ascii=False), flush=True)
+    report = {"command": COMMAND, "threads": 1, "machine": machine("rllib-recattn", "torch"), "results": results}
+    RESULT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
