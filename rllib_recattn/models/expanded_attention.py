@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rllib_recattn.models.blocks import orthogonal_linear
 from rllib_recattn.models.stack import Mixer, StackSettings
+from rllib_recattn.models.timescales import keep_biases
 
 
 class Features(NamedTuple):
@@ -98,11 +99,8 @@ def _expand(a: Tensor, p: Tensor) -> Tensor:
 def spread_timescales(bias: Tensor, max_timescale: float, n_heads: int) -> None:
     """Fill the biases of a gate [H·d] so that a head forgets over many time scales, from 2 to `max_timescale` steps.
 
-    With zero biases a gate is ½, and what it guards halves with every step: no gradient comes back from twenty steps
-    ago. A bias of −log(τ − 1) makes a gate's sigmoid 1/τ; at τ = 2 it is 0.
-    Source: "chrono" initialisation (Tallec & Ollivier, 2018, arXiv 1804.11188).
+    With zero biases a gate is ½, and what it guards halves with every step; see
+    :mod:`rllib_recattn.models.timescales`.
     """
-    exponents = torch.linspace(0, 1, bias.numel() // n_heads).repeat(n_heads)
-    timescales = 2 * (max_timescale / 2) ** exponents
     with torch.no_grad():
-        bias.copy_(-torch.log(timescales - 1))
+        bias.copy_(-keep_biases(bias.numel() // n_heads, max_timescale).repeat(n_heads))

@@ -6,8 +6,10 @@ For an input x and the state of the step before, with weights W for the input an
     GRU     r, z = σ(W x + U h);  n = tanh(W_n x + r ⊙ U_n h);  h ← (1 − z) ⊙ n + z ⊙ h
 
 Each layer reads the h of the layer below, and the last one's h is the output. Weights and biases start as PyTorch
-starts them, uniform between ±1/√d_model. Sources: Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al.
-(2000); Cho et al. (arXiv 1406.1078), with PyTorch's place for r.
+starts them, uniform between ±1/√d_model. With `max_timescale`, the biases of f and z start so that features are kept
+for between 2 and that many steps, and those of i as far below zero as those of f are above. Sources: Hochreiter &
+Schmidhuber (1997) with the forget gate of Gers et al. (2000); Cho et al. (arXiv 1406.1078), with PyTorch's place for r;
+Tallec & Ollivier (arXiv 1804.11188) for the biases.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.timescales import keep_biases
 
 
 class RecurrentSettings(ModelSettings):
@@ -27,6 +30,11 @@ class RecurrentSettings(ModelSettings):
 
     d_model: int = Field(256, gt=0, description="width of the hidden state and of the output")
     n_layers: int = Field(1, gt=0, description="number of layers")
+    max_timescale: float | None = Field(
+        None,
+        ge=2,
+        description="steps over which the slowest features are forgotten at the start; None: PyTorch's biases, about 2",
+    )
 
     @property
     def output_dim(self) -> int:
@@ -104,6 +112,10 @@ class LSTM(RecurrentNetwork):
     def __init__(self, input_dim: int, settings: LSTMSettings):
         super().__init__(input_dim, settings, "h", "c")
         self.network = nn.LSTM(input_dim, settings.d_model, settings.n_layers, batch_first=True)
+        if settings.max_timescale is not None:
+            keep = keep_biases(settings.d_model, settings.max_timescale)
+            zero = torch.zeros_like(keep)
+            _start_with_biases(self.network, torch.cat([-keep, keep, zero, zero]))  # i, f, g, o
 
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`RecurrentNetwork.run`."""
@@ -122,11 +134,25 @@ class GRU(RecurrentNetwork):
     def __init__(self, input_dim: int, settings: GRUSettings):
         super().__init__(input_dim, settings, "h")
         self.network = nn.GRU(input_dim, settings.d_model, settings.n_layers, batch_first=True)
+        if settings.max_timescale is not None:
+            keep = keep_biases(settings.d_model, settings.max_timescale)
+            zero = torch.zeros_like(keep)
+            _start_with_biases(self.network, torch.cat([zero, keep, zero]))  # r, z, n
 
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`RecurrentNetwork.run`."""
         y, h = self.network(x, _swap_batch_and_layers(state["h"]))
         return y, {"h": _swap_batch_and_layers(h)}
+
+
+def _start_with_biases(network: nn.RNNBase, biases: Tensor) -> None:
+    """Give every layer these biases; PyTorch adds two, of which one is enough."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.startswith("bias_ih"):
+                parameter.copy_(biases)
+            elif name.startswith("bias_hh"):
+                parameter.zero_()
 
 
 def _swap_batch_and_layers(part: Tensor) -> Tensor:

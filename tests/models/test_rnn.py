@@ -98,3 +98,39 @@ def test_weights_start_as_pytorch_starts_them(name):
     pytorchs = {"lstm": nn.LSTM, "gru": nn.GRU}[name](3, 8)
     for parameter, expected in zip(model.network.parameters(), pytorchs.parameters(), strict=True):
         torch.testing.assert_close(parameter, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_features_are_kept_for_2_to_max_timescale_steps_at_the_start(name):
+    model = ra.build_model(name, input_dim=3, d_model=16, n_layers=2, max_timescale=50).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.zero_()  # biases alone
+    state = torch.ones(1, model.state_size, dtype=torch.float64)
+
+    _, state_out = model(torch.ones(1, 1, 3, dtype=torch.float64), state)
+
+    kept = model.state_layout.unpack(state_out)["c" if name == "lstm" else "h"][0]
+    for layer in kept:
+        timescales = 1 / (1 - layer)
+        torch.testing.assert_close(
+            timescales[[0, -1]], torch.tensor([2.0, 50.0], dtype=torch.float64), rtol=1e-5, atol=0
+        )
+        ratios = timescales[1:] / timescales[:-1]
+        torch.testing.assert_close(ratios, ratios[:1].expand(15), rtol=1e-4, atol=0)
+
+
+def test_an_lstm_that_keeps_for_long_writes_as_slowly():
+    network = ra.build_model("lstm", input_dim=3, d_model=16, max_timescale=50).network
+    i, f, g, o = (network.bias_ih_l0 + network.bias_hh_l0).chunk(4)
+    torch.testing.assert_close(torch.sigmoid(i), 1 - torch.sigmoid(f))
+    assert not torch.cat([g, o]).any()
+
+
+def test_biases_start_as_pytorch_starts_them_unless_told_otherwise():
+    torch.manual_seed(0)
+    network = ra.build_model("gru", input_dim=3, d_model=16).network
+    torch.manual_seed(0)
+    theirs = nn.GRU(3, 16, 1, batch_first=True)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), theirs.parameters(), strict=True))

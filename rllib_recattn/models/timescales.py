@@ -1,0 +1,24 @@
+"""Time scales over which gates forget at the start.
+
+A gate that a step's input does not move forgets 1/τ of what it guards with every step. With zero biases τ is 2, and no
+gradient comes back from twenty steps ago.
+
+Source: "chrono" initialisation (Tallec & Ollivier, 2018, arXiv 1804.11188), with time scales that are spread evenly
+over their orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def keep_biases(n: int, max_timescale: float) -> Tensor:
+    """Return biases [n] with which σ(bias) = 1 − 1/τ is kept of n features, for time scales τ of 2 … `max_timescale`.
+
+    With −bias, σ is 1/τ. At τ = 2 the bias is 0.
+    """
+    timescales = 2 * torch.exp(torch.linspace(0, 1, n) * math.log(max_timescale / 2))
+    return torch.log(timescales - 1)
