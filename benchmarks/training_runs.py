@@ -23,6 +23,11 @@ Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def train(example: str, seed: int) -> dict[str, Any]:
+    """Train an agent on a tuned example; see :func:`train_experiment`."""
+    return {"example": example, **train_experiment(experiment_of(example), seed)}
+
+
+def train_experiment(experiment: Experiment, seed: int) -> dict[str, Any]:
     """Train one agent until it has solved the task or used up its steps; returns its learning curve."""
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
@@ -30,7 +35,6 @@ def train(example: str, seed: int) -> dict[str, Any]:
     from rllib_recattn.experiment.algorithm.build import build_config
 
     torch.set_num_threads(1)
-    experiment = experiment_of(example)
     algorithm = build_config(experiment).debugging(seed=seed, log_level="ERROR").build_algo()
     curve, solved = [], False
     start, cpu_start = time.perf_counter(), time.process_time()
@@ -54,7 +58,7 @@ def train(example: str, seed: int) -> dict[str, Any]:
             )
     finally:
         algorithm.stop()
-    return {"example": example, "seed": seed, "solved": solved, **curve[-1], "curve": curve}
+    return {"seed": seed, "solved": solved, **curve[-1], "curve": curve}
 
 
 def train_side_by_side(examples: Mapping[str, str], seed: int) -> dict[str, dict[str, Any]]:
