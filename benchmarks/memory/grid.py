@@ -26,6 +26,7 @@ from benchmarks.memory.plan import LEARNING_RATES, SEARCH_LENGTH, SEARCH_SEED, R
 from benchmarks.training_runs import report, train_experiment
 
 RESULTS = Path(__file__).parent / "runs"
+ATTEMPTS = 3  # Ray gives up when a busy machine has not started it within half a minute
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--lengths", nargs="+", type=int)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--nice", type=int, default=0, help="how far to stand back behind other programs, up to 19")
     arguments = parser.parse_args()
     for run in all_runs():
         chosen = (
@@ -53,17 +55,21 @@ def main() -> None:
         except FileNotFoundError as error:
             print(f"{run.name}: skipped, for its learning rate {error.filename} is missing", flush=True)
             continue
-        train_and_write(run, lr, arguments.results)
+        train_and_write(run, lr, arguments.results, arguments.nice)
 
 
-def train_and_write(run: Run, lr: float, results: Path) -> None:
+def train_and_write(run: Run, lr: float, results: Path, niceness: int) -> None:
     """Train a run in a process of its own, and write its result once it has ended; a failure stops no other run."""
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            outcome = pool.submit(_train, run, lr).result()
-    except Exception:
-        traceback.print_exc()
+    outcome = None
+    for _ in range(ATTEMPTS):
+        try:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                outcome = pool.submit(_train, run, lr, niceness).result()
+            break
+        except Exception:
+            traceback.print_exc()
+    if outcome is None:
         print(f"{run.name}: failed", flush=True)
         return
     result = {
@@ -104,11 +110,12 @@ def best_learning_rate(model: str, results: Path) -> float:
     return min(found)[-1]
 
 
-def _train(run: Run, lr: float) -> dict[str, Any]:
+def _train(run: Run, lr: float, niceness: int) -> dict[str, Any]:
     import ray
 
     # A cluster of its own: one that happens to run on this machine may end before the run does.
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    os.nice(niceness)  # not before: Ray's own processes must not starve
     experiment = run.experiment(lr)
     outcome = train_experiment(experiment, run.seed)
     return {"experiment": _described(experiment), **outcome}
