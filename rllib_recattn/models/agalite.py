@@ -44,6 +44,12 @@ class AGaLiTeSettings(StackSettings):
         ge=2,
         description="steps over which the slowest memory gates forget at the start; 2: all biases zero, as published",
     )
+    output_gain: float = Field(
+        1.0,
+        gt=0,
+        description="how many times as large as published the weights behind the attention are at the start; more "
+        "makes it as loud as other models' attention, which is 30 times as loud",
+    )
 
     def build(self, input_dim: int) -> AGaLiTe:
         """Build the model for inputs of `input_dim` features."""
@@ -103,6 +109,8 @@ class AGaLiTeAttention(ExpandedAttention):
         # γ is a product of two sigmoids, of which only one has such biases: it starts at half of what they say.
         for bias in self.gate_biases():
             spread_timescales(bias, settings.max_timescale, n_heads)
+        with torch.no_grad():
+            self.output.weight *= settings.output_gain
 
     def forward(
         self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor

@@ -115,3 +115,18 @@ def test_only_the_memory_gates_start_biased_and_none_as_published():
 def test_a_time_scale_below_2_is_refused():
     with pytest.raises(SettingsError, match=r"max_timescale = 1: .*greater than or equal to 2"):
         build_model("agalite", input_dim=3, max_timescale=1)
+
+
+def test_the_attention_can_start_louder_than_published():
+    def started(gain):
+        torch.manual_seed(0)
+        return attention(output_gain=gain)
+
+    published, louder = started(1), started(4)
+    torch.testing.assert_close(louder.output.weight, 4 * published.output.weight)
+    torch.testing.assert_close(louder.project.weight, published.project.weight)
+    assert not louder.output.bias.any()
+    # Orthogonal with gain √2, as all weights.
+    torch.testing.assert_close(published.output.weight @ published.output.weight.T, 2 * torch.eye(16))
+    torch.manual_seed(0)
+    assert torch.equal(attention().output.weight, published.output.weight)
