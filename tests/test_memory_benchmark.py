@@ -100,6 +100,7 @@ def test_the_queue_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
             return type("Future", (), {"result": lambda self: train(run, lr)})()
 
     monkeypatch.setattr(grid, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(grid, "PAUSE", 0)
     arguments = ["grid", "--models", "gla", "--lengths", "10", str(SEARCH_LENGTH), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", arguments)
     grid.main()

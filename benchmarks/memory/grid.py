@@ -26,7 +26,8 @@ from benchmarks.memory.plan import LEARNING_RATES, SEARCH_LENGTH, SEARCH_SEED, R
 from benchmarks.training_runs import report, train_experiment
 
 RESULTS = Path(__file__).parent / "runs"
-ATTEMPTS = 3  # Ray gives up when a busy machine has not started it within half a minute
+# Ray gives up when a busy machine has not started it within half a minute.
+ATTEMPTS, PAUSE = 5, 60.0
 
 
 def main() -> None:
@@ -69,6 +70,7 @@ def train_and_write(run: Run, lr: float, results: Path, niceness: int) -> None:
             break
         except Exception:
             traceback.print_exc()
+            time.sleep(PAUSE)
     if outcome is None:
         print(f"{run.name}: failed", flush=True)
         return

@@ -52,7 +52,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "frequencies-published": {"frequencies": "published"},
     "residual-sum": {"residual": "sum"},
     "gate-bias-0": {"gate_bias": 0.0},
-    "gate-bias-2": {"gate_bias": 2.0},
+    "output-gain-4": {"output_gain": 4},
+    "output-gain-8": {"output_gain": 8},
 }
 
 
