@@ -11,7 +11,7 @@ import torch
 import rllib_recattn as ra
 from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
-from benchmarks.memory.report import cells, cost_table, success_at, success_table
+from benchmarks.memory.report import cells, cost_table, draw_learning, draw_success, success_at, success_table
 from benchmarks.memory.statistics import interquartile_mean
 from benchmarks.training_runs import train_experiment
 
@@ -152,6 +152,10 @@ def test_tables_show_what_is_there(tmp_path):
     # The batch that goes over the budget counts; what comes later does not.
     assert lstm == "| LSTM |  | 0.50 |  |"
     assert "| 20 cells | AGaLiTe | 1 of 1 | 5,000 | 1 | 5,000 |" in cost_table(found)
+    for draw in (draw_learning, draw_success):
+        draw(found, tmp_path / "figure.png")
+        assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+        (tmp_path / "figure.png").unlink()
 
 
 def test_without_gates_nothing_fades_until_an_episode_ends():

@@ -62,6 +62,8 @@ def main() -> None:
         ]
     )
     (HERE / "report.md").write_text(text + "\n", encoding="utf-8")
+    if not grid:
+        return
     draw_learning(grid, HERE / "learning.png")
     draw_success(grid, HERE / "success.png")
 

@@ -47,8 +47,7 @@ class AGaLiTeSettings(StackSettings):
     output_gain: float = Field(
         1.0,
         gt=0,
-        description="how many times as large as published the weights behind the attention are at the start; more "
-        "makes it as loud as other models' attention, which is 30 times as loud",
+        description="how many times as large as published the weights behind the attention are at the start",
     )
 
     def build(self, input_dim: int) -> AGaLiTe:
