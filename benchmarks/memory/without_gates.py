@@ -11,8 +11,6 @@ from torch import Tensor
 import rllib_recattn as ra
 from rllib_recattn.models.agalite import AGaLiTe, AGaLiTeAttention, AGaLiTeSettings
 from rllib_recattn.models.expanded_attention import Features
-from rllib_recattn.models.oscillation import Oscillation
-from rllib_recattn.models.stack import Stack
 
 
 class WithoutGatesSettings(AGaLiTeSettings):
@@ -21,14 +19,14 @@ class WithoutGatesSettings(AGaLiTeSettings):
 
 
 class AGaLiTeWithoutGates(AGaLiTe):
-    def __init__(self, input_dim: int, settings: AGaLiTeSettings):
-        mixers = [UngatedAttention(settings) for _ in range(settings.n_layers)]
-        Stack.__init__(self, input_dim, settings, mixers, shared_parts={"clock": (1,)})
-        self.oscillation = Oscillation.of(settings.frequencies, settings.r)
+    def new_attention(self, settings: AGaLiTeSettings) -> AGaLiTeAttention:
+        return UngatedAttention(settings)
 
 
 class UngatedAttention(AGaLiTeAttention):
     """The attention of AGaLiTe with a weight of 1 for whatever is written, and decays of 1."""
+
+    has_kernels = False
 
     def features(self, h: Tensor) -> Features:
         rectified, _, value = self.project(h).split(self._group_sizes, dim=-1)

@@ -66,13 +66,17 @@ class AGaLiTe(Stack):
     """
 
     def __init__(self, input_dim: int, settings: AGaLiTeSettings):
-        mixers = [AGaLiTeAttention(settings) for _ in range(settings.n_layers)]
+        mixers = [self.new_attention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, shared_parts={"clock": (1,)})
         self.oscillation = Oscillation.of(settings.frequencies, settings.r)
         self._native_step = None
-        if settings.residual == "gated" and settings.feedforward:
+        if all(mixer.has_kernels for mixer in mixers) and settings.residual == "gated" and settings.feedforward:
             sizes = (settings.n_heads, settings.d_head, settings.eta)
             self._native_step = Step(self, sizes, self.oscillation)
+
+    def new_attention(self, settings: AGaLiTeSettings) -> AGaLiTeAttention:
+        """Make the attention of a layer."""
+        return AGaLiTeAttention(settings)
 
     def context(
         self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None
@@ -100,6 +104,8 @@ class AGaLiTeAttention(ExpandedAttention):
         settings: Sizes and choices.
     """
 
+    has_kernels = True  # which compute the features, too: a subclass with others has none
+
     def __init__(self, settings: AGaLiTeSettings):
         n_heads, d_head, r = settings.n_heads, settings.d_head, settings.r
         parts = {"keys": (n_heads, r + 1, settings.eta * d_head), "values": (n_heads, r, d_head)}
@@ -115,7 +121,7 @@ class AGaLiTeAttention(ExpandedAttention):
         self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps, with cos(ω_j t) and 1 [B, T, r + 1] as the context; see :meth:`Mixer.forward`."""
-        if serve(h, self.output.bias, state["keys"]):
+        if self.has_kernels and serve(h, self.output.bias, state["keys"]):
             channels = context.expand(len(h), -1, -1)
             attended, keys, values = attend(self.project(h), channels, is_first, state["keys"], state["values"])
             return self.output(attended), {"keys": keys, "values": values}
