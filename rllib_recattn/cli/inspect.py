@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -88,6 +89,8 @@ def inspect(
     _check_file(output, "--output", SUFFIXES)
     if data is not None:
         _check_file(data, "--json", (".json",))
+    if video is not None:
+        check_output_file(video, "--gif")
     recorder = None if video is None else VideoRecorder(video, 1)
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
@@ -109,11 +112,13 @@ def inspect(
             of=of,
             on_progress=lambda done: progress.advance(task, done),
         )
-        draw_inspection(inspection, output)
+        with writing(output, "--output"):
+            draw_inspection(inspection, output)
         if recorder is not None:
             animate_inspection(inspection, recorder)
     if data is not None:
-        data.write_text(json.dumps(as_data(inspection)) + "\n", encoding="utf-8")
+        with writing(data, "--json"):
+            data.write_text(json.dumps(as_data(inspection)) + "\n", encoding="utf-8")
     for written in (output, video, data):
         if written is not None:
             click.echo(f"Wrote {written}")
@@ -122,7 +127,4 @@ def inspect(
 def _check_file(path: Path, option: str, suffixes: tuple[str, ...]) -> None:
     if path.suffix.lower() not in suffixes:
         raise SettingsError(f"{option} {str(path)!r}: should end in {' or '.join(suffixes)}")
-    if path.is_dir():
-        raise SettingsError(f"{option} {str(path)!r}: should be a file, but is a directory")
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"{option} {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
+    check_output_file(path, option)

@@ -18,8 +18,8 @@ from typing import Any
 from ray.cluster_utils import Cluster
 
 from rllib_recattn.experiment.training.metrics import read_results
+from tests.programs import OUTCOME_FILE
 
-OUTCOME_FILE = "outcome.json"  # Ray prints on the standard output as well
 _COMMAND = (sys.executable, "-c", "from rllib_recattn.cli.main import main; main()")
 _POLL_S = 0.2
 

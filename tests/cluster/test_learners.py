@@ -1,14 +1,8 @@
 """Learners on several nodes."""
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-
 import pytest
 
-from tests.cluster.hosts import PACKAGE
+from tests.programs import run_program
 
 EXPERIMENT = """
 maze:
@@ -33,12 +27,7 @@ maze:
 @pytest.mark.slow
 def test_learners_on_two_nodes_stay_equal_and_get_the_states_that_acting_had(tmp_path):
     (tmp_path / "x.yaml").write_text(EXPERIMENT)
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_directory:
-        environment = {**os.environ, "RAY_TMPDIR": ray_directory, "PYTHONPATH": str(PACKAGE.parent)}
-        command = [sys.executable, "-m", "tests.cluster.two_learners", str(tmp_path / "x.yaml")]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PACKAGE.parent, timeout=900)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_program("tests.cluster.two_learners", tmp_path, tmp_path / "x.yaml")
     assert len(set(found["nodes"])) == 2
     assert found["equal"]
     assert found["changed"]

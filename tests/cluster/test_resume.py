@@ -1,16 +1,10 @@
 """``--resume`` on a cluster: after Ctrl-C, after SIGKILL, and when the cluster itself was started anew."""
 
 import itertools
-import json
-import os
-import subprocess
-import sys
-import tempfile
 
 import pytest
 
-from tests.cluster.hosts import PACKAGE
-from tests.cluster.resumed import OUTCOME_FILE
+from tests.programs import run_program
 
 EXPERIMENT = """
 maze:
@@ -32,12 +26,7 @@ maze:
 @pytest.mark.slow
 def test_a_run_goes_on_after_an_interrupt_a_kill_and_the_loss_of_the_cluster(tmp_path):
     (tmp_path / "x.yaml").write_text(EXPERIMENT)
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_directory:
-        environment = {**os.environ, "RAY_TMPDIR": ray_directory, "PYTHONPATH": str(PACKAGE.parent)}
-        command = [sys.executable, "-m", "tests.cluster.resumed", str(tmp_path / "x.yaml"), str(tmp_path / "results")]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PACKAGE.parent, timeout=900)
-    assert done.returncode == 0, done.stderr
-    outcome = json.loads((tmp_path / OUTCOME_FILE).read_text())
+    outcome = run_program("tests.cluster.resumed", tmp_path, tmp_path / "x.yaml", tmp_path / "results")
     assert outcome["interrupted"]["exit_code"] == 130, outcome["interrupted"]["output"]
     assert "--ray-address" in outcome["interrupted"]["output"].partition("Resume with:")[2]
     assert outcome["killed"]["exit_code"] == -9, outcome["killed"]["output"]

@@ -1,4 +1,4 @@
-"""Trains with a learner on each of two nodes and prints what the learners have, as JSON. Run as a program of its own.
+"""Trains with a learner on each of two nodes and writes what the learners have as JSON. Run as a program of its own.
 
 Ray serves one cluster a process, and the tests' process has one already.
 """
@@ -22,6 +22,7 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.rl_module.encoder import STATE
 from rllib_recattn.rl_module.sparse_states.learner_shards import TrainingDataInRows
+from tests.programs import OUTCOME_FILE
 from tests.rl_module.test_states import replay
 
 NODE = {"num_cpus": 2, "resources": {"learner": 1}, "include_dashboard": False}
@@ -81,7 +82,7 @@ def main(path: Path) -> None:
         expected = states_before(steps, shard, experiment.model.max_seq_len if experiment.model else 0)
         (found,) = [r.get() for r in group.foreach_learner(rows_of(shard), remote_actor_ids=[learner])]
         errors.append(float(np.abs(found - expected.numpy()).max()) if found.shape == expected.shape else None)
-    print(
+    (path.parent / OUTCOME_FILE).write_text(
         json.dumps(
             {
                 "nodes": nodes,

@@ -20,8 +20,8 @@ from ray.cluster_utils import Cluster
 
 from rllib_recattn.experiment.training.fault_report import FaultReport
 from tests.faults.experiments import results, run
+from tests.programs import OUTCOME_FILE
 
-OUTCOME_FILE = "outcome.json"  # Ray prints on the standard output as well
 LIMIT_S = 45  # a node that joins has its EnvRunners after some 15 s on a machine that is not busy
 
 

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pytest
 
-from tests.faults.node_loss import LIMIT_S, OUTCOME_FILE
-
-ROOT = Path(__file__).parents[2]
+from tests.faults.node_loss import LIMIT_S
+from tests.programs import run_program
 
 
 def lose(what, directory):
-    # The paths of Ray's sockets have to be short.
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_directory:
-        environment = {**os.environ, "RAY_TMPDIR": ray_directory, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.faults.node_loss", what, str(directory)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return json.loads((directory / OUTCOME_FILE).read_text())
+    return run_program("tests.faults.node_loss", directory, what, directory)
 
 
 @pytest.fixture(scope="module")
