@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -38,6 +39,17 @@ class FinishedRun(NamedTuple):
     result: RunResult
     experiment: Experiment
     output: str
+
+
+@pytest.fixture(autouse=True)
+def seed_generators() -> None:
+    """Seeds all that draws from generators of the process, so that a test's numbers do not depend on those before."""
+    import numpy
+    import torch
+
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
