@@ -20,11 +20,14 @@ BUDGET = "num_env_steps_sampled_lifetime"
 MEMORYLESS = "memoryless"
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
+# Settings of "env_config" and of "model" that an example does not have, or has otherwise.
+Changes = Mapping[str, Mapping[str, Any]]
 
 
-def train(example: str, seed: int) -> dict[str, Any]:
-    """Train an agent on a tuned example; see :func:`train_experiment`."""
-    return {"example": example, **train_experiment(experiment_of(example), seed)}
+def train(example: str, seed: int, changes: Changes | None = None) -> dict[str, Any]:
+    """Train an agent on a tuned example, as it is or with changes; see :func:`train_experiment`."""
+    changes = changes or {}
+    return {"example": example, **changes, **train_experiment(experiment_of(example, changes), seed)}
 
 
 def train_experiment(experiment: Experiment, seed: int) -> dict[str, Any]:
@@ -61,10 +64,19 @@ def train_experiment(experiment: Experiment, seed: int) -> dict[str, Any]:
     return {"seed": seed, "solved": solved, **curve[-1], "curve": curve}
 
 
-def train_side_by_side(examples: Mapping[str, str], seed: int) -> dict[str, dict[str, Any]]:
-    """Train all examples at the same time, so that whatever else the machine does slows all; returns each one's run."""
+def train_side_by_side(
+    examples: Mapping[str, str], seed: int, changes: Mapping[str, Changes] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Train all examples at the same time, so that whatever else the machine does slows all; returns each one's run.
+
+    Args:
+        examples: The tuned example of each model.
+        seed: The seed of all.
+        changes: What is changed in a model's example; models that are missing take theirs as it is.
+    """
+    changes = changes or {}
     with ProcessPoolExecutor(len(examples), mp_context=get_context("spawn")) as pool:
-        futures = {model: pool.submit(train, example, seed) for model, example in examples.items()}
+        futures = {model: pool.submit(train, example, seed, changes.get(model)) for model, example in examples.items()}
         return {model: future.result() for model, future in futures.items()}
 
 
@@ -137,11 +149,18 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
     pyplot.close(figure)
 
 
-def experiment_of(example: str) -> Experiment:
-    """Load a tuned example, with a model that does not remember if the name says so."""
+def experiment_of(example: str, changes: Changes | None = None) -> Experiment:
+    """Load a tuned example, with a model that does not remember if the name says so, and with changes if there are."""
     from rllib_recattn.experiment.definition.load import load_experiment
     from rllib_recattn.experiment.definition.model_block import check_model
 
+    if changes:
+        experiment = experiment_of(example)
+        assert experiment.model is not None
+        block = experiment.model.model_dump(exclude={"settings"}) | experiment.model.settings
+        model = check_model(block | changes.get("model", {}), example)
+        env_config = experiment.config.get("env_config", {}) | changes.get("env_config", {})
+        return experiment.model_copy(update={"model": model, "config": experiment.config | {"env_config": env_config}})
     if MEMORYLESS not in example:
         return load_experiment(EXAMPLES / f"{example}.yaml")
     experiment = load_experiment(EXAMPLES / f"{example.replace(MEMORYLESS, 'agalite')}.yaml")

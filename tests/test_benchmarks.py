@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 import rllib_recattn as ra
+from benchmarks.envs import short_window
 from benchmarks.models.cost_report import BEGIN, END, table
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
@@ -50,3 +51,14 @@ def test_the_agent_without_memory_differs_from_agalite_in_the_model_alone(ray_se
         assert algorithm.train()["learners"]["default_policy"]["num_module_steps_trained"] >= 256
     finally:
         algorithm.stop()
+
+
+def test_the_long_maze_differs_from_its_example_in_length_and_window_alone():
+    model, change = short_window.MODELS["gtrxl-4"]
+    example = f"{short_window.TASK}-{model}-ppo"
+    base = experiment_of(example)
+    longer = experiment_of(example, {"env_config": short_window.LONGER, "model": change})
+    assert longer.model.settings == base.model.settings | change
+    assert longer.config["env_config"] == short_window.LONGER
+    unchanged = {"config": base.config, "model": longer.model.model_copy(update={"settings": base.model.settings})}
+    assert longer.model_copy(update=unchanged) == base

@@ -33,7 +33,7 @@ def main() -> None:
 
     name = arguments.task if arguments.algorithm == "ppo" else f"{arguments.task}-{arguments.algorithm}"
     path = HERE / f"{name}.json"
-    runs: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    runs = runs_of(path)
     at_once = os.cpu_count() or 1
     for seed in arguments.seeds:
         for first in range(0, len(arguments.models), at_once):
@@ -42,15 +42,22 @@ def main() -> None:
             for model, run in train_side_by_side(examples, seed).items():
                 runs.setdefault(model, {})[str(seed)] = run
                 print(report(model, run), flush=True)
-            _write(
-                path, arguments.task, arguments.algorithm, {model: runs[model] for model in COLOURS if model in runs}
-            )
+            ordered = {model: runs[model] for model in COLOURS if model in runs}
+            command = f"python -m benchmarks.envs.learning {arguments.task} --algorithm {arguments.algorithm}"
+            write_runs(path, command, f"{arguments.task}, {arguments.algorithm.upper()}", ordered, COLOURS)
 
 
-def _write(path: Path, task: str, algorithm: str, runs: dict[str, dict[str, Any]]) -> None:
+def runs_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the runs that are there already, by model and seed."""
+    runs: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return runs
+
+
+def write_runs(path: Path, command: str, title: str, runs: dict[str, dict[str, Any]], colours: dict[str, str]) -> None:
+    """Write the runs of each model and seed, with medians, and draw them beside."""
     by_model = {model: [of_seed[seed] for seed in sorted(of_seed, key=int)] for model, of_seed in runs.items()}
     result = {
-        "command": f"python -m benchmarks.envs.learning {task} --algorithm {algorithm}",
+        "command": command,
         "machine": {"threads_per_run": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
         "summary": {model: summarise(model_runs) for model, model_runs in by_model.items()},
         "runs": {
@@ -58,7 +65,7 @@ def _write(path: Path, task: str, algorithm: str, runs: dict[str, dict[str, Any]
         },
     }
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draw(by_model, COLOURS, f"{task}, {algorithm.upper()}", path.with_suffix(".png"), chance=None)
+    draw(by_model, colours, title, path.with_suffix(".png"), chance=None)
 
 
 if __name__ == "__main__":
