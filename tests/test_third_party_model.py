@@ -148,6 +148,7 @@ def test_a_model_of_the_script_itself_keeps_its_name_and_other_processes_say_wha
         RecAttnCatalog(**MAZE, model_config_dict=config.model_config)
 
 
+@pytest.mark.slow
 def test_a_script_trains_it_with_an_env_runner_of_its_own_and_the_checkpoint_is_evaluated(package, ray_session):
     (package / "train.py").write_text(SCRIPT)
     training = subprocess.run([sys.executable, "train.py"], capture_output=True, text=True, timeout=240)

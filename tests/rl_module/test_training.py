@@ -19,9 +19,9 @@ from tests.rl_module.small_agents import small_config
         ("PPO", "discrete", False, {"num_env_runners": 2}),
         ("PPO", "box", True, {"num_env_runners": 2}),
         ("APPO", "discrete", True, {}),
-        ("APPO", "box", False, {"num_env_runners": 2}),
+        pytest.param("APPO", "box", False, {"num_env_runners": 2}, marks=pytest.mark.slow),
         ("IMPALA", "discrete", False, {}),
-        ("IMPALA", "box", True, {"num_env_runners": 2}),
+        pytest.param("IMPALA", "box", True, {"num_env_runners": 2}, marks=pytest.mark.slow),
         ("IMPALA", "discrete", True, {"num_env_runners": 1, "num_aggregator_actors_per_learner": 1}),
     ],
 )
