@@ -116,7 +116,8 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from rllib_recattn.experiment.training.figure_style import metric_label, tidy
+    from rllib_recattn.experiment.figures.figure_style import tidy
+    from rllib_recattn.experiment.records.metrics import metric_label
 
     points = [point for model_runs in runs.values() for run in model_runs for point in run["curve"]]
     measure = "success_rate" if any(point["success_rate"] is not None for point in points) else "return"

@@ -39,12 +39,20 @@ EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "algorithm": {"definition"},
     "conversion": {"algorithm", "definition"},
     "cluster": {"definition"},
-    "training": {"algorithm", "cluster", "definition"},
-    "evaluation": {"training"},
-    "inspection": {"evaluation", "training"},
+    "records": {"definition"},
+    "figures": {"records"},
+    "reports": {"definition", "figures", "records"},
+    "checkpoints": {"definition", "records"},
+    "training": {"algorithm", "checkpoints", "cluster", "definition", "figures", "records", "reports"},
+    "evaluation": {"checkpoints"},
+    "inspection": {"checkpoints", "evaluation", "figures"},
 }
-RL_MODULE_ROOMS = {"faults", "fixes", "inputs", "packing", "sparse_states"}
+ROOMS = {  # folders beside one another within a part → what of the part itself they may import; None: anything
+    "rl_module": ({"faults", "fixes", "inputs", "packing", "sparse_states"}, None),
+    "experiment.training": ({"loggers", "progress"}, {"trial"}),
+}
 FOREIGN = {"models": {"ray", "gymnasium"}, "inputs": {"ray"}, "envs": {"ray", "torch"}}
+EXPERIMENT_FOREIGN = {part: {"ray", "torch"} for part in ("definition", "records", "figures", "reports")}
 
 
 def imports(path: Path) -> set[str]:
@@ -73,21 +81,34 @@ def test_a_part_imports_only_what_is_below_it(part):
 
 @pytest.mark.parametrize("part", EXPERIMENT_FLOORS)
 def test_a_part_of_an_experiment_imports_only_what_is_below_it(part):
-    for path in sorted((PACKAGE / "experiment" / part).glob("*.py")):
-        own = {name.split(".")[2] for name in imports(path) if name.startswith("rllib_recattn.experiment.")}
+    files = sorted((PACKAGE / "experiment" / part).rglob("*.py"))
+    assert files
+    for path in files:
+        used = imports(path)
+        own = {name.split(".")[2] for name in used if name.startswith("rllib_recattn.experiment.")}
         assert own <= EXPERIMENT_FLOORS[part] | {part}, path
+        assert not {name.split(".")[0] for name in used} & EXPERIMENT_FOREIGN.get(part, set()), path
 
 
-@pytest.mark.parametrize("room", RL_MODULE_ROOMS)
-def test_the_rooms_of_rl_module_do_not_know_each_other(room):
-    for path in sorted((PACKAGE / "rl_module" / room).glob("*.py")):
-        others = {name.split(".")[2] for name in imports(path) if name.startswith("rllib_recattn.rl_module.")}
-        assert not others & (RL_MODULE_ROOMS - {room}), path
+@pytest.mark.parametrize(
+    ("part", "room"), [(part, room) for part, (rooms, _) in ROOMS.items() for room in sorted(rooms)]
+)
+def test_rooms_do_not_know_each_other(part, room):
+    rooms, shared = ROOMS[part]
+    parent = f"rllib_recattn.{part}."
+    files = sorted(PACKAGE.joinpath(*part.split("."), room).glob("*.py"))
+    assert files
+    for path in files:
+        others = {name.removeprefix(parent).split(".")[0] for name in imports(path) if name.startswith(parent)} - {room}
+        assert not others & rooms, path
+        assert shared is None or others <= shared, path
 
 
 def test_every_part_has_a_floor():
     parts = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
     assert parts - {"__init__", "_version", "__pycache__"} == set(FLOORS)
+    parts = {path.stem for path in (PACKAGE / "experiment").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert parts - {"__init__", "__pycache__"} == set(EXPERIMENT_FLOORS)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,8 @@ def draw_learning(grid: Cells, out: Path) -> None:
     import numpy as np
     from matplotlib import pyplot
 
-    from rllib_recattn.experiment.training.figure_style import line_look, metric_label, tidy
+    from rllib_recattn.experiment.figures.figure_style import line_look, tidy
+    from rllib_recattn.experiment.records.metrics import metric_label
 
     lengths = [length for length in CORRIDORS if any(by_length.get(length) for by_length in grid.values())]
     if not lengths:
@@ -201,7 +202,8 @@ def draw_success(grid: Cells, out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from rllib_recattn.experiment.training.figure_style import line_look, metric_label, tidy
+    from rllib_recattn.experiment.figures.figure_style import line_look, tidy
+    from rllib_recattn.experiment.records.metrics import metric_label
 
     figure, axis = pyplot.subplots(figsize=(7.5, 3.8), layout="constrained")
     for index, (model, label) in enumerate(LABELS.items()):

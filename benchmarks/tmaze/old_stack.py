@@ -17,7 +17,7 @@ from benchmarks.machine import machine
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import Overrides, load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-from rllib_recattn.experiment.training import metrics
+from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.training.run import run_experiment
 
 RESULT = Path(__file__).with_suffix(".json")

@@ -28,9 +28,9 @@ def convert(ctx: click.Context, path: Path, out: Path | None, force: bool) -> No
         _check_out(out, path, force)
 
     from rllib_recattn.experiment.algorithm.build import build_config
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.conversion.convert import convert_experiment
     from rllib_recattn.experiment.definition.load import load_experiment
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     with quiet_ray():
         converted = convert_experiment(path)

@@ -66,7 +66,7 @@ def _experiment(
 
     experiment = load_experiment(path, Overrides(storage_path=storage_path))
     from rllib_recattn.experiment.algorithm.variants import build_variants
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 
     with quiet_ray(verbose):
         return experiment, build_variants(experiment)
@@ -86,7 +86,7 @@ def _examine(
     verbose: int,
 ) -> Examination:
     from rllib_recattn.experiment.cluster.prepare import examine_this_machine, prepare_cluster
-    from rllib_recattn.experiment.training.ray_session import ray_session
+    from rllib_recattn.experiment.cluster.ray_session import ray_session
 
     if address is None:
         return examine_this_machine(experiment, configs, storage_path)

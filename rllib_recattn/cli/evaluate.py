@@ -64,8 +64,8 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint
     from rllib_recattn.experiment.evaluation.video import VideoRecorder
-    from rllib_recattn.experiment.training.checkpoint import find_checkpoint
 
     find_checkpoint(checkpoint)
     if out is not None:
@@ -75,8 +75,8 @@ def evaluate(
     recorder = None if video is None else VideoRecorder(video, min(video_episodes, episodes))
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     console = Console(stderr=True)
     if algorithm is not None or env is not None:
@@ -106,7 +106,7 @@ def evaluate(
 
 def _check_said(checkpoint: Path, algorithm: str | None, env: str | None) -> None:
     """Compare what older versions of RLlib had to be told with what the checkpoint knows by itself."""
-    from rllib_recattn.experiment.training.checkpoint import find_checkpoint, load_config
+    from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, load_config
 
     config = load_config(find_checkpoint(checkpoint))
     trained_on = config.env if isinstance(config.env, str) else f"{config.env.__module__}.{config.env.__qualname__}"

@@ -82,8 +82,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress
 
+    from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint
     from rllib_recattn.experiment.evaluation.video import VideoRecorder
-    from rllib_recattn.experiment.training.checkpoint import find_checkpoint
 
     find_checkpoint(checkpoint)
     _check_file(output, "--output", SUFFIXES)
@@ -94,11 +94,11 @@ def inspect(
     recorder = None if video is None else VideoRecorder(video, 1)
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.inspection.animation import animate_inspection
     from rllib_recattn.experiment.inspection.data import as_data
     from rllib_recattn.experiment.inspection.figure import draw_inspection
     from rllib_recattn.experiment.inspection.inspect import inspect_checkpoint
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
 
     console = Console(stderr=True)
     with quiet_ray(), Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

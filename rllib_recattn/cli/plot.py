@@ -11,7 +11,7 @@ from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rllib_recattn.experiment.training.trials import TrialRecord
+    from rllib_recattn.experiment.records.trials import TrialRecord
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -57,9 +57,9 @@ def plot(runs: tuple[Path, ...], x: Any, wanted: tuple[str, ...], group_by: str 
     # A run may be named twice, by its link as well.
     trials = list({trial.directory: trial for run in runs for trial in _trials_of(run)}.values())
 
-    from rllib_recattn.experiment.training.metrics import require_metric
-    from rllib_recattn.experiment.training.plot import DEFAULT_METRICS, plot_groups
-    from rllib_recattn.experiment.training.settings import group_trials
+    from rllib_recattn.experiment.figures.plot import DEFAULT_METRICS, plot_groups
+    from rllib_recattn.experiment.records.metrics import require_metric
+    from rllib_recattn.experiment.records.settings import group_trials
 
     for metric in wanted:
         require_metric(metric, [trial.history for trial in trials], "--metric")
@@ -81,7 +81,7 @@ def _check_output(output: Path) -> None:
 
 
 def _trials_of(run: Path) -> list[TrialRecord]:
-    from rllib_recattn.experiment.training.trials import read_trials
+    from rllib_recattn.experiment.records.trials import read_trials
 
     wanted = "should be the directory of a run or of a trial, which `rllib train` prints"
     if not run.is_dir():

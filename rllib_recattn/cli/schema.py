@@ -25,7 +25,7 @@ def schema(output: Path | None) -> None:
         check_output_file(output, "--output")
 
     from rllib_recattn.experiment.algorithm.schema import experiment_schema
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 
     with quiet_ray():
         text = json.dumps(experiment_schema(), indent=1, ensure_ascii=False) + "\n"

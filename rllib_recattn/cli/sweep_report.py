@@ -28,9 +28,9 @@ def sweep_report(run_dir: Path, metric: str | None, mode: Any, output: Path | No
     if output is not None and not output.is_dir():
         raise SettingsError(f"--output {str(output)!r}: there is no such directory")
 
-    from rllib_recattn.experiment.training.report import report_console
-    from rllib_recattn.experiment.training.sweep_report import read_sweep
-    from rllib_recattn.experiment.training.trial_table import print_table
+    from rllib_recattn.experiment.reports.console import report_console
+    from rllib_recattn.experiment.reports.sweep_report import read_sweep
+    from rllib_recattn.experiment.reports.trial_table import print_table
 
     report = read_sweep(run_dir, metric, mode)
     console = report_console()

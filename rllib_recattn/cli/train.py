@@ -126,8 +126,8 @@ def file(
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
     from rllib_recattn.experiment.algorithm.variants import build_variants
-    from rllib_recattn.experiment.training.ray_session import quiet_ray
-    from rllib_recattn.experiment.training.restore import check_restore
+    from rllib_recattn.experiment.checkpoints.restore import check_restore
+    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 
     with quiet_ray(verbose):
         config, *variants = build_variants(experiment)
@@ -193,7 +193,7 @@ def _refuse_beside_resume(overrides: Overrides) -> None:
 
 def _run_to_resume(resume: str, experiment: Experiment) -> Path:
     from rllib_recattn.experiment.definition.paths import absolute_path
-    from rllib_recattn.experiment.training.run_directory import can_be_resumed, find_unfinished_run, is_finished
+    from rllib_recattn.experiment.records.run_directory import can_be_resumed, find_unfinished_run, is_finished
 
     if resume == LATEST:
         return find_unfinished_run(experiment.storage_path, experiment.name)

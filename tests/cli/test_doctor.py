@@ -71,7 +71,7 @@ def test_a_cluster_that_cannot_be_reached(directory, monkeypatch, way):
         raise SettingsError(f"--ray-address {address}: nobody there")
 
     monkeypatch.setattr("ray.is_initialized", lambda: False)
-    monkeypatch.setattr("rllib_recattn.experiment.training.ray_session.connect", refuse)
+    monkeypatch.setattr("rllib_recattn.experiment.cluster.ray_session.connect", refuse)
     if way == "option":
         result = doctor("--ray-address", "head:1", "--json")
     else:

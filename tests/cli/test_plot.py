@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from rllib_recattn.cli.main import main
-from tests.experiment.training.run_directories import write_sweep, write_trial
+from tests.experiment.records.run_directories import write_sweep, write_trial
 
 
 @pytest.fixture

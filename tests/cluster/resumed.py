@@ -17,7 +17,7 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
-from rllib_recattn.experiment.training.metrics import read_results
+from rllib_recattn.experiment.records.metrics import read_results
 from tests.programs import OUTCOME_FILE
 
 _COMMAND = (sys.executable, "-c", "from rllib_recattn.cli.main import main; main()")

@@ -9,7 +9,7 @@ import pytest
 
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.training.metrics import read_history
+from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.training.run import run_experiment
 from tests.conftest import SMALL_EXPERIMENT
 

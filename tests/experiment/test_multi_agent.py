@@ -15,7 +15,7 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-from rllib_recattn.experiment.training.metrics import read_history
+from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.training.run import run_experiment
 from tests.experiment.crowd import LENGTH, PERIODS
 

@@ -11,10 +11,10 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-from rllib_recattn.experiment.training.restore import check_restore
 from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.rl_module.offline import WholeEpisodesPreLearner
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed

@@ -17,7 +17,7 @@ from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
-from rllib_recattn.experiment.training.metrics import read_history
+from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.training.run import run_experiment
 
 OLD_FILES = sorted((Path(__file__).parent / "old_yaml").glob("*.yaml"))

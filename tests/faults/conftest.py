@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rllib_recattn.experiment.training.fault_report import FaultReport
 from rllib_recattn.experiment.training.interrupt import request_interrupt
+from rllib_recattn.experiment.training.progress.fault_report import FaultReport
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rllib_recattn.checkpoint_files import INCOMPLETE_FILE, damage
+from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint
 from rllib_recattn.experiment.training import checked_checkpoints
 from rllib_recattn.experiment.training.checked_checkpoints import CheckedCheckpoints, DiskFullError
-from rllib_recattn.experiment.training.checkpoint import find_checkpoint
 from tests.faults.experiments import resume, run
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rllib_recattn.experiment.training.run_directory import find_unfinished_run
+from rllib_recattn.experiment.records.run_directory import find_unfinished_run
 from tests.faults.experiments import results, write_experiment
 
 PROGRAM = "from rllib_recattn.cli.main import main; main()"

@@ -1,1 +1,1 @@
-"""Clusters of several machines: connecting, looking at every node, shipping this package, refusing what cannot work."""
+"""Ray, here or on several machines: connecting, looking at nodes, shipping this package, refusing what cannot work."""

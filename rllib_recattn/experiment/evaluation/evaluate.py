@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.intervals import Interval, mean_interval, rate_interval
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
-from rllib_recattn.experiment.training.checkpoint import find_checkpoint, is_of_old_stack, load_config
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

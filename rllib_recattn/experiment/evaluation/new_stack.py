@@ -15,9 +15,9 @@ from ray.rllib.utils import force_list
 
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import Frames
-from rllib_recattn.experiment.training.checkpoint import module_directory
 from rllib_recattn.inputs.success import SUCCESS
 
 if TYPE_CHECKING:

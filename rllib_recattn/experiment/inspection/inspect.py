@@ -13,6 +13,12 @@ import torch
 
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import (
+    find_checkpoint,
+    is_of_old_stack,
+    load_config,
+    module_directory,
+)
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.experiment.inspection.decoding import CueSamples, Decoding
@@ -20,12 +26,6 @@ from rllib_recattn.experiment.inspection.memory import MemoryTrace, trace_memory
 from rllib_recattn.experiment.inspection.recording import Recording, record
 from rllib_recattn.experiment.inspection.replay import Replay
 from rllib_recattn.experiment.inspection.sensitivity import OutputName, sensitivity
-from rllib_recattn.experiment.training.checkpoint import (
-    find_checkpoint,
-    is_of_old_stack,
-    load_config,
-    module_directory,
-)
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

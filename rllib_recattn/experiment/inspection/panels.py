@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from rllib_recattn.experiment.figures.figure_style import COLOURS
 from rllib_recattn.experiment.inspection.inspect import Inspection
 from rllib_recattn.experiment.inspection.memory import BLOCK_GATE, Gates
-from rllib_recattn.experiment.training.figure_style import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

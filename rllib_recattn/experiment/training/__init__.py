@@ -1,1 +1,1 @@
-"""Running an experiment: one trial in Ray Tune, what it prints, and the directory that it leaves."""
+"""Running an experiment in Ray Tune, one trial or many: interruptible and resumable."""

@@ -16,7 +16,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from rllib_recattn.experiment.training.report import report_console
+from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.training.time_budget import begin_time_budget, time_is_over
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.

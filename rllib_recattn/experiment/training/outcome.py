@@ -13,13 +13,14 @@ from rich.console import Console
 
 from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH
 from rllib_recattn.experiment.definition.spec import Experiment
-from rllib_recattn.experiment.training.metrics import ITERATION
-from rllib_recattn.experiment.training.plot import plot_learning_curve
-from rllib_recattn.experiment.training.run_directory import EXPERIMENT_FILE, discard_run_directory
-from rllib_recattn.experiment.training.summary import RunSummary, StopCriterion, stop_criteria
-from rllib_recattn.experiment.training.sweep_report import report_sweep
-from rllib_recattn.experiment.training.text import command_text, path_text
-from rllib_recattn.experiment.training.trials import read_trials
+from rllib_recattn.experiment.figures.plot import plot_learning_curve
+from rllib_recattn.experiment.records.metrics import ITERATION
+from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, discard_run_directory
+from rllib_recattn.experiment.records.stop_criteria import StopCriterion, stop_criteria
+from rllib_recattn.experiment.records.trials import read_trials
+from rllib_recattn.experiment.reports.summary import RunSummary
+from rllib_recattn.experiment.reports.sweep_report import report_sweep
+from rllib_recattn.experiment.reports.text import command_text, path_text
 
 
 def resume_command(

@@ -12,11 +12,17 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.checkpoints.checkpoint import check_resumable, find_checkpoint, load_config
 from rllib_recattn.experiment.cluster.prepare import ready_cluster
+from rllib_recattn.experiment.cluster.ray_session import ray_session, require_resources
 from rllib_recattn.experiment.definition.spec import Experiment
-from rllib_recattn.experiment.training.checkpoint import check_resumable, find_checkpoint, load_config
+from rllib_recattn.experiment.records.metrics import last_result
+from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, new_run_directory, newest_checkpoint
+from rllib_recattn.experiment.records.trials import read_trials
+from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.sweep_report import read_sweep
+from rllib_recattn.experiment.reports.text import path_text
 from rllib_recattn.experiment.training.interrupt import handle_interrupts, interrupt_requested
-from rllib_recattn.experiment.training.metrics import last_result
 from rllib_recattn.experiment.training.outcome import (
     report_failed,
     report_finished,
@@ -24,16 +30,10 @@ from rllib_recattn.experiment.training.outcome import (
     report_sweep_end,
     resume_command,
 )
-from rllib_recattn.experiment.training.ray_session import ray_session, require_resources
-from rllib_recattn.experiment.training.report import report_console
-from rllib_recattn.experiment.training.run_directory import EXPERIMENT_FILE, new_run_directory, newest_checkpoint
+from rllib_recattn.experiment.training.progress.sweep_progress import restored_terminal
 from rllib_recattn.experiment.training.searchers import number_of_trials
-from rllib_recattn.experiment.training.sweep_progress import restored_terminal
-from rllib_recattn.experiment.training.sweep_report import read_sweep
-from rllib_recattn.experiment.training.text import path_text
 from rllib_recattn.experiment.training.time_budget import set_time_budget
 from rllib_recattn.experiment.training.trial import trial_class
-from rllib_recattn.experiment.training.trials import read_trials
 from rllib_recattn.experiment.training.tuner import new_tuner, run_callbacks
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from ray.tune.utils import flatten_dict
 from rllib_recattn.experiment.definition import schedulers as blocks
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.training.interrupt import PauseOnInterrupt
-from rllib_recattn.experiment.training.metrics import read_results
 from rllib_recattn.experiment.training.searchers import tune_domain
 
 

@@ -11,14 +11,14 @@ from ray.tune import Callback
 
 from rllib_recattn.experiment.definition.searchers import RandomSearcher
 from rllib_recattn.experiment.definition.spec import Experiment
-from rllib_recattn.experiment.training.fault_report import FaultReport
+from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE
 from rllib_recattn.experiment.training.interrupt import EndWhenPaused
-from rllib_recattn.experiment.training.loggers import logger_callbacks
-from rllib_recattn.experiment.training.report import ProgressReport
-from rllib_recattn.experiment.training.run_directory import EXPERIMENT_FILE
+from rllib_recattn.experiment.training.loggers.make import logger_callbacks
+from rllib_recattn.experiment.training.progress.fault_report import FaultReport
+from rllib_recattn.experiment.training.progress.report import ProgressReport
+from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
 from rllib_recattn.experiment.training.schedulers import make_scheduler
 from rllib_recattn.experiment.training.searchers import make_searcher, tune_samples, tune_space
-from rllib_recattn.experiment.training.sweep_progress import SweepProgress
 from rllib_recattn.experiment.training.trial import EXPERIMENT_KEY, trial_class, trial_directory_name
 
 if TYPE_CHECKING:

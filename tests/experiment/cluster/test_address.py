@@ -8,7 +8,7 @@ from ray._private.utils import check_version_info
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.cluster import address as subject
 from rllib_recattn.experiment.cluster.address import connect
-from rllib_recattn.experiment.training.ray_session import ray_session as use_ray
+from rllib_recattn.experiment.cluster.ray_session import ray_session as use_ray
 
 
 @pytest.fixture

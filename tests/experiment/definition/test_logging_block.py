@@ -14,7 +14,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition import logging_block
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.logging_block import MlflowBlock, WandbBlock, check_logging
-from tests.experiment.training.run_directories import SWEEP
+from tests.experiment.records.run_directories import SWEEP
 
 WHERE = "x.yaml: e.logging"
 

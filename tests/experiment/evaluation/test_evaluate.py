@@ -18,9 +18,9 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import load_config, module_directory
 from rllib_recattn.experiment.evaluation.evaluate import EpisodeResult, EvaluationResult, evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
-from rllib_recattn.experiment.training.checkpoint import load_config, module_directory
 
 # RLlib registers environments that are given as a class anew for each EnvRunner.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")

@@ -10,11 +10,11 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.inspection import inspect as inspect_module
 from rllib_recattn.experiment.inspection.data import as_data
 from rllib_recattn.experiment.inspection.inspect import inspect_checkpoint
-from rllib_recattn.experiment.training.checkpoint import module_directory
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
 

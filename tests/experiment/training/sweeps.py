@@ -12,7 +12,7 @@ import numpy as np
 from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
-from rllib_recattn.experiment.training.metrics import read_results
+from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.training.run import RunResult, run_experiment
 
 SMALL = {

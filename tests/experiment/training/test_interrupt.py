@@ -16,17 +16,17 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.tune.schedulers import TrialScheduler
 
 from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.training.checkpoint import module_directory
+from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
+from rllib_recattn.experiment.records.metrics import read_history
+from rllib_recattn.experiment.records.run_directory import find_unfinished_run
 from rllib_recattn.experiment.training.interrupt import (
     PauseOnInterrupt,
     handle_interrupts,
     interrupt_requested,
     request_interrupt,
 )
-from rllib_recattn.experiment.training.metrics import read_history
-from rllib_recattn.experiment.training.report import ProgressReport
+from rllib_recattn.experiment.training.progress.report import ProgressReport
 from rllib_recattn.experiment.training.run import run_experiment
-from rllib_recattn.experiment.training.run_directory import find_unfinished_run
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -11,8 +11,8 @@ import ray
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 from rllib_recattn.experiment.training.outcome import resume_command
-from rllib_recattn.experiment.training.ray_session import quiet_ray
 from rllib_recattn.experiment.training.run import run_experiment
 
 

@@ -10,9 +10,9 @@ from ray.rllib.algorithms.algorithm import Algorithm
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-from rllib_recattn.experiment.training.metrics import read_results
-from rllib_recattn.experiment.training.run_directory import find_unfinished_run
-from rllib_recattn.experiment.training.sweep_progress import SweepProgress
+from rllib_recattn.experiment.records.metrics import read_results
+from rllib_recattn.experiment.records.run_directory import find_unfinished_run
+from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
 from rllib_recattn.experiment.training.trial import PPOTrial
 from tests.experiment.training.sweeps import (
     GRU,

@@ -13,7 +13,7 @@ import pytest
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from rllib_recattn.experiment.definition.callbacks import CallbackEntry
-from rllib_recattn.experiment.training.metrics import read_results
+from rllib_recattn.experiment.records.metrics import read_results
 from tests.experiment.training.sweeps import (
     GRU,
     LSTM,

@@ -1,0 +1,121 @@
+"""Whether an experiment can begin with the checkpoint that it names."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rllib_recattn.checkpoint_files import reading
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
+from rllib_recattn.experiment.definition.environment import env_creator
+from rllib_recattn.experiment.definition.problems import Problems
+
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    from rllib_recattn.experiment.definition.spec import Experiment
+
+_MODULES = Path("learner_group", "learner", "rl_module")
+_ITERATION = "training_iteration"
+
+# What of a model's settings may differ: it is about training, and no weight depends on it.
+_OF_TRAINING = {"max_seq_len", "recattn_training"}
+
+
+def check_restore(experiment: Experiment, config: AlgorithmConfig) -> None:
+    """Compare an experiment with the checkpoint that it begins with.
+
+    Args:
+        experiment: The experiment; without ``restore`` nothing is checked.
+        config: The algorithm's config, built from it.
+
+    Raises:
+        SettingsError: With a line for each thing that differs and must not: the API stack, the algorithm, the policies,
+            their models and spaces; or if the checkpoint has reached a stop criterion already.
+    """
+    if experiment.restore is None:
+        return
+    checkpoint = find_checkpoint(experiment.restore)
+    saved_stack = "old" if is_of_old_stack(checkpoint) else "new"
+    where = f"{experiment.where}.restore = {str(checkpoint)!r}"
+    if saved_stack != experiment.api_stack:
+        raise SettingsError(
+            f"{where}: is of RLlib's {saved_stack} API stack, the experiment of the {experiment.api_stack} one; "
+            "rllib_recattn.convert_checkpoint moves agents from one to the other"
+        )
+    problems = Problems()
+    saved = load_config(checkpoint)
+    for line in _differences(checkpoint, saved, config, experiment):
+        problems.add(f"{where}: {line}")
+    last = experiment.stop.get(_ITERATION)
+    iteration = _iteration(checkpoint)
+    if saved.algo_class is config.algo_class and last is not None and iteration >= last:
+        problems.add(
+            f"{where}: was saved in iteration {iteration}, from which training counts on; stop.{_ITERATION} = "
+            f"{last:g} should be more"
+        )
+    problems.raise_any()
+
+
+def _differences(
+    checkpoint: Path, saved: AlgorithmConfig, config: AlgorithmConfig, experiment: Experiment
+) -> Iterator[str]:
+    ours, theirs = set(config.policies), set(saved.policies)
+    if ours != theirs:
+        yield f"the policies differ: {_list(theirs)} in the checkpoint, {_list(ours)} here"
+        return
+    if experiment.api_stack == "old":
+        if saved.algo_class is not config.algo_class:
+            yield f"run = {experiment.run}: the checkpoint is of {saved.algo_class.__name__}"
+        yield from _setting_differences("config.model", saved.model, config.model)
+        return
+    for policy, spec in _specs(config, experiment).items():
+        of = "" if policy == "default_policy" else f" of the policy {policy!r}"
+        with reading(checkpoint):
+            module = pickle.loads((checkpoint / _MODULES / policy / "class_and_ctor_args.pkl").read_bytes())
+        arguments = module["ctor_args_and_kwargs"][1]
+        same_module = module["class"] is spec.module_class
+        if not same_module and saved.algo_class is not config.algo_class:
+            yield f"run = {experiment.run}: the checkpoint is of {saved.algo_class.__name__}, whose networks differ{of}"
+            continue
+        if not same_module:
+            theirs_is, ours_is = module["class"].__name__, getattr(spec.module_class, "__name__", spec.module_class)
+            yield f"the networks{of} are a {theirs_is} in the checkpoint, {ours_is} here"
+            continue
+        for space in ("observation_space", "action_space"):
+            if arguments[space] != getattr(spec, space):
+                yield f"the {space}{of} is {arguments[space]} in the checkpoint, {getattr(spec, space)} here"
+        for line in _setting_differences("model", arguments["model_config"], spec.model_config):
+            yield f"{line}{of}"
+
+
+def _specs(config: AlgorithmConfig, experiment: Experiment) -> dict[str, Any]:
+    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
+    try:
+        return dict(config.get_multi_rl_module_spec(env=env).rl_module_specs)
+    finally:
+        env.close()
+
+
+def _setting_differences(key_path: str, saved: Any, ours: Any) -> Iterator[str]:
+    """Yield what differs between two mappings, at whatever depth."""
+    for key in sorted({*saved, *ours} - _OF_TRAINING):
+        before, now = saved.get(key), ours.get(key)
+        # The sections of `model_config` are side by side in a `model` block.
+        place = key_path if key.startswith("recattn") else f"{key_path}.{'name' if key == 'model' else key}"
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _setting_differences(place, before, now)
+        elif before != now:
+            yield f"{place} is {before!r} in the checkpoint, {now!r} here"
+
+
+def _iteration(checkpoint: Path) -> int:
+    with reading(checkpoint):
+        return int(pickle.loads((checkpoint / "algorithm_state.pkl").read_bytes())[_ITERATION])
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))

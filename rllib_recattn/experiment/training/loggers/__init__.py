@@ -1,0 +1,1 @@
+"""Tune's loggers, made to log every setting, over environment steps."""

@@ -1,0 +1,82 @@
+"""Tune's loggers as an experiment asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
+
+from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.resolved import resolved_content
+from rllib_recattn.experiment.definition.load import load_variant
+from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.records.trials import flatten
+from rllib_recattn.experiment.training.loggers.tensorboard_logger import TensorBoardLogger
+from rllib_recattn.experiment.training.trial import choices_of
+
+_LOGGED = ("run", "api_stack", "env", "model", "config", "stop")
+
+
+class TrialSettings:
+    """Gives all settings of a trial, defaults included.
+
+    Args:
+        experiment: The experiment that the trial is one variant of.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self._experiment = experiment
+
+    def __call__(self, trial: Trial) -> dict[str, Any]:
+        """Return key path → value."""
+        # A run of one trial is given a whole config, and no choices.
+        choices = choices_of(trial.config) if self._experiment.is_sweep else {}
+        variant = load_variant(self._experiment, choices) if choices else self._experiment
+        content = resolved_content(variant, build_config(variant))
+        return {**dict(_flat_settings(content)), **choices}
+
+
+def logger_callbacks(experiment: Experiment) -> list[Callback]:
+    """Make the loggers of an experiment. Called before Ray starts, since it checks credentials.
+
+    Tune must not add its own: see ``TUNE_DISABLE_AUTO_CALLBACK_LOGGERS``.
+
+    Returns:
+        CSV and JSON as Tune writes them, and what the ``logging`` block asks for.
+
+    Raises:
+        SettingsError: If Weights & Biases is to be used online and there is no API key.
+    """
+    block = experiment.logging
+    callbacks: list[Callback] = [CSVLoggerCallback(), JsonLoggerCallback()]
+    if block.tensorboard:
+        callbacks.append(TensorBoardLogger())
+    # The packages of both services are extras, and slow to import.
+    if block.wandb is not None:
+        from rllib_recattn.experiment.training.loggers.wandb_logger import WandbLogger, check_credentials
+
+        check_credentials(block.wandb.mode, block.wandb.api_key_file, f"{experiment.where}.logging.wandb")
+        arguments = block.wandb.model_dump(exclude_none=True)
+        if not os.environ.get("WANDB_PROJECT"):
+            arguments.setdefault("project", experiment.name)
+        callbacks.append(WandbLogger(TrialSettings(experiment), **arguments))
+    if block.mlflow is not None:
+        from rllib_recattn.experiment.training.loggers.mlflow_logger import MlflowLogger
+
+        arguments = block.mlflow.model_dump(exclude_none=True)
+        if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+            arguments.setdefault("experiment_name", experiment.name)
+        if not os.environ.get("MLFLOW_TRACKING_URI"):
+            arguments.setdefault("tracking_uri", f"sqlite:///{experiment.storage_path / 'mlflow.db'}")
+        callbacks.append(MlflowLogger(TrialSettings(experiment), **arguments))
+    return callbacks
+
+
+def _flat_settings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in _LOGGED:
+        if key in content:
+            yield from flatten(key, content[key])

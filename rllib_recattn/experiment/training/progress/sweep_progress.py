@@ -1,0 +1,145 @@
+"""What a sweep prints while it runs: a live table of its trials in a terminal, lines where there is none."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.records.settings import short_names, value_text
+from rllib_recattn.experiment.records.stop_criteria import stop_criteria
+from rllib_recattn.experiment.records.trials import Mode
+from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import path_text
+from rllib_recattn.experiment.reports.trial_table import TrialRow
+from rllib_recattn.experiment.training.progress.live_table import LiveTable, end_live_table
+from rllib_recattn.experiment.training.progress.report import IterationLines, newest_error
+from rllib_recattn.experiment.training.trial import choices_of, trial_directory_name
+
+_STATUS = {Trial.PENDING: "pending", Trial.RUNNING: "running", Trial.PAUSED: "paused", Trial.ERROR: "failed"}
+_MARGIN = 12  # of lines, for a trial's name
+
+
+class SweepProgress(Callback):
+    """Reports on the trials of a sweep.
+
+    Tune pickles its callbacks, so there is no console in here before the run begins; a resumed sweep may have a
+    terminal where it had none before.
+
+    Args:
+        metric: The metric by which trials are compared.
+        mode: Whether a high or a low value is good.
+    """
+
+    def __init__(self, metric: str, mode: Mode):
+        self._metric = metric
+        self._mode = mode
+
+    def setup(self, stop: dict[str, float] | None = None, **info: Any) -> None:
+        """Prepare for a run; called by Tune before the first iteration, of a resumed run as well."""
+        self._stop = stop or {}
+        self._results: dict[str, dict[str, Any]] = {}
+        self._best: dict[str, float] = {}
+        self._lines = IterationLines(metrics.SUCCESS in self._stop, _MARGIN)
+        self._table = LiveTable(self._metric, self._mode) if _is_live() else None
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Draw the table again; called after each step of Tune's loop, some ten times a second."""
+        if self._table is not None:
+            # Those of a resumed sweep are in another order.
+            self._table.update(lambda: [self._row(trial) for trial in sorted(trials, key=trial_directory_name)])
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say what a trial's choices are, where there is no table to show them."""
+        if self._table is None and trial.trial_id not in self._results:
+            choices = choices_of(trial.config)
+            short = short_names(list(choices))
+            described = ", ".join(f"{short[key]} = {value_text(value)}" for key, value in choices.items())
+            report_console().print(f"{trial_directory_name(trial)}: {described or 'begins'}")
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Keep an iteration's result, and print its line where there is no table."""
+        self._results[trial.trial_id] = result
+        self._best[trial.trial_id] = self._better(metrics.metric(result, self._metric), self._best_of(trial))
+        if self._table is None:
+            self._lines.print(result, trial_directory_name(trial))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say how a trial ended, where there is no table to show it."""
+        if self._table is None:
+            report_console().print(f"{trial_directory_name(trial)}: {self._ending(trial)}")
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say that Tune starts a trial again after an error."""
+        report_console().print("\n" + newest_error(trial), style="red")
+        again = f"{trial_directory_name(trial)}, failure {trial.num_failures}: going on from its newest checkpoint."
+        report_console().print(again, style="bold red")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say that a trial failed for good, and where its traceback is; the others go on."""
+        last_line = newest_error(trial).strip().rpartition("\n")[2]
+        where = path_text(Path(trial.local_path, "error.txt"))
+        report_console().print(
+            f"{trial_directory_name(trial)} failed: {last_line} (traceback: {where})", style="bold red"
+        )
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Take the table away: the report on the sweep shows the final one."""
+        end_live_table()
+
+    def _row(self, trial: Trial) -> TrialRow:
+        result = self._result(trial)
+        return TrialRow(
+            name=trial_directory_name(trial),
+            choices=choices_of(trial.config),
+            status=self._status(trial),
+            iteration=metrics.metric(result, metrics.ITERATION),
+            env_steps=metrics.metric(result, metrics.ENV_STEPS),
+            seconds=metrics.metric(result, metrics.SECONDS),
+            last=metrics.metric(result, self._metric),
+            best=self._best_of(trial),
+            episode_return=metrics.metric(result, metrics.RETURN),
+            success_rate=metrics.metric(result, metrics.SUCCESS),
+        )
+
+    def _best_of(self, trial: Trial) -> float:
+        # A trial of a resumed sweep was as good before.
+        before = (trial.metric_analysis or {}).get(self._metric, {}).get(self._mode, math.nan)
+        return self._best.get(trial.trial_id, before)
+
+    def _better(self, one: float, other: float) -> float:
+        known = [value for value in (one, other) if not math.isnan(value)]
+        return (max if self._mode == "max" else min)(known, default=math.nan)
+
+    def _result(self, trial: Trial) -> dict[str, Any]:
+        # A trial of a resumed sweep has results from before.
+        return self._results.get(trial.trial_id) or trial.last_result or {}
+
+    def _status(self, trial: Trial) -> str:
+        return _STATUS.get(trial.status) or self._ending(trial)
+
+    def _ending(self, trial: Trial) -> str:
+        is_met = any(criterion.is_met for criterion in stop_criteria(self._result(trial), self._stop))
+        return "finished" if is_met or not self._stop else "stopped early"
+
+
+@contextmanager
+def restored_terminal() -> Iterator[None]:
+    """End the live table when the body ends, however it does."""
+    try:
+        yield
+    finally:
+        end_live_table()
+
+
+def _is_live() -> bool:
+    return report_console().is_interactive and not os.environ.get("CI")
