@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -50,6 +51,31 @@ def seed_generators() -> None:
     random.seed(0)
     numpy.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def forget_registered_models() -> Iterator[None]:
+    """Takes out of the catalog what a test has put in, by importing a model's module for instance."""
+    from rllib_recattn.models import registry
+
+    registry.model_names()  # loads the package's own
+    catalog, imported = dict(registry._CATALOG), set(sys.modules)
+    yield
+    added = {info.settings.__module__ for name, info in registry._CATALOG.items() if name not in catalog}
+    for module in added - imported:
+        # It registers its models as it is imported, and the next test may want it to.
+        sys.modules.pop(module, None)
+    registry._CATALOG.clear()
+    registry._CATALOG.update(catalog)
+
+
+@pytest.fixture
+def own_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the package's own models in the catalog, whatever modules of tests have registered on import."""
+    from rllib_recattn.models import registry
+
+    own = {name: info for name, info in registry._CATALOG.items() if registry._is_built_in(info)}
+    monkeypatch.setattr(registry, "_CATALOG", own)
 
 
 @pytest.fixture(autouse=True)

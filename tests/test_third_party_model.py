@@ -106,7 +106,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "ema_memory" / "model.py").write_text(MODEL)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_CATALOG", dict(registry._CATALOG))
     yield tmp_path
     for module in ("ema_memory.model", "ema_memory"):
         sys.modules.pop(module, None)

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 import rllib_recattn as ra
 from rllib_recattn.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("own_models")
+
 
 def output_of(*arguments, width=None):
     result = CliRunner(env={"COLUMNS": str(width)} if width else None).invoke(main, ["models", *arguments])

@@ -115,6 +115,14 @@ def test_settings_that_cannot_be_used_are_refused(catalog, settings, problem):
         register(settings=settings)
 
 
+@pytest.mark.parametrize("time", ["once", "and again"])
+def test_what_a_test_registers_is_unknown_in_the_next_one(time):
+    name = "benchmarks.envs.memoryless:memoryless"
+    assert "memoryless" not in registry.model_names()
+    assert ra.build_model(name, input_dim=3, d_model=2).output_dim == 2
+    assert "memoryless" in registry.model_names()
+
+
 @pytest.mark.parametrize("key", sorted(registry.RESERVED_SETTINGS))
 def test_settings_with_a_reserved_name_are_refused(catalog, key):
     settings = type("Mine", (MineSettings,), {"__annotations__": {key: int}, key: 3})
