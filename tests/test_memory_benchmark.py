@@ -11,7 +11,6 @@ import torch
 import rllib_recattn as ra
 from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
-from benchmarks.memory.report import cells, cost_table, draw_learning, draw_success, success_at, success_table
 from benchmarks.memory.statistics import interquartile_mean
 from benchmarks.training_runs import train_experiment
 
@@ -124,11 +123,6 @@ def test_the_queue_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     assert not trained
 
 
-def test_success_is_what_was_reported_last():
-    run = {"curve": [point(10, None), point(20, 0.5), point(30, 0.75), point(40, None)]}
-    assert [success_at(run, steps) for steps in (5, 15, 20, 29, 30, 1000)] == [0, 0, 0.5, 0.5, 0.75, 0.75]
-
-
 def test_the_middle_half_of_scores_and_an_interval_of_resampled_seeds():
     estimate = interquartile_mean({10: [0, 1, 2, 3], 20: [4, 5, 6, 7]})
     assert estimate.value == pytest.approx(3.5)
@@ -137,25 +131,6 @@ def test_the_middle_half_of_scores_and_an_interval_of_resampled_seeds():
     assert interquartile_mean({10: [0, 0, 0], 20: [1, 1, 1]}) == (0.5, 0.5, 0.5)
     # Of three runs, the bootstrap draws the worst three times in one of 27 cases, more often than in 2.5 %.
     assert interquartile_mean({10: [0.2, 0.5, 0.8]}) == pytest.approx((0.5, 0.2, 0.8))
-
-
-def test_tables_show_what_is_there(tmp_path):
-    for seed, rate in enumerate((0.9, 0.6, 0.6)):
-        write_run(tmp_path, Run("grid", "agalite", 10, seed), [point(1000, 0.5), point(150_000, rate)])
-    write_run(tmp_path, Run("grid", "agalite", 20, 0), [point(5000, 0.97)], solved=True)
-    write_run(tmp_path, Run("grid", "gla", 10, 0), [point(5000, 0.97)], solved=True)
-    write_run(tmp_path, Run("grid", "lstm", 20, 0), [point(250_100, 0.5), point(300_000, 0.9)])
-    found = cells("grid", tmp_path)
-    agalite, lstm, gla = success_table(found).splitlines()[2:]
-    assert agalite == "| AGaLiTe | 0.70 [0.60, 0.90] | 0.97 | 0.94 |"  # of one seed each
-    assert gla == "| GLA | 0.97 |  |  |"
-    # The batch that goes over the budget counts; what comes later does not.
-    assert lstm == "| LSTM |  | 0.50 |  |"
-    assert "| 20 cells | AGaLiTe | 1 of 1 | 5,000 | 1 | 5,000 |" in cost_table(found)
-    for draw in (draw_learning, draw_success):
-        draw(found, tmp_path / "figure.png")
-        assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-        (tmp_path / "figure.png").unlink()
 
 
 def test_without_gates_nothing_fades_until_an_episode_ends():

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.palette import COLOURS as PALETTE
 from benchmarks.training_runs import draw, report, summarise, train_side_by_side
 
 HERE = Path(__file__).parent / "learning"
-COLOURS = {"agalite": "#0f766e", "gtrxl": "#7c3aed", "lstm": "#c2410c", "memoryless": "#64748b"}
+COLOURS = {**{name.lower(): PALETTE[name] for name in ("AGaLiTe", "GTrXL", "LSTM")}, "memoryless": "#64748b"}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Trains one run after the other, each in a process of its own with one thread, in
 benchmarks/memory/plan.py: first a search for the learning rate of each model, the same for all, then the corridors from
 the shortest on, then more seeds where something is claimed, then ablations. Each result is a JSON file of its own in
 runs/ beside this file, written as the run ends. Runs that are there already are not repeated, so that what was
-interrupted goes on with the same command. ``python -m benchmarks.memory.report`` makes tables and figures of them.
+interrupted goes on with the same command. ``python -m benchmarks.results`` makes tables and figures of them.
 """
 
 from __future__ import annotations

@@ -5,18 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.palette import COLOURS
+
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- costs: written by benchmarks/models/cost.py -->", "<!-- end of costs -->"
-COLOURS = {
-    "AGaLiTe": "#0f766e",
-    "GTrXL": "#b91c1c",
-    "GLA": "#2563eb",
-    "HGRN2": "#7c3aed",
-    "RATE": "#a16207",
-    "GaLiTe": "#65a30d",
-    "LSTM": "#c2410c",
-    "GRU": "#64748b",
-}
 MARKERS = "osD^v"
 
 

@@ -1,0 +1,85 @@
+"""AGaLiTe's success beside GTrXL's at equal steps, with windows that suffice and that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.memory.plan import CORRIDORS, MODELS
+from benchmarks.memory.statistics import interquartile_mean
+from benchmarks.results.labels import TITLES, named
+from benchmarks.results.markdown import NOTHING, table
+from benchmarks.results.memory import lengths_of, success_at, success_of
+from benchmarks.results.sources import Cells, Json, Sources
+from benchmarks.results.verdicts import Comparison, Verdict, some_task
+
+OURS = "agalite"
+BETTER = 1.37  # what AGaLiTe's paper claims of its success, as a multiple of GTrXL's
+# Tasks in which GTrXL has to look back further than it can; in all others it can look back far enough.
+TOO_SHORT = {("miniworld-memory-tmaze-long", "gtrxl-4")}
+
+
+def comparisons(sources: Sources, window_suffices: bool) -> dict[tuple[str, str], Comparison]:
+    """Compare on all tasks that were run with both: the task and the GTrXL, as they are written → both successes."""
+    grid = sources.memory("grid")
+    pairs = (*_corridors(grid, window_suffices), *_environments(sources.learning(), window_suffices))
+    return {(task, named(theirs)): comparison for task, theirs, comparison in pairs}
+
+
+def sees(model: str) -> int:
+    """Return how many steps back a GTrXL of the plan sees: M for each layer."""
+    block = MODELS[model]
+    return int(block["n_layers"] * block["memory_length"])
+
+
+def compared(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
+    """Compare the successes of the runs of two models."""
+    pair = (interquartile_mean({0: scores}) for scores in (ours, theirs))
+    return Comparison(*pair, seeds=min(len(ours), len(theirs)))
+
+
+def at_equal_steps(runs: Sequence[Json], others: Sequence[Json]) -> tuple[list[float], list[float]]:
+    """Return the success of runs at the step at which the first of all ended unsolved, or else at their ends."""
+    last = min((run["env_steps"] for run in (*runs, *others) if not run["solved"]), default=float("inf"))
+    one, other = ([success_at(run, last) for run in cell] for cell in (runs, others))
+    return one, other
+
+
+def comparison_table(sources: Sources) -> str:
+    """AGaLiTe's success in multiples of GTrXL's."""
+    rows = [["task", "GTrXL", "its window", "AGaLiTe / GTrXL", "seeds", "intervals"]]
+    for suffices in (False, True):
+        for (task, gtrxl), c in comparisons(sources, suffices).items():
+            ratio = f"{c.ours.value:.2f} / {c.theirs.value:.2f} = {c.ratio:.2f}"
+            intervals = NOTHING if c.seeds == 1 else "apart" if c.apart else "overlap"
+            window = "suffices" if suffices else "too short"
+            rows.append([task, gtrxl.partition(", ")[2] or NOTHING, window, ratio, str(c.seeds), intervals])
+    return table(rows) if len(rows) > 1 else "Not measured yet."
+
+
+def better_verdicts(sources: Sources) -> list[Verdict]:
+    """Judge whether AGaLiTe succeeds 37 % more often than GTrXL on some task."""
+    claim = "at least 37 % more success than with GTrXL at equal steps, on a task"
+    verdicts = []
+    for suffices, which in ((False, "longer than its window"), (True, "that its window spans")):
+        found = {f"{task} ({gtrxl})": c for (task, gtrxl), c in comparisons(sources, suffices).items()}
+        verdicts.append(some_task(f"{claim} {which}", found, BETTER))
+    return verdicts
+
+
+def _corridors(grid: Cells, suffices: bool) -> Iterator[tuple[str, str, Comparison]]:
+    for length in lengths_of(grid):
+        for theirs in ("gtrxl-32", "gtrxl-128"):
+            runs, others = (grid.get(model, {}).get(length, []) for model in (OURS, theirs))
+            if runs and others and (sees(theirs) >= length) == suffices:
+                task = f"T-Maze, {length} cells, {CORRIDORS[length].budget:,} steps"
+                yield task, theirs, compared(success_of(runs, length), success_of(others, length))
+
+
+def _environments(learning: dict[str, Json], suffices: bool) -> Iterator[tuple[str, str, Comparison]]:
+    """Go through the tasks whose episodes end in success or not."""
+    for name in (name for name in TITLES if name in learning):
+        runs = {model: list(by_seed.values()) for model, by_seed in learning[name]["runs"].items()}
+        for theirs in (model for model in runs if model.startswith("gtrxl") and OURS in runs):
+            rated = all(run["success_rate"] is not None for run in (*runs[OURS], *runs[theirs]))
+            if rated and ((name, theirs) not in TOO_SHORT) == suffices:
+                yield TITLES[name], theirs, compared(*at_equal_steps(runs[OURS], runs[theirs]))

@@ -1,0 +1,182 @@
+"""What acting, training and memory cost: AGaLiTe beside GTrXL, and beside an LSTM with as many parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.results.markdown import made_by, not_measured, table
+from benchmarks.results.sources import Json, Sources
+from benchmarks.results.verdicts import MET, MISSED, Verdict, at_most, of_cases
+
+COST, BESIDE_LSTM, LOOP = "models/cost.json", "models/beside_lstm.json", "training/loop.json"
+AGALITE, KERNELS = "AGaLiTe", "AGaLiTe, with kernels"
+GTRXL, USUAL, GROWING = "GTrXL, M = 128", "GTrXL, M = 128, keys recomputed", "GTrXL, M = context"
+CHEAPER, LESS = 0.6, 0.5  # what AGaLiTe's paper claims of GTrXL's inference and of its memory
+# The project's own targets, in multiples of what an LSTM with as many parameters takes.
+ACTING_TARGETS = {"acting, B = 1": 1.0, "acting, B = 8": 1.0, "acting, B = 64": 1.3}
+TRAINING_TARGET = 1.5
+
+
+def paper_verdicts(cost: Json | None) -> list[Verdict]:
+    """Judge what the paper claims of the cost, against our best GTrXL and against one as it is usually written."""
+    acting = "acting is at least 40 % cheaper than with"
+    cases = {
+        f"{acting} our best GTrXL, M = 128": acting_ratios(cost, AGALITE, GTRXL),
+        f"{acting} it, with the optional kernels": acting_ratios(cost, KERNELS, GTRXL),
+        f"{acting} a GTrXL that recomputes keys and values, M = 128": acting_ratios(cost, AGALITE, USUAL),
+        f"{acting} our best GTrXL whose M is the context": _growth_ratios(cost, "acting_ms"),
+    }
+    verdicts = [at_most(claim, ratios, CHEAPER, "cheaper", "dearer") for claim, ratios in cases.items() if ratios]
+    models = cost["models"] if cost else {}
+    for what, key in (
+        ("the state takes", "state_bytes"),
+        ("a training step's peak takes", "training_peak_memory_bytes"),
+    ):
+        ratios = {"M = 128": models[AGALITE][key] / models[GTRXL][key]} if models else {}
+        verdicts.append(at_most(f"{what} at least 50 % less memory", ratios, LESS, "less", "more"))
+    return verdicts
+
+
+def target_verdicts(beside: Json | None, kernels: bool = True) -> list[Verdict]:
+    """Judge the project's targets of speed, with the optional kernels or without."""
+    cases: dict[tuple[str, float], dict[str, list[float]]] = {}
+    for size, case, ratio, target in lstm_ratios(beside, kernels):
+        what = case if case in ACTING_TARGETS else "training"
+        cases.setdefault((what, target), {}).setdefault(size, []).append(ratio)
+    verdicts = []
+    for (what, target), by_size in cases.items():
+        found = "; ".join(f"{size}: {_range(ratios)} ×" for size, ratios in by_size.items())
+        true = [ratio <= target for ratios in by_size.values() for ratio in ratios]
+        claim = f"{what}: at most {target:.1f} × an LSTM's time"
+        verdicts.append(Verdict(claim, found, of_cases(true, MET, MISSED)))
+    return verdicts
+
+
+def lstm_ratios(beside: Json | None, kernels: bool) -> Iterator[tuple[str, str, float, float]]:
+    """Go through the size, the case, AGaLiTe's time in multiples of the LSTM's, and the target."""
+    name = AGALITE if kernels else "AGaLiTe without kernels"
+    for size, result in (beside["results"] if beside else {}).items():
+        for case, measured in result.items():
+            target = TRAINING_TARGET if case.startswith("training") else ACTING_TARGETS.get(case)
+            if target is not None:
+                yield size, case, measured["of the LSTM's"][name], target
+
+
+def cost_table(sources: Sources) -> str:
+    """AGaLiTe, GTrXL and LSTM: milliseconds of a step, of training, and bytes."""
+    cost = sources.read(COST)
+    if cost is None:
+        return not_measured(COST, "python -m benchmarks.models.cost")
+    shown = [label for label in (AGALITE, KERNELS, GTRXL, USUAL, "LSTM") if label in cost["models"]]
+    batches = list(cost["models"][AGALITE]["acting_ms"])
+    head = ["model", *(f"acting, {batch.replace('=', ' = ')}" for batch in batches), "training, 1,024 tokens"]
+    rows = [[*head, "peak memory of training", "state"]]
+    for label in shown:
+        m = cost["models"][label]
+        rows.append(
+            [
+                label,
+                *(f"{m['acting_ms'][batch]:.2f} ms" for batch in batches),
+                f"{m['training_ms_per_1024_tokens']['B=8, T=128']:.0f} ms",
+                f"{m['training_peak_memory_bytes'] / 2**20:.0f} MiB",
+                f"{m['state_bytes'] / 1024:,.0f} KiB",
+            ]
+        )
+    return f"{table(rows)}\n\n{made_by(COST, cost['command'])}"
+
+
+def growth_table(sources: Sources) -> str:
+    """A step and a state by how far back they reach."""
+    cost = sources.read(COST)
+    if cost is None:
+        return not_measured(COST, "python -m benchmarks.models.cost")
+    growth = cost["growth"]["models"]
+    contexts = list(growth[AGALITE]["acting_ms"])
+    rows = [["", *(f"{int(context):,} steps" for context in contexts)]]
+    for label in (label for label in (AGALITE, KERNELS, GROWING, "LSTM") if label in growth):
+        m = growth[label]
+        cells = [f"{m['acting_ms'][c]:.2f} ms, {m['state_bytes'][c] / 1024:,.0f} KiB" for c in contexts]
+        rows.append([label, *cells])
+    ratios = zip(_growth_ratios(cost, "acting_ms").values(), _growth_ratios(cost, "state_bytes").values(), strict=True)
+    rows.append(["AGaLiTe / GTrXL", *(f"{time:.2g} ×, {size:.2g} ×" for time, size in ratios)])
+    return f"{table(rows)}\n\n{made_by(COST, cost['command'])}"
+
+
+def beside_lstm_table(sources: Sources) -> str:
+    """AGaLiTe's time in multiples of the LSTM's, with and without kernels, and whether the targets are met."""
+    beside = sources.read(BESIDE_LSTM)
+    if beside is None:
+        return not_measured(BESIDE_LSTM, "python -m benchmarks.models.beside_lstm")
+    rows = [["", "target", *(f"{size}, {path}" for size in beside["results"] for path in ("kernels", "PyTorch"))]]
+    by_case: dict[str, list[str]] = {}
+    targets: dict[str, float] = {}
+    for measured in _alternating(beside):
+        _, case, ratio, target = measured
+        by_case.setdefault(case, []).append(f"{ratio:.2f} × {MET if ratio <= target else MISSED}")
+        targets[case] = target
+    rows += [[case, f"≤ {targets[case]:.1f} ×", *cells] for case, cells in by_case.items()]
+    return f"{table(rows)}\n\n{made_by(BESIDE_LSTM, beside['command'])}"
+
+
+def loop_table(sources: Sources) -> str:
+    """Seconds of one iteration of PPO, by what they go to."""
+    loop = sources.read(LOOP)
+    if loop is None:
+        return not_measured(LOOP, "python -m benchmarks.training.loop")
+    rows = [["size", "model", "an iteration", "acting", "connectors, environment", "learner", "of RLlib's LSTM"]]
+    for size, result in loop["results"].items():
+        for label, measured in result["models"].items():
+            parts = loop_parts(measured["seconds_by_part"])
+            ratio = result["ratios"].get(f"{label} / RLlib's LSTM")
+            shares = [f"{parts[part]:.2f} s" for part in ("acting", "connectors, environment", "learner")]
+            of_lstm = f"{ratio['whole loop']['median']:.2f} ×" if ratio else "1"
+            rows.append([size, with_kernels(label), f"{measured['seconds']:.2f} s", *shares, of_lstm])
+    return f"{table(rows)}\n\n{made_by(LOOP, loop['command'])}"
+
+
+def with_kernels(label: str) -> str:
+    """Name a model of a benchmark in which it is the kernels, not their absence, that goes without saying."""
+    return {AGALITE: KERNELS, "AGaLiTe without kernels": AGALITE}.get(label, label)
+
+
+def loop_parts(seconds_by_part: Mapping[str, float]) -> dict[str, float]:
+    """Sum up the parts of an iteration under what a reader wants to know."""
+    sums: dict[str, float] = {"acting": 0.0, "connectors, environment": 0.0, "learner": 0.0}
+    for part, seconds in seconds_by_part.items():
+        group = "acting" if part == "sampling: model" else "connectors, environment"
+        sums["learner" if part.startswith("learner") else group] += seconds
+    return sums
+
+
+def _range(values: Sequence[float]) -> str:
+    least, most = min(values), max(values)
+    return f"{least:.2f}" if least == most else f"{least:.2f} to {most:.2f}"
+
+
+def _alternating(beside: Json) -> Iterator[tuple[str, str, float, float]]:
+    """Go through the cases of each size, each with kernels and then without."""
+    for size, result in beside["results"].items():
+        one = {"results": {size: result}}
+        for pair in zip(lstm_ratios(one, True), lstm_ratios(one, False), strict=True):
+            yield from pair
+
+
+def acting_ratios(cost: Json | None, ours: str, theirs: str) -> dict[str, float]:
+    """Return a model's acting time in multiples of another's, by batch; nothing where one was not measured."""
+    models: Mapping[str, Any] = cost["models"] if cost else {}
+    if ours not in models or theirs not in models:
+        return {}
+    of_theirs = models[theirs]["acting_ms"]
+    return {
+        batch.replace("=", " = "): ms / of_theirs[batch]
+        for batch, ms in models[ours]["acting_ms"].items()
+        if batch in of_theirs
+    }
+
+
+def _growth_ratios(cost: Json | None, key: str) -> dict[str, float]:
+    growth: Mapping[str, Any] = cost["growth"]["models"] if cost else {}
+    if not growth:
+        return {}
+    return {f"{int(c):,} steps": value / growth[GROWING][key][c] for c, value in growth[AGALITE][key].items()}

@@ -1,0 +1,45 @@
+"""Tables, links and numbers in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+NOTHING = "–"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Write a table, whose first row is its head."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def made_by(place: str, command: str) -> str:
+    """Say where figures come from: a place below benchmarks/, and the command that writes it."""
+    return f"<sub>[{place}](../benchmarks/{place}) · `{command}`</sub>"
+
+
+def not_measured(place: str, command: str) -> str:
+    """Say that there is no result."""
+    return f"Not measured yet: `{command}` writes benchmarks/{place}."
+
+
+def than(ratio: float, less: str, more: str) -> str:
+    """Write a ratio as a difference, such as "30 % cheaper" or "11 % dearer"; what is spared is rounded down."""
+    difference = round(100 * (1 - ratio), 6)  # 0.6 is 40 % less, whatever floats make of it
+    return f"{math.floor(difference)} % {less}" if difference >= 0 else f"{-difference:.0f} % {more}"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent."""
+    return f"{100 * share:.0f} %"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Write "a, b and c"."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else list(items))
+
+
+def steps(count: float) -> str:
+    """Write a number of environment steps in thousands."""
+    return f"{count / 1000:,.0f} k"

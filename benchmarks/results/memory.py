@@ -1,0 +1,149 @@
+"""Who remembers for how long: T-Mazes of 10 to 160 cells, from the runs of benchmarks.memory.grid."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from benchmarks.memory.grid import best_learning_rate
+from benchmarks.memory.plan import (
+    ABLATION_LENGTH,
+    ABLATIONS,
+    CORRIDORS,
+    LEARNING_RATES,
+    SEARCH_BUDGET,
+    SEARCH_LENGTH,
+)
+from benchmarks.memory.statistics import Estimate, interquartile_mean
+from benchmarks.results.labels import LABELS
+from benchmarks.results.markdown import NOTHING, made_by, steps, table
+from benchmarks.results.sources import Cells, Json, Sources
+
+COMMAND = "python -m benchmarks.memory.grid"
+RUNS = "memory/runs/"
+
+
+def success_at(run: Json, env_steps: float) -> float:
+    """Return the success rate that a run last reported at or before `env_steps`.
+
+    0 before it has ended enough episodes to report one. A solved run ends early, and keeps what it ended with.
+    """
+    reported = [point["success_rate"] for point in run["curve"] if point["env_steps"] <= env_steps]
+    return next((rate for rate in reversed(reported) if rate is not None), 0.0)
+
+
+def success_of(runs: Iterable[Json], length: int) -> list[float]:
+    """Return the success rates of runs at the end of the budget of their corridor.
+
+    The last batch may go over it.
+    """
+    corridor = CORRIDORS[length]
+    return [success_at(run, corridor.budget + corridor.batch_size) for run in runs]
+
+
+def lengths_of(grid: Cells) -> list[int]:
+    """Return the corridors that any model has run."""
+    return [length for length in CORRIDORS if any(by_length.get(length) for by_length in grid.values())]
+
+
+def success_table(grid: Cells) -> str:
+    """Success rate of each model at the end of each corridor's budget, and over all corridors that any model ran."""
+    lengths = lengths_of(grid)
+    rows = [["model", *(f"{length} cells, {steps(CORRIDORS[length].budget)} steps" for length in lengths), "together"]]
+    for model in (model for model in LABELS if model in grid):
+        scores = {length: success_of(runs, length) for length, runs in grid[model].items()}
+        # As many seeds of each corridor: pooled, the corridor with most would weigh most.
+        n_seeds = min(map(len, scores.values()))
+        pooled = {length: of_length[:n_seeds] for length, of_length in scores.items()}
+        estimates = [_estimate(scores.get(length, [])) for length in lengths]
+        together = _written(interquartile_mean(pooled), n_seeds) if set(scores) == set(lengths) else NOTHING
+        rows.append([LABELS[model], *estimates, together])
+    return table(rows)
+
+
+def solved_table(grid: Cells) -> str:
+    """How many seeds solved each corridor, and the medians of their steps, seconds and CPU seconds."""
+    lengths = lengths_of(grid)
+    rows = [["model", *(f"{length} cells" for length in lengths)]]
+    for model in (model for model in LABELS if model in grid):
+        rows.append([LABELS[model], *(_solved(grid[model].get(length, [])) for length in lengths)])
+    return table(rows)
+
+
+def search_table(sources: Sources) -> str:
+    """What each learning rate came to with each model, and which one was taken."""
+    found = sources.memory("search")
+    rows = [["model", *(f"lr {lr:g}" for lr in LEARNING_RATES), "taken"]]
+    for model in (model for model in LABELS if model in found):
+        by_rate = {run["lr"]: run for run in found[model][SEARCH_LENGTH]}
+        complete = set(by_rate) == set(LEARNING_RATES)
+        outcomes = [_outcome(by_rate[lr]) if lr in by_rate else NOTHING for lr in LEARNING_RATES]
+        taken = f"{best_learning_rate(model, sources.searched_in):g}" if complete else NOTHING
+        rows.append([LABELS[model], *outcomes, taken])
+    return (
+        f"One seed that is not used again, {SEARCH_LENGTH} cells, at most {steps(SEARCH_BUDGET)} steps: where it was "
+        f"solved, else the best success rate.\n\n{table(rows)}\n\n"
+        f"{made_by(f'{RUNS}search', f'{COMMAND} --stage search')}"
+    )
+
+
+def ablation_table(sources: Sources) -> str:
+    """Success and cost of AGaLiTe with one setting changed."""
+    ablations = sources.memory("ablation")
+    if not ablations:
+        return f"Not measured yet: `{COMMAND} --stage ablation` writes benchmarks/{RUNS}ablation/."
+    # AGaLiTe as it is stands beside its ablations.
+    ablations["agalite"] = {ABLATION_LENGTH: sources.memory("grid").get("agalite", {}).get(ABLATION_LENGTH, [])}
+    rows = [["changed", "success rate", "solved, steps, seconds (CPU)", "env steps / CPU second"]]
+    for change in ("agalite", *ABLATIONS):
+        runs = ablations.get(change, {}).get(ABLATION_LENGTH, [])
+        if runs:
+            label = "nothing" if change == "agalite" else change.replace("-", " ")
+            speed = statistics.median(run["env_steps"] / run["cpu_seconds"] for run in runs)
+            rows.append([label, _estimate(success_of(runs, ABLATION_LENGTH)), _solved(runs), f"{speed:,.0f}"])
+    return f"{table(rows)}\n\n{made_by(f'{RUNS}ablation', f'{COMMAND} --stage ablation')}"
+
+
+def grid_tables(sources: Sources) -> str:
+    """Success, and cost until solved."""
+    grid = sources.memory("grid")
+    if not grid:
+        return f"Not measured yet: `{COMMAND} --stage grid` writes benchmarks/{RUNS}grid/."
+    return "\n\n".join(
+        [
+            "Success rate at the end of the budget: interquartile mean, its 95 % interval, and the number of seeds.",
+            success_table(grid),
+            "Seeds that solved it; of those the median steps, seconds and, in brackets, CPU seconds.",
+            solved_table(grid),
+            made_by(f"{RUNS}grid", f"{COMMAND} --stage grid"),
+        ]
+    )
+
+
+def _solved(runs: Sequence[Json]) -> str:
+    if not runs:
+        return NOTHING
+    solved = [run for run in runs if run["solved"]]
+    outcome = f"{len(solved)} of {len(runs)}"
+    if not solved:
+        return outcome
+    env_steps, wall, cpu = (
+        statistics.median(run[key] for run in solved) for key in ("env_steps", "seconds", "cpu_seconds")
+    )
+    return f"{outcome}, {steps(env_steps)}, {wall:,.0f} s ({cpu:,.0f})"
+
+
+def _outcome(run: Json) -> str:
+    if run["solved"]:
+        return steps(run["env_steps"])
+    return f"{max(point['success_rate'] or 0.0 for point in run['curve']):.2f}"
+
+
+def _estimate(scores: Sequence[float]) -> str:
+    return _written(interquartile_mean({0: scores}), len(scores)) if scores else NOTHING
+
+
+def _written(estimate: Estimate, n_seeds: int) -> str:
+    """Write an estimate with its interval, which one seed does not have."""
+    interval = f" [{estimate.low:.2f}, {estimate.high:.2f}]" if n_seeds > 1 else ""
+    return f"{estimate.value:.2f}{interval} ({n_seeds})"

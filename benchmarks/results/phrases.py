@@ -1,0 +1,151 @@
+"""What came out, in words that follow from the figures, for the prose of the template."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
+from benchmarks.results import cost, others
+from benchmarks.results.labels import LABELS, named
+from benchmarks.results.markdown import listed, steps, than
+from benchmarks.results.memory import lengths_of, success_of
+from benchmarks.results.sources import Cells, Json, Sources
+
+UNKNOWN = "not measured yet"
+
+
+def phrases(sources: Sources) -> dict[str, str]:
+    """Return the phrases of the template by their names."""
+    measured = sources.read(cost.COST)
+    grid = sources.memory("grid")
+    return {
+        "age": age(measured),
+        "growth": growth(measured),
+        "acting": acting(measured),
+        "training_memory": training_memory(measured),
+        "longest": longest(grid),
+        "rllib_lstm": rllib_lstm(sources.read(others.BESIDE_LSTM)),
+        "recall_bit": recall(sources.read(others.PROBE), "bit, 40 steps", ("agalite", "lstm", "lstm-chrono")),
+        "recall_repeat": recall(sources.read(others.PROBE), "repeat, 20 steps", ("agalite", "gtrxl-32", "lstm")),
+        "minigrid": environment(sources.learning().get("minigrid-memory-s7")),
+        "miniworld": environment(sources.learning().get("miniworld-memory-tmaze")),
+        "miniworld_long": environment(sources.learning().get("miniworld-memory-tmaze-long")),
+        "ablations": ablations(grid, sources.memory("ablation")),
+    }
+
+
+def age(measured: Json | None) -> str:
+    """How a step's time depends on how long an agent has lived."""
+    if measured is None:
+        return UNKNOWN
+    times = list(measured["growth"]["models"][cost.AGALITE]["acting_ms"].items())
+    (young, first), (old, last) = times[0], times[-1]
+    return f"{last / first:.2f} × the time after {int(old):,} steps as after {int(young):,}"
+
+
+def growth(measured: Json | None) -> str:
+    """How GTrXL's time and state grow with M."""
+    if measured is None:
+        return UNKNOWN
+    model = measured["growth"]["models"][cost.GROWING]
+    (least, *_, most), times, sizes = (
+        list(model["acting_ms"]),
+        list(model["acting_ms"].values()),
+        list(model["state_bytes"].values()),
+    )
+    return (
+        f"{times[-1] / times[0]:.0f} × the time and {sizes[-1] / sizes[0]:.0f} × the state with M = {int(most):,} as "
+        f"with M = {least}"
+    )
+
+
+def acting(measured: Json | None) -> str:
+    """AGaLiTe's step beside those of both kinds of GTrXL."""
+    if measured is None:
+        return UNKNOWN
+    parts = []
+    for theirs, name in ((cost.USUAL, "beside one that recomputes its keys"), (cost.GTRXL, "beside this package's")):
+        ratios = list(cost.acting_ratios(measured, cost.AGALITE, theirs).items())
+        ends = (f"{than(ratio, 'cheaper', 'dearer')} at {batch}" for batch, ratio in (ratios[0], ratios[-1]))
+        parts.append(f"{name}, {' and '.join(ends)}")
+    return "; ".join(parts)
+
+
+def training_memory(measured: Json | None) -> str:
+    """The peak memory of training beside GTrXL's."""
+    if measured is None:
+        return UNKNOWN
+    ours, theirs = (measured["models"][name]["training_peak_memory_bytes"] for name in (cost.AGALITE, cost.GTRXL))
+    return f"{ours / 2**20:.0f} MiB against {theirs / 2**20:.0f} MiB, {than(ours / theirs, 'less', 'more')}"
+
+
+def longest(grid: Cells) -> str:
+    """The longest corridor that every seed of a model has solved, of those that were run."""
+    reached: dict[int, list[str]] = {}
+    for model in (model for model in LABELS if model in grid):
+        solved = [length for length in lengths_of(grid) if _all_solved(grid[model].get(length, []))]
+        reached.setdefault(max(solved, default=0), []).append(LABELS[model])
+    parts = [
+        f"{length} cells by {listed(models)}" if length else f"none by {listed(models)}"
+        for length, models in sorted(reached.items(), reverse=True)
+    ]
+    return "; ".join(parts) or UNKNOWN
+
+
+def rllib_lstm(content: Json | None) -> str:
+    """AGaLiTe and RLlib's LSTM, solved and steps."""
+    if content is None:
+        return UNKNOWN
+    parts = []
+    for length, task in content["tasks"].items():
+        outcomes = (f"{model} {s['solved']}, {steps(s['median_env_steps'])}" for model, s in task["summary"].items())
+        parts.append(f"{length} cells: {', '.join(outcomes)}")
+    return "; ".join(parts)
+
+
+def recall(probe: Json | None, task: str, variants: Sequence[str]) -> str:
+    """Updates that some variants needed for a task of the probe."""
+    if probe is None:
+        return UNKNOWN
+    found = {name: probe["variants"].get(name, {}).get(task, []) for name in variants}
+    return ", ".join(f"{LABELS[name]} {others.updates(outcomes)}" for name, outcomes in found.items() if outcomes)
+
+
+def environment(content: Json | None) -> str:
+    """How many of each model's runs solved a task, and their median steps."""
+    if content is None:
+        return UNKNOWN
+    return ", ".join(f"{named(model)} {_environment(list(runs.values()))}" for model, runs in content["runs"].items())
+
+
+def ablations(grid: Cells, found: Cells) -> str:
+    """The changes after which AGaLiTe succeeded least and most, beside AGaLiTe as it is."""
+    means = {
+        change: sum(scores) / len(scores)
+        for change in ABLATIONS
+        if (scores := success_of(found.get(change, {}).get(ABLATION_LENGTH, []), ABLATION_LENGTH))
+    }
+    if not means:
+        return UNKNOWN
+    whole = success_of(grid.get("agalite", {}).get(ABLATION_LENGTH, []), ABLATION_LENGTH)
+    least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    as_it_is = f"; as it is {sum(whole) / len(whole):.2f}" if whole else ""
+    return (
+        f"least success with {_named(least)} {means[least]:.2f}, most with {_named(most)} {means[most]:.2f}{as_it_is}"
+    )
+
+
+def _named(change: str) -> str:
+    return change.replace("-", " ")
+
+
+def _all_solved(runs: Sequence[Json]) -> bool:
+    return bool(runs) and all(run["solved"] for run in runs)
+
+
+def _environment(runs: list[Any]) -> str:
+    solved = [run["env_steps"] for run in runs if run["solved"]]
+    outcome = f"{len(solved)} of {len(runs)}"
+    return f"{outcome} after {steps(statistics.median(solved))}" if solved else outcome

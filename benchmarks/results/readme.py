@@ -1,0 +1,37 @@
+"""What the README shows of the results: two figures, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.results import cost
+from benchmarks.results.page import figure
+from benchmarks.results.phrases import growth, longest
+from benchmarks.results.sources import ROOT, Sources
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- results: written by python -m benchmarks.results -->", "<!-- end of results -->"
+SHOWN = ("cost-by-context", "success-by-corridor")
+
+
+def block(sources: Sources, drawn: Sequence[str]) -> str:
+    """Write the block, with those of the two figures that there are."""
+    images = {name: figure(name, "docs/images/results") for name in SHOWN if name in drawn}
+    parts = []
+    if SHOWN[0] in images:
+        parts += [
+            f"AGaLiTe costs the same however far back it remembers; GTrXL takes {growth(sources.read(cost.COST))}."
+        ]
+        parts += [images[SHOWN[0]]]
+    if SHOWN[1] in images:
+        reached = longest(sources.memory("grid"))
+        parts += [f"The longest T-Maze that all seeds solved, at equal steps: {reached}.", images[SHOWN[1]]]
+    return "\n\n".join(parts)
+
+
+def write_block(sources: Sources, drawn: Sequence[str]) -> None:
+    """Put the block between its marks in the project's README."""
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(f"{before}{BEGIN}\n{block(sources, drawn)}\n{END}{after}", encoding="utf-8")

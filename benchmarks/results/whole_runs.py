@@ -1,0 +1,87 @@
+"""Whole runs of RLlib: steps per second and memory by context, and the wall clock until T-Maze is solved."""
+
+from __future__ import annotations
+
+from benchmarks.results import cost
+from benchmarks.results.markdown import made_by, not_measured, steps, table, than
+from benchmarks.results.sources import Json, Sources
+from benchmarks.results.verdicts import MET, MISSED, NOT_MEASURED, Verdict, at_most, of_cases
+
+WHOLE_RUNS, WALL_CLOCK = "training/whole_runs.json", "tmaze/wall_clock.json"
+AGALITE, KERNELS = "AGaLiTe", "AGaLiTe with kernels"
+LESS = 0.5
+LSTM = "RLlib's LSTM"
+
+
+def memory_verdicts(whole: Json | None) -> list[Verdict]:
+    """Judge whether processes of RLlib need half of the memory that they need with a GTrXL."""
+    verdicts = []
+    for process in ("runner", "learner"):
+        ratios = {}
+        for size, result in (whole["results"] if whole else {}).items():
+            models = result["models"]
+            ours = models[AGALITE][f"{process}_peak_mib"]
+            for label, measured in models.items():
+                if label.startswith("GTrXL"):
+                    ratios[f"{size}, {label.partition(', ')[2]}"] = ours / measured[f"{process}_peak_mib"]
+        claim = f"RLlib's {process} peaks at half the memory of one with GTrXL, or less"
+        verdicts.append(at_most(claim, ratios, LESS, "less", "more"))
+    return verdicts
+
+
+def wall_clock_verdict(clock: Json | None) -> Verdict:
+    """Judge whether AGaLiTe solves T-Maze in no more seconds than RLlib's own LSTM."""
+    claim = "wall clock to solve T-Maze, 20 cells: no longer than with RLlib's `use_lstm`"
+    if clock is None or "summary" not in clock:
+        return Verdict(claim, "", NOT_MEASURED)
+    reference = clock["summary"][LSTM]["median_seconds"]
+    ratios = {name: s["median_seconds"] / reference for name, s in clock["summary"].items() if name != LSTM}
+    found = "; ".join(
+        f"{cost.with_kernels(name)}: {than(ratio, 'shorter', 'longer')}" for name, ratio in ratios.items()
+    )
+    seeds = min(map(len, clock["runs"].values()))
+    verdict = of_cases([ratio <= 1 for ratio in ratios.values()], MET, MISSED)
+    return Verdict(claim, f"{found} (medians of {seeds} seeds)", verdict)
+
+
+def whole_runs_table(sources: Sources) -> str:
+    """Steps per second and memory of whole runs, by size and model."""
+    whole = sources.read(WHOLE_RUNS)
+    if whole is None:
+        return not_measured(WHOLE_RUNS, "python -m benchmarks.training.whole_runs")
+    rows = [["size", "model", "env steps / s", "of AGaLiTe's", "runner, peak", "learner, peak"]]
+    for size, result in whole["results"].items():
+        for label, measured in result["models"].items():
+            memory = [
+                f"{measured[f'{process}_peak_mib']:,.0f} MiB (+ {measured[f'{process}_added_mib']:,.0f})"
+                for process in ("runner", "learner")
+            ]
+            ratio = result["of AGaLiTe's"][label]["env_steps_per_second"]
+            name = cost.KERNELS if label == KERNELS else label
+            rows.append([size, name, f"{measured['env_steps_per_second']:,.0f}", f"{ratio:.2f} ×", *memory])
+    return (
+        f"{table(rows)}\n\nIn brackets what a process took on after it had built its module.\n\n"
+        f"{made_by(WHOLE_RUNS, whole['command'])}"
+    )
+
+
+def wall_clock_table(sources: Sources) -> str:
+    """Until T-Maze with 20 cells is solved: steps, seconds."""
+    clock = sources.read(WALL_CLOCK)
+    if clock is None or "summary" not in clock:
+        return not_measured(WALL_CLOCK, "python -m benchmarks.tmaze.wall_clock")
+    rows = [["model", "lr", "solved", "env steps (median)", "seconds (median)", "seconds / 1,000 steps"]]
+    for name, s in clock["summary"].items():
+        lr = clock["search"][LSTM if name == LSTM else AGALITE]["chosen"]
+        rate = f"{s['seconds_per_1000_env_steps']:.2f}"
+        rows.append(
+            [
+                cost.with_kernels(name),
+                f"{lr:g}",
+                s["solved"],
+                steps(s["median_env_steps"]),
+                f"{s['median_seconds']:.0f}",
+                rate,
+            ]
+        )
+    return f"{table(rows)}\n\n{made_by(WALL_CLOCK, clock['command'])}"

@@ -1,0 +1,276 @@
+"""The page of results: tables, figures and verdicts follow from the benchmarks' JSON, and what is missing is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.memory.statistics import Estimate
+from benchmarks.results import comparisons, cost, readme, whole_runs
+from benchmarks.results.figures import draw_all
+from benchmarks.results.markdown import than
+from benchmarks.results.memory import success_at, success_table
+from benchmarks.results.page import FIGURES, page, paper_verdicts, target_verdicts
+from benchmarks.results.sources import ROOT, Sources
+from benchmarks.results.verdicts import (
+    IN_PART,
+    MET,
+    MISSED,
+    NOT_MEASURED,
+    REFUTED,
+    REPRODUCED,
+    Comparison,
+    at_most,
+    some_task,
+)
+
+
+def point(env_steps, success_rate):
+    return {"env_steps": env_steps, "success_rate": success_rate, "seconds": 2.0, "cpu_seconds": 1.0, "return": 0.5}
+
+
+def run_of(points, seed=0, solved=False, **more):
+    return {**more, "seed": seed, "solved": solved, **points[-1], "curve": points}
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_grid(benchmarks, model, length, success_rates, stage="grid", env_steps=1000):
+    for seed, rate in enumerate(success_rates):
+        points = [point(500, None), point(env_steps, rate)]
+        run = run_of(points, seed, rate >= 0.95, model=model, length=length, lr=3e-4)
+        write(benchmarks / "memory/runs" / stage / f"{model}-{length}-seed-{seed}.json", run)
+
+
+def model_cost(acting, state, peak=100):
+    times = {"acting_ms": acting, "training_ms_per_1024_tokens": {"B=8, T=128": 10.0}}
+    return {"parameters": 10, "state_bytes": state, "training_peak_memory_bytes": peak, **times}
+
+
+def write_cost(benchmarks, agalite=(1.0, 2.0), state=100):
+    gtrxl = model_cost({"B=1": 2.0, "B=32": 4.0}, 1000)
+    models = {
+        cost.AGALITE: model_cost(dict(zip(("B=1", "B=32"), agalite, strict=True)), state, peak=300),
+        cost.GTRXL: gtrxl,
+        cost.USUAL: model_cost({"B=1": 10.0, "B=32": 20.0}, 1000),
+    }
+    growth = {
+        cost.AGALITE: {"acting_ms": {"64": 1.0, "4096": 1.0}, "state_bytes": {"64": 100, "4096": 100}},
+        cost.GROWING: {"acting_ms": {"64": 1.0, "4096": 10.0}, "state_bytes": {"64": 100, "4096": 6400}},
+    }
+    machine = {"cpu": "abacus", "cores": 2, "python": "3", "torch": "2"}
+    content = {"command": "make cost", "machine": machine, "models": models, "growth": {"batch": 8, "models": growth}}
+    write(benchmarks / cost.COST, content)
+
+
+def beside(kernels, pytorch=9.0):
+    cases = ("acting, B = 1", "acting, B = 8", "acting, B = 64", "training, B = 20, T = 24")
+    results = {case: {"of the LSTM's": {"AGaLiTe": kernels, "AGaLiTe without kernels": pytorch}} for case in cases}
+    return {"command": "make beside", "results": {"2 × 64": {"parameters": {}, **results}}}
+
+
+def verdicts(sources):
+    return {v.claim: v for v in (*paper_verdicts(sources), *target_verdicts(sources))}
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [((0.5, 0.6), REPRODUCED), ((0.5, 0.61), IN_PART), ((0.61, 1.2), REFUTED), ((), NOT_MEASURED)],
+)
+def test_a_claim_is_as_true_as_its_cases(ratios, verdict):
+    assert at_most("a claim", {str(r): r for r in ratios}, 0.6, "cheaper", "dearer").verdict == verdict
+
+
+def test_what_is_spared_is_rounded_down():
+    assert [than(ratio, "less", "more") for ratio in (0.6, 0.604, 1.0, 1.113)] == [
+        "40 % less",
+        "39 % less",
+        "0 % less",
+        "11 % more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "seeds", "verdict"),
+    [
+        ((0.9, 0.8, 1.0), (0.5, 0.4, 0.6), 3, REPRODUCED),
+        ((0.9, 0.6, 1.0), (0.5, 0.4, 0.6), 3, REFUTED),  # the intervals touch
+        ((0.6, 0.6, 0.6), (0.5, 0.5, 0.5), 3, REFUTED),  # apart, and not by enough
+        ((0.5, 0.4, 0.6), (0.9, 0.8, 1.0), 3, REFUTED),  # apart, the wrong way round
+        ((0.9, 0.8, 1.0), (0.5, 0.4, 0.6), 2, NOT_MEASURED),
+    ],
+)
+def test_a_better_success_needs_a_ratio_seeds_and_intervals_apart(ours, theirs, seeds, verdict):
+    pair = Comparison(Estimate(*ours), Estimate(*theirs), seeds)
+    assert some_task("better", {"a maze": pair}, 1.37).verdict == verdict
+
+
+def test_one_task_that_shows_it_is_enough():
+    good = Comparison(Estimate(0.9, 0.8, 1.0), Estimate(0.5, 0.4, 0.6), 3)
+    doubtful = Comparison(Estimate(1.0, 0.0, 1.0), Estimate(0.1, 0.0, 0.2), 3)
+    found = some_task("better", {"doubtful": doubtful, "good": good}, 1.37)
+    assert found.verdict == REPRODUCED
+    assert found.found.startswith("good: 0.90 against 0.50, 1.80 ×, 3 seeds, intervals apart")
+
+
+def test_verdicts_follow_from_the_figures(tmp_path):
+    sources = Sources(tmp_path)
+    write_cost(tmp_path)
+    write(tmp_path / cost.BESIDE_LSTM, beside(kernels=1.2))
+    found = verdicts(sources)
+    ours = found["acting is at least 40 % cheaper than with our best GTrXL, M = 128"]
+    assert ours[1:] == ("B = 1: 50 % cheaper; B = 32: 50 % cheaper", REPRODUCED)
+    assert found["the state takes at least 50 % less memory"][1:] == ("M = 128: 90 % less", REPRODUCED)
+    assert found["a training step's peak takes at least 50 % less memory"][1:] == ("M = 128: 200 % more", REFUTED)
+    assert found["acting is at least 40 % cheaper than with our best GTrXL whose M is the context"].verdict == IN_PART
+    assert found["acting, B = 1: at most 1.0 × an LSTM's time"][1:] == ("2 × 64: 1.20 ×", MISSED)
+    assert found["acting, B = 64: at most 1.3 × an LSTM's time"].verdict == MET
+    assert found["training: at most 1.5 × an LSTM's time"].verdict == MET
+    assert "What stands in the way" in page(sources, [])
+
+    write_cost(tmp_path, agalite=(1.5, 1.0), state=600)
+    write(tmp_path / cost.BESIDE_LSTM, beside(kernels=0.9))
+    found = verdicts(sources)
+    ours = found["acting is at least 40 % cheaper than with our best GTrXL, M = 128"]
+    assert ours[1:] == ("B = 1: 25 % cheaper; B = 32: 75 % cheaper", IN_PART)
+    assert found["the state takes at least 50 % less memory"].verdict == REFUTED
+    assert found["acting, B = 1: at most 1.0 × an LSTM's time"].verdict == MET
+    assert "What stands in the way" not in page(sources, [])
+
+
+def test_memory_and_wall_clock_of_whole_runs(tmp_path):
+    def contender(rate, peak):
+        peaks = {f"{process}_{key}_mib": peak for process in ("runner", "learner") for key in ("peak", "added")}
+        return {"env_steps_per_second": rate, **peaks}
+
+    models = {
+        "AGaLiTe": contender(1000, 400),
+        "GTrXL, M = 64": contender(900, 500),
+        "GTrXL, M = 4096": contender(50, 900),
+    }
+    ratios = {name: {"env_steps_per_second": m["env_steps_per_second"] / 1000} for name, m in models.items()}
+    results = {"2 × 64": {"models": models, "of AGaLiTe's": ratios}}
+    write(tmp_path / whole_runs.WHOLE_RUNS, {"command": "make whole", "results": results})
+    runs = [run_of([point(1000, 0.96)], solved=True)] * 5
+    summary = {"solved": "5 of 5", "median_env_steps": 1000, "seconds_per_1000_env_steps": 0.5}
+    clock = {
+        "command": "make clock",
+        "search": {"AGaLiTe": {"chosen": 3e-4}, "RLlib's LSTM": {"chosen": 6e-4}},
+        "runs": {"AGaLiTe": runs, "RLlib's LSTM": runs},
+        "summary": {
+            "AGaLiTe": {**summary, "median_seconds": 30},
+            "AGaLiTe without kernels": {**summary, "median_seconds": 60},
+            "RLlib's LSTM": {**summary, "median_seconds": 40},
+        },
+    }
+    write(tmp_path / whole_runs.WALL_CLOCK, clock)
+    sources = Sources(tmp_path)
+    found = verdicts(sources)
+    runner = found["RLlib's runner peaks at half the memory of one with GTrXL, or less"]
+    assert runner[1:] == ("2 × 64, M = 64: 20 % less; 2 × 64, M = 4096: 55 % less", IN_PART)
+    clock_verdict = whole_runs.wall_clock_verdict(clock)
+    assert clock_verdict.found.startswith("AGaLiTe, with kernels: 25 % shorter; AGaLiTe: 50 % longer")
+    assert clock_verdict.verdict == IN_PART
+    text = page(sources, [])
+    assert "| 2 × 64 | GTrXL, M = 4096 | 50 | 0.05 × | 900 MiB (+ 900) | 900 MiB (+ 900) |" in text
+    assert "| RLlib's LSTM | 0.0006 | 5 of 5 | 1 k | 40 | 0.50 |" in text
+    assert draw_all(sources, tmp_path / "images") == ["whole-runs"]
+
+
+def test_success_is_what_was_reported_last():
+    run = {"curve": [point(10, None), point(20, 0.5), point(30, 0.75), point(40, None)]}
+    assert [success_at(run, steps) for steps in (5, 15, 20, 29, 30, 1000)] == [0, 0, 0.5, 0.5, 0.75, 0.75]
+
+
+def test_corridors_of_which_some_models_ran_some(tmp_path):
+    write_grid(tmp_path, "agalite", 10, (0.9, 0.6, 0.6), env_steps=150_000)
+    write_grid(tmp_path, "agalite", 20, (0.97,))
+    write_grid(tmp_path, "gla", 10, (0.97,))
+    points = [point(250_100, 0.5), point(300_000, 0.9)]
+    write(tmp_path / "memory/runs/grid/lstm.json", run_of(points, model="lstm", length=20))
+    sources = Sources(tmp_path)
+    agalite, lstm, gla = success_table(sources.memory("grid")).splitlines()[2:]
+    assert agalite == "| AGaLiTe | 0.70 [0.60, 0.90] (3) | 0.97 (1) | 0.94 |".replace("0.94 |", "0.94 (1) |")
+    assert gla == "| GLA | 0.97 (1) | – | – |"
+    # The batch that goes over the budget counts; what comes later does not.
+    assert lstm == "| LSTM | – | 0.50 (1) | – |"
+    text = page(sources, [])
+    assert "| AGaLiTe | 0 of 3 | 1 of 1, 1 k, 2 s (1) |" in text
+    assert "The longest corridor that all seeds solved: 20 cells by AGaLiTe; 10 cells by GLA; none by LSTM." in text
+    assert {"success-by-corridor", "learning-curves"} <= set(draw_all(sources, tmp_path / "images"))
+    assert (tmp_path / "images/learning-curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
+    write_grid(tmp_path, "agalite", 80, (0.97, 0.98, 0.96))
+    write_grid(tmp_path, "gtrxl-32", 80, (0.5, 0.52, 0.48))  # two layers see 64 steps back
+    write_grid(tmp_path, "gtrxl-128", 80, (0.98, 0.97, 0.96))
+    write_grid(tmp_path, "agalite", 40, (0.97,))
+    write_grid(tmp_path, "gtrxl-32", 40, (0.97,))
+    learning = {
+        "agalite": {"0": run_of([point(1000, 0.3), point(9000, 0.96)], solved=True)},
+        "gtrxl-4": {"0": run_of([point(1000, 0.4), point(5000, 0.5)])},
+        "gtrxl-32": {"0": run_of([point(800, 0.99)], solved=True)},
+    }
+    write(tmp_path / "envs/learning/miniworld-memory-tmaze-long.json", {"command": "python -m x", "runs": learning})
+    sources = Sources(tmp_path)
+    too_short, suffices = (comparisons.comparisons(sources, window) for window in (False, True))
+    assert [key[1] for key in too_short] == ["GTrXL, M = 32", "GTrXL, M = 4"]
+    # At the step at which the first run ended unsolved.
+    long = "MiniWorld MemoryTMaze, twice as long"
+    assert too_short[long, "GTrXL, M = 4"].ours.value == pytest.approx(0.3)
+    assert suffices[long, "GTrXL, M = 32"].ours.value == pytest.approx(0.96)
+    assert {key[1] for key in suffices} == {"GTrXL, M = 32", "GTrXL, M = 128"}
+    short, long_enough = comparisons.better_verdicts(sources)
+    assert short.verdict == REPRODUCED
+    assert "0.97 against 0.50, 1.94 ×, 3 seeds, intervals apart" in short.found
+    assert long_enough.verdict == REFUTED
+    text = page(sources, [])
+    assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 2 | 0.50 | 0.96 |" in text.replace(
+        f"[{long}](../benchmarks/envs/learning/miniworld-memory-tmaze-long.json)", long
+    )
+    assert (
+        "fewest steps, MiniWorld MemoryTMaze, twice as long | GTrXL, M = 32, 1 k | AGaLiTe, 9 k | 2 of 3, 9 k" in text
+    )
+
+
+def test_what_is_missing_is_said(tmp_path):
+    sources = Sources(tmp_path)
+    text = page(sources, [])
+    assert text.count("Not measured yet") >= 12
+    assert "images/results/" not in text
+    assert {v.verdict for v in verdicts(sources).values()} == {NOT_MEASURED}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/loop.png").write_text("of results that are gone")
+    assert draw_all(sources, tmp_path / "images") == []
+    assert not (tmp_path / "images/loop.png").exists()
+
+
+def committed_figures():
+    images = ROOT / "docs/images/results"
+    return [name for name in FIGURES if (images / f"{name}.png").exists()]
+
+
+def test_the_page_is_what_the_results_say():
+    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    assert text == page(Sources(), committed_figures()), "python -m benchmarks.results"
+
+
+def test_the_paragraph_of_the_readme_is_what_the_results_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.split(readme.BEGIN)[1].split(readme.END)[0].strip()
+    assert shown == readme.block(Sources(), committed_figures()), "python -m benchmarks.results"
+
+
+def test_every_figure_and_file_of_the_page_is_there():
+    import re
+
+    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert len(targets) > 20
+    assert [target for target in targets if not (Path(ROOT / "docs") / target).exists()] == []
