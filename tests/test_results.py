@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.memory.statistics import Estimate
 from benchmarks.results import comparisons, cost, readme, whole_runs
+from benchmarks.results.context import CONTEXT
 from benchmarks.results.figures import draw_all
 from benchmarks.results.markdown import than
 from benchmarks.results.memory import success_at, success_table
@@ -58,9 +59,12 @@ def write_cost(benchmarks, agalite=(1.0, 2.0), state=100):
         cost.AGALITE: model_cost(dict(zip(("B=1", "B=32"), agalite, strict=True)), state, peak=300),
         cost.GTRXL: gtrxl,
         cost.USUAL: model_cost({"B=1": 10.0, "B=32": 20.0}, 1000),
+        "LSTM": model_cost({"B=1": 0.25, "B=32": 0.5}, 20),
     }
+    constant = {"acting_ms": {"64": 1.0, "4096": 1.0}, "state_bytes": {"64": 100, "4096": 100}}
     growth = {
-        cost.AGALITE: {"acting_ms": {"64": 1.0, "4096": 1.0}, "state_bytes": {"64": 100, "4096": 100}},
+        cost.AGALITE: constant,
+        "LSTM": constant,
         cost.GROWING: {"acting_ms": {"64": 1.0, "4096": 10.0}, "state_bytes": {"64": 100, "4096": 6400}},
     }
     machine = {"cpu": "abacus", "cores": 2, "python": "3", "torch": "2"}
@@ -131,7 +135,11 @@ def test_verdicts_follow_from_the_figures(tmp_path):
     assert found["acting, B = 1: at most 1.0 × an LSTM's time"][1:] == ("2 × 64: 1.20 ×", MISSED)
     assert found["acting, B = 64: at most 1.3 × an LSTM's time"].verdict == MET
     assert found["training: at most 1.5 × an LSTM's time"].verdict == MET
-    assert "What stands in the way" in page(sources, [])
+    text = page(sources, [])
+    assert "What stands in the way" in text
+    assert "| cheapest step, B = 1 | LSTM, 0.25 ms | AGaLiTe, 1.00 ms | 2 of 3, 1.00 ms |" in text
+    assert "| AGaLiTe / GTrXL | 1 ×, 1 × | 0.1 ×, 0.016 × |" in text
+    assert draw_all(sources, tmp_path / "images") == ["cost-by-context", "cost-by-agents"]
 
     write_cost(tmp_path, agalite=(1.5, 1.0), state=600)
     write(tmp_path / cost.BESIDE_LSTM, beside(kernels=0.9))
@@ -141,6 +149,32 @@ def test_verdicts_follow_from_the_figures(tmp_path):
     assert found["the state takes at least 50 % less memory"].verdict == REFUTED
     assert found["acting, B = 1: at most 1.0 × an LSTM's time"].verdict == MET
     assert "What stands in the way" not in page(sources, [])
+
+
+def test_context_and_loops(tmp_path):
+    ratios = {
+        batch: {"GTrXL, M = 128": ratio, "GTrXL, M = 4096": 0.04} for batch, ratio in (("B=1", 0.5), ("B=8", 0.7))
+    }
+    of_gtrxl = {"state_bytes": {"GTrXL, M = 128": 0.2, "GTrXL, M = 4096": 0.007}, "acting_ms": {"kernels": ratios}}
+    write(tmp_path / CONTEXT, {"command": "make context", "results": {"4 × 128": {"AGaLiTe of GTrXL's": of_gtrxl}}})
+    parts = {"sampling: model": 0.1, "sampling: environment": 0.2, "learner: forward": 0.3, "learner: backward": 0.4}
+    measured = {"seconds": 1.0, "seconds_by_part": {**parts, "weight sync": 0.05}}
+    by_model = {"AGaLiTe": measured, "RLlib's LSTM": measured}
+    loop = {"models": by_model, "ratios": {"AGaLiTe / RLlib's LSTM": {"whole loop": {"median": 1.23}}}}
+    every = {"command": "make loop", "env_steps_per_iteration": 4096}
+    machine = {"cpu": "abacus", "cores": 2, "python": "3", "torch": "2"}
+    write(tmp_path / cost.LOOP, {**every, "machine": machine, "results": {"2 × 64": loop}})
+    write(tmp_path / cost.LOOP_MINIGRID, {**every, "results": {"AGaLiTe without kernels": measured}})
+    sources = Sources(tmp_path)
+    found = verdicts(sources)
+    ours = found["acting is at least 40 % cheaper than with our best GTrXL, M = 128, both with the optional kernels"]
+    assert ours[1:] == ("B = 1: 50 % cheaper; B = 8: 30 % cheaper", IN_PART)
+    text = page(sources, [])
+    assert "| 4 × 128, acting, B = 8, kernels | 0.7 × | 0.04 × |" in text
+    assert "| 4 × 128, state | 0.2 × | 0.007 × |" in text
+    assert "| T-Maze, 2 × 64 | AGaLiTe, with kernels | 1.00 s | 0.10 s | 0.25 s | 0.70 s | 1.23 × |" in text
+    assert "| MiniGrid-MemoryS7 | AGaLiTe | 1.00 s | 0.10 s | 0.25 s | 0.70 s | – |" in text
+    assert draw_all(sources, tmp_path / "images") == ["loop"]
 
 
 def test_memory_and_wall_clock_of_whole_runs(tmp_path):
@@ -178,7 +212,13 @@ def test_memory_and_wall_clock_of_whole_runs(tmp_path):
     assert clock_verdict.verdict == IN_PART
     text = page(sources, [])
     assert "| 2 × 64 | GTrXL, M = 4096 | 50 | 0.05 × | 900 MiB (+ 900) | 900 MiB (+ 900) |" in text
-    assert "| RLlib's LSTM | 0.0006 | 5 of 5 | 1 k | 40 | 0.50 |" in text
+    assert "| RLlib's LSTM | 0.0006, chosen | 5 of 5 | 1 k | 40 | 0.50 |" in text
+    # A better learning rate of the LSTM than the one that the search chose is the one to beat.
+    clock["other_learning_rates"] = {"RLlib's LSTM": {"0.0012": {"summary": {**summary, "median_seconds": 25}}}}
+    clock_verdict = whole_runs.wall_clock_verdict(clock)
+    assert clock_verdict.found.startswith("AGaLiTe, with kernels: 20 % longer; AGaLiTe: 140 % longer")
+    assert "0.0012" in clock_verdict.found
+    assert clock_verdict.verdict == MISSED
     assert draw_all(sources, tmp_path / "images") == ["whole-runs"]
 
 
@@ -220,12 +260,12 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
     write(tmp_path / "envs/learning/miniworld-memory-tmaze-long.json", {"command": "python -m x", "runs": learning})
     sources = Sources(tmp_path)
     too_short, suffices = (comparisons.comparisons(sources, window) for window in (False, True))
-    assert [key[1] for key in too_short] == ["GTrXL, M = 32", "GTrXL, M = 4"]
+    assert [key[1] for key in too_short] == ["GTrXL (M = 32)", "GTrXL (M = 4)"]
     # At the step at which the first run ended unsolved.
     long = "MiniWorld MemoryTMaze, twice as long"
-    assert too_short[long, "GTrXL, M = 4"].ours.value == pytest.approx(0.3)
-    assert suffices[long, "GTrXL, M = 32"].ours.value == pytest.approx(0.96)
-    assert {key[1] for key in suffices} == {"GTrXL, M = 32", "GTrXL, M = 128"}
+    assert too_short[long, "GTrXL (M = 4)"].ours.value == pytest.approx(0.3)
+    assert suffices[long, "GTrXL (M = 32)"].ours.value == pytest.approx(0.96)
+    assert {key[1] for key in suffices} == {"GTrXL (M = 32)", "GTrXL (M = 128)"}
     short, long_enough = comparisons.better_verdicts(sources)
     assert short.verdict == REPRODUCED
     assert "0.97 against 0.50, 1.94 ×, 3 seeds, intervals apart" in short.found
@@ -235,7 +275,7 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
         f"[{long}](../benchmarks/envs/learning/miniworld-memory-tmaze-long.json)", long
     )
     assert (
-        "fewest steps, MiniWorld MemoryTMaze, twice as long | GTrXL, M = 32, 1 k | AGaLiTe, 9 k | 2 of 3, 9 k" in text
+        "fewest steps, MiniWorld MemoryTMaze, twice as long | GTrXL (M = 32), 1 k | AGaLiTe, 9 k | 2 of 3, 9 k" in text
     )
 
 

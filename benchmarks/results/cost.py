@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.results.markdown import made_by, not_measured, table
+from benchmarks.results.context import ratios_with_kernels
+from benchmarks.results.markdown import NOTHING, listed, made_by, not_measured, table
 from benchmarks.results.sources import Json, Sources
 from benchmarks.results.verdicts import MET, MISSED, Verdict, at_most, of_cases
 
-COST, BESIDE_LSTM, LOOP = "models/cost.json", "models/beside_lstm.json", "training/loop.json"
+COST, BESIDE_LSTM = "models/cost.json", "models/beside_lstm.json"
+LOOP, LOOP_MINIGRID = "training/loop.json", "training/loop_minigrid.json"
 AGALITE, KERNELS = "AGaLiTe", "AGaLiTe, with kernels"
 GTRXL, USUAL, GROWING = "GTrXL, M = 128", "GTrXL, M = 128, keys recomputed", "GTrXL, M = context"
 CHEAPER, LESS = 0.6, 0.5  # what AGaLiTe's paper claims of GTrXL's inference and of its memory
@@ -18,16 +20,16 @@ ACTING_TARGETS = {"acting, B = 1": 1.0, "acting, B = 8": 1.0, "acting, B = 64": 
 TRAINING_TARGET = 1.5
 
 
-def paper_verdicts(cost: Json | None) -> list[Verdict]:
+def paper_verdicts(cost: Json | None, context: Json | None) -> list[Verdict]:
     """Judge what the paper claims of the cost, against our best GTrXL and against one as it is usually written."""
     acting = "acting is at least 40 % cheaper than with"
     cases = {
         f"{acting} our best GTrXL, M = 128": acting_ratios(cost, AGALITE, GTRXL),
-        f"{acting} it, with the optional kernels": acting_ratios(cost, KERNELS, GTRXL),
+        f"{acting} our best GTrXL, M = 128, both with the optional kernels": ratios_with_kernels(context),
         f"{acting} a GTrXL that recomputes keys and values, M = 128": acting_ratios(cost, AGALITE, USUAL),
         f"{acting} our best GTrXL whose M is the context": _growth_ratios(cost, "acting_ms"),
     }
-    verdicts = [at_most(claim, ratios, CHEAPER, "cheaper", "dearer") for claim, ratios in cases.items() if ratios]
+    verdicts = [at_most(claim, ratios, CHEAPER, "cheaper", "dearer") for claim, ratios in cases.items()]
     models = cost["models"] if cost else {}
     for what, key in (
         ("the state takes", "state_bytes"),
@@ -68,7 +70,7 @@ def cost_table(sources: Sources) -> str:
     cost = sources.read(COST)
     if cost is None:
         return not_measured(COST, "python -m benchmarks.models.cost")
-    shown = [label for label in (AGALITE, KERNELS, GTRXL, USUAL, "LSTM") if label in cost["models"]]
+    shown = (AGALITE, GTRXL, USUAL, "LSTM")
     batches = list(cost["models"][AGALITE]["acting_ms"])
     head = ["model", *(f"acting, {batch.replace('=', ' = ')}" for batch in batches), "training, 1,024 tokens"]
     rows = [[*head, "peak memory of training", "state"]]
@@ -94,7 +96,7 @@ def growth_table(sources: Sources) -> str:
     growth = cost["growth"]["models"]
     contexts = list(growth[AGALITE]["acting_ms"])
     rows = [["", *(f"{int(context):,} steps" for context in contexts)]]
-    for label in (label for label in (AGALITE, KERNELS, GROWING, "LSTM") if label in growth):
+    for label in (AGALITE, GROWING, "LSTM"):
         m = growth[label]
         cells = [f"{m['acting_ms'][c]:.2f} ms, {m['state_bytes'][c] / 1024:,.0f} KiB" for c in contexts]
         rows.append([label, *cells])
@@ -121,18 +123,22 @@ def beside_lstm_table(sources: Sources) -> str:
 
 def loop_table(sources: Sources) -> str:
     """Seconds of one iteration of PPO, by what they go to."""
-    loop = sources.read(LOOP)
-    if loop is None:
-        return not_measured(LOOP, "python -m benchmarks.training.loop")
-    rows = [["size", "model", "an iteration", "acting", "connectors, environment", "learner", "of RLlib's LSTM"]]
-    for size, result in loop["results"].items():
+    loop, minigrid = sources.read(LOOP), sources.read(LOOP_MINIGRID)
+    rows = [["task, size", "model", "an iteration", "acting", "connectors, environment", "learner", "of RLlib's LSTM"]]
+    for size, result in (loop["results"] if loop else {}).items():
         for label, measured in result["models"].items():
-            parts = loop_parts(measured["seconds_by_part"])
             ratio = result["ratios"].get(f"{label} / RLlib's LSTM")
-            shares = [f"{parts[part]:.2f} s" for part in ("acting", "connectors, environment", "learner")]
             of_lstm = f"{ratio['whole loop']['median']:.2f} ×" if ratio else "1"
-            rows.append([size, with_kernels(label), f"{measured['seconds']:.2f} s", *shares, of_lstm])
-    return f"{table(rows)}\n\n{made_by(LOOP, loop['command'])}"
+            rows.append([f"T-Maze, {size}", *_iteration(label, measured), of_lstm])
+    for label, measured in (minigrid["results"] if minigrid else {}).items():
+        rows.append(["MiniGrid-MemoryS7", *_iteration(label, measured), NOTHING])
+    made = [
+        made_by(place, content["command"]) if content else not_measured(place, f"python -m benchmarks.training.{name}")
+        for place, content, name in ((LOOP, loop, "loop"), (LOOP_MINIGRID, minigrid, "loop_minigrid"))
+    ]
+    sizes = {f"{content['env_steps_per_iteration']:,}" for content in (loop, minigrid) if content}
+    intro = [f"One iteration of PPO, {listed(sorted(sizes))} environment steps; medians."] if sizes else []
+    return "\n\n".join([*intro, *([table(rows)] if len(rows) > 1 else []), *made])
 
 
 def with_kernels(label: str) -> str:
@@ -147,6 +153,12 @@ def loop_parts(seconds_by_part: Mapping[str, float]) -> dict[str, float]:
         group = "acting" if part == "sampling: model" else "connectors, environment"
         sums["learner" if part.startswith("learner") else group] += seconds
     return sums
+
+
+def _iteration(label: str, measured: Json) -> list[str]:
+    parts = loop_parts(measured["seconds_by_part"])
+    shares = [f"{parts[part]:.2f} s" for part in ("acting", "connectors, environment", "learner")]
+    return [with_kernels(label), f"{measured['seconds']:.2f} s", *shares]
 
 
 def _range(values: Sequence[float]) -> str:

@@ -22,7 +22,7 @@ from benchmarks.results import cost as costs
 from benchmarks.results import whole_runs
 from benchmarks.results.labels import LABELS
 from benchmarks.results.memory import lengths_of, success_at, success_of
-from benchmarks.results.sources import Sources
+from benchmarks.results.sources import Json, Sources
 from rllib_recattn.experiment.figures.figure_style import tidy
 from rllib_recattn.experiment.records.metrics import metric_label
 
@@ -62,9 +62,8 @@ def cost_by_context(sources: Sources) -> Figure | None:
     growth = cost["growth"]["models"]
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     contexts = [int(context) for context in growth[costs.AGALITE]["acting_ms"]]
-    for label in (label for label in (costs.AGALITE, costs.KERNELS, costs.GROWING, "GLA", "LSTM") if label in growth):
+    for label in (label for label in (costs.AGALITE, costs.GROWING, "GLA", "LSTM") if label in growth):
         look = {"color": colour_of(label), "marker": "o", "markersize": 4, "label": label}
-        look["linestyle"] = "--" if label == costs.KERNELS else "-"
         axes[0].plot(contexts, list(growth[label]["acting_ms"].values()), **look)
         axes[1].plot(contexts, [size / 1024 for size in growth[label]["state_bytes"].values()], **look)
     _logarithmic(axes[0], "steps that the memory reaches back", "milliseconds", contexts)
@@ -81,12 +80,16 @@ def cost_by_agents(sources: Sources) -> Figure | None:
     if cost is None:
         return None
     figure, axis = pyplot.subplots(figsize=(6.5, 3.4), layout="constrained")
-    styles = {costs.KERNELS: "--", costs.USUAL: ":"}
     agents = [int(batch.removeprefix("B=")) for batch in cost["models"][costs.AGALITE]["acting_ms"]]
-    for label in (costs.AGALITE, costs.KERNELS, costs.GTRXL, costs.USUAL, "LSTM"):
+    for label in (costs.AGALITE, costs.GTRXL, costs.USUAL, "LSTM"):
         if label in cost["models"]:
             acting = cost["models"][label]["acting_ms"]
-            look = {"color": colour_of(label), "linestyle": styles.get(label, "-"), "marker": "o", "markersize": 4}
+            look = {
+                "color": colour_of(label),
+                "linestyle": ":" if label == costs.USUAL else "-",
+                "marker": "o",
+                "markersize": 4,
+            }
             axis.plot(agents, list(acting.values()), label=label, **look)
     _logarithmic(axis, "agents that act at once", "milliseconds of a step", agents)
     axis.legend(frameon=False, fontsize=8)
@@ -184,10 +187,12 @@ def learning_curves(sources: Sources) -> Figure | None:
         return None
     n_columns = min(3, len(lengths))
     n_rows = -(-len(lengths) // n_columns)
-    size = (3.6 * n_columns + 2, 2.9 * n_rows)
-    figure, rows = pyplot.subplots(n_rows, n_columns, figsize=size, sharey=True, layout="constrained", squeeze=False)
+    figure, rows = pyplot.subplots(
+        n_rows, n_columns, figsize=(3.7 * n_columns, 2.9 * n_rows), sharey=True, layout="constrained", squeeze=False
+    )
     for axis, length in zip(rows.flat, lengths, strict=False):
-        steps = np.linspace(0, CORRIDORS[length].budget, 200)
+        cells = [run for by_length in grid.values() for run in by_length.get(length, [])]
+        steps = np.linspace(max(map(_first_report, cells)), CORRIDORS[length].budget, 200)
         for model, label in LABELS.items():
             runs = grid.get(model, {}).get(length, [])
             if runs:
@@ -197,9 +202,10 @@ def learning_curves(sources: Sources) -> Figure | None:
                 axis.fill_between(steps / 1000, success.min(axis=0), success.max(axis=0), **band)
         _chance(axis)
         axis.set_title(f"{length} cells", fontsize=10)
+        axis.set_xlim(left=0)
         tidy(axis, "success_rate")
     for axis in rows.flat[len(lengths) :]:
-        axis.remove()
+        axis.set_axis_off()
     figure.supxlabel("environment steps (thousands)", fontsize=10)
     figure.supylabel(metric_label("success_rate"), fontsize=10)
     handles = {
@@ -207,8 +213,15 @@ def learning_curves(sources: Sources) -> Figure | None:
         for axis in rows.flat[: len(lengths)]
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
+    free = rows.flat[-1] if len(lengths) < rows.size else None
+    place = {"loc": "center left"} if free is not None else {"loc": "outside right center"}
+    (free or figure).legend(handles.values(), handles.keys(), frameon=False, fontsize=8, **place)
     return figure
+
+
+def _first_report(run: Json) -> int:
+    """Return the steps after which a run first reported a success rate; 0 if it never did."""
+    return next((point["env_steps"] for point in run["curve"] if point["success_rate"] is not None), 0)
 
 
 def _look(model: str) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 LABELS = {
     "agalite": "AGaLiTe",
-    "gtrxl-128": "GTrXL, M = 128",
-    "gtrxl-32": "GTrXL, M = 32",
+    "gtrxl-128": "GTrXL (M = 128)",
+    "gtrxl-32": "GTrXL (M = 32)",
     "lstm": "LSTM",
-    "lstm-chrono": "LSTM, max_timescale 64",
+    "lstm-chrono": "LSTM (max_timescale 64)",
     "gru": "GRU",
-    "gru-chrono": "GRU, max_timescale 64",
+    "gru-chrono": "GRU (max_timescale 64)",
     "gla": "GLA",
     "hgrn2": "HGRN2",
     "galite": "GaLiTe",
@@ -36,4 +36,4 @@ def named(model: str) -> str:
     if model in LABELS or model in _OTHERS:
         return LABELS.get(model) or _OTHERS[model]
     family, _, memory_length = model.partition("-")
-    return f"GTrXL, M = {memory_length}" if family == "gtrxl" and memory_length.isdigit() else model
+    return f"GTrXL (M = {memory_length})" if family == "gtrxl" and memory_length.isdigit() else model

@@ -27,7 +27,7 @@ def probe_table(sources: Sources) -> str:
     for variant, outcomes in variants.items():
         label = named(variant)
         if variant.removeprefix("agalite-") in ABLATIONS:
-            label = f"AGaLiTe, {variant.removeprefix('agalite-').replace('-', ' ')}"
+            label = f"AGaLiTe ({variant.removeprefix('agalite-').replace('-', ' ')})"
         rows.append([label, *(updates(outcomes.get(task, [])) for task in tasks)])
     limit, right = probe["settings"]["max_updates"], percent(probe["settings"]["right"])
     return (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.memory.plan import ABLATION_LENGTH
 from benchmarks.results import comparisons, cost, memory, others, whole_runs
+from benchmarks.results.context import CONTEXT, context_table
 from benchmarks.results.phrases import phrases
 from benchmarks.results.ranking import ranking_table
 from benchmarks.results.sources import Json, Sources
@@ -31,7 +32,6 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         sources: What has been measured.
         drawn: The names of the figures that there are in images/results/ beside the page.
     """
-    loop = sources.read(cost.LOOP)
     missed = [v for v in cost.target_verdicts(sources.read(cost.BESIDE_LSTM)) if v.verdict != MET]
     fields = {
         "machine": machine(sources),
@@ -40,10 +40,10 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         "targets": verdict_table(target_verdicts(sources), "targets"),
         "ranking": ranking_table(sources),
         "cost_table": cost.cost_table(sources),
+        "context_table": context_table(sources),
         "growth_table": cost.growth_table(sources),
         "beside_lstm_table": cost.beside_lstm_table(sources),
         "why_missed": WHY_MISSED.read_text(encoding="utf-8").strip() if missed else "",
-        "loop_steps": f"{loop['env_steps_per_iteration']:,}" if loop else "",
         "loop_table": cost.loop_table(sources),
         "whole_runs_table": whole_runs.whole_runs_table(sources),
         "wall_clock_table": whole_runs.wall_clock_table(sources),
@@ -73,7 +73,7 @@ def figure(name: str, images: str = "images/results") -> str:
 
 def paper_verdicts(sources: Sources) -> list[Verdict]:
     """What becomes of the paper's claims."""
-    of_cost = cost.paper_verdicts(sources.read(cost.COST))
+    of_cost = cost.paper_verdicts(sources.read(cost.COST), sources.read(CONTEXT))
     of_memory = whole_runs.memory_verdicts(sources.read(whole_runs.WHOLE_RUNS))
     return [*of_cost, *of_memory, *comparisons.better_verdicts(sources)]
 

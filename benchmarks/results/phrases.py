@@ -100,7 +100,7 @@ def rllib_lstm(content: Json | None) -> str:
         return UNKNOWN
     parts = []
     for length, task in content["tasks"].items():
-        outcomes = (f"{model} {s['solved']}, {steps(s['median_env_steps'])}" for model, s in task["summary"].items())
+        outcomes = (f"{model} {s['solved']} ({steps(s['median_env_steps'])})" for model, s in task["summary"].items())
         parts.append(f"{length} cells: {', '.join(outcomes)}")
     return "; ".join(parts)
 
@@ -110,7 +110,7 @@ def recall(probe: Json | None, task: str, variants: Sequence[str]) -> str:
     if probe is None:
         return UNKNOWN
     found = {name: probe["variants"].get(name, {}).get(task, []) for name in variants}
-    return ", ".join(f"{LABELS[name]} {others.updates(outcomes)}" for name, outcomes in found.items() if outcomes)
+    return "; ".join(f"{LABELS[name]}: {others.updates(outcomes)}" for name, outcomes in found.items() if outcomes)
 
 
 def environment(content: Json | None) -> str:
@@ -131,14 +131,13 @@ def ablations(grid: Cells, found: Cells) -> str:
         return UNKNOWN
     whole = success_of(grid.get("agalite", {}).get(ABLATION_LENGTH, []), ABLATION_LENGTH)
     least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-    as_it_is = f"; as it is {sum(whole) / len(whole):.2f}" if whole else ""
-    return (
-        f"least success with {_named(least)} {means[least]:.2f}, most with {_named(most)} {means[most]:.2f}{as_it_is}"
-    )
+    as_it_is = f"; as it is: {sum(whole) / len(whole):.2f}" if whole else ""
+    ends = (f"{_named(change)} ({means[change]:.2f})" for change in (least, most))
+    return "least success with {}, most with {}".format(*ends) + as_it_is
 
 
 def _named(change: str) -> str:
-    return change.replace("-", " ")
+    return f'"{change.replace("-", " ")}"'
 
 
 def _all_solved(runs: Sequence[Json]) -> bool:

@@ -56,11 +56,13 @@ class Comparison(NamedTuple):
         ours: The success of one, with its interval.
         theirs: The success of the other.
         seeds: How many runs the one with fewer has.
+        steps: Median steps until it is solved, ours in multiples of theirs; None if not all runs solved it.
     """
 
     ours: Estimate
     theirs: Estimate
     seeds: int
+    steps: float | None = None
 
     @property
     def ratio(self) -> float:
