@@ -145,8 +145,10 @@ def whole_runs_by_context(sources: Sources) -> Figure | None:
                 if not label.startswith("GTrXL"):
                     family = "LSTM" if "lstm" in label.lower() else "AGaLiTe"
                     style = ":" if label.startswith("RLlib") else "--" if "kernels" in label else "-"
-                    axis.axhline(measured[key], color=COLOURS[family], linestyle=style, label=label)
+                    axis.axhline(measured[key], color=COLOURS[family], linestyle=style, label=whole_runs.named(label))
             _logarithmic(axis, "M of GTrXL", title, gtrxl)
+            axis.set_yscale("linear")
+            axis.set_ylim(bottom=0)
             axis.set_title(size, fontsize=10)
     rows[0][-1].legend(frameon=False, fontsize=7)
     return figure
@@ -197,7 +199,7 @@ def learning_curves(sources: Sources) -> Figure | None:
             runs = grid.get(model, {}).get(length, [])
             if runs:
                 success = np.array([[success_at(run, step) for step in steps] for run in runs])
-                axis.plot(steps / 1000, success.mean(axis=0), label=label, linewidth=1.4, **_look(model))
+                axis.plot(steps / 1000, success.mean(axis=0), label=label, **_look(model))
                 band = {"color": _look(model)["color"], "alpha": 0.12, "linewidth": 0}
                 axis.fill_between(steps / 1000, success.min(axis=0), success.max(axis=0), **band)
         _chance(axis)
@@ -225,7 +227,8 @@ def _first_report(run: Json) -> int:
 
 
 def _look(model: str) -> dict[str, Any]:
-    return {"color": colour_of(LABELS[model]), "linestyle": "--" if model in DASHED else "-"}
+    front = {"zorder": 3, "linewidth": 2} if model == "agalite" else {"linewidth": 1.2}
+    return {"color": colour_of(LABELS[model]), "linestyle": "--" if model in DASHED else "-", **front}
 
 
 def _chance(axis: Axes) -> None:
