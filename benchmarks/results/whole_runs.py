@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.results import cost
 from benchmarks.results.markdown import made_by, not_measured, steps, table, than
 from benchmarks.results.sources import Json, Sources
-from benchmarks.results.verdicts import MET, MISSED, NOT_MEASURED, Verdict, at_most, of_cases
+from benchmarks.results.verdicts import MET, MISSED, NOT_MEASURED, Verdict, of_cases
 
 WHOLE_RUNS, WALL_CLOCK = "training/whole_runs.json", "tmaze/wall_clock.json"
 AGALITE, KERNELS = "AGaLiTe", "AGaLiTe with kernels"
@@ -21,14 +21,20 @@ def memory_verdicts(whole: Json | None) -> list[Verdict]:
     verdicts = []
     for process in ("runner", "learner"):
         for key, what in (("peak", "peaks at"), ("added", "takes on, in training,")):
-            ratios = {}
+            found, true = [], []
             for size, result in (whole["results"] if whole else {}).items():
                 models = result["models"]
                 ours = models[AGALITE][f"{process}_{key}_mib"]
-                for label in (label for label in models if label.startswith("GTrXL")):
-                    ratios[f"{size}, {label.partition(', ')[2]}"] = ours / models[label][f"{process}_{key}_mib"]
+                ratios = {
+                    label.partition(", ")[2]: ours / measured[f"{process}_{key}_mib"]
+                    for label, measured in models.items()
+                    if label.startswith("GTrXL")
+                }
+                ends = (f"{than(ratios[m], 'less', 'more')} at {m}" for m in (next(iter(ratios)), list(ratios)[-1]))
+                found.append(f"{size}: {' to '.join(ends)}")
+                true += [ratio <= LESS for ratio in ratios.values()]
             claim = f"RLlib's {process} {what} half the memory of one with GTrXL, or less"
-            verdicts.append(at_most(claim, ratios, LESS, "less", "more"))
+            verdicts.append(Verdict(claim, "; ".join(found), of_cases(true)))
     return verdicts
 
 
