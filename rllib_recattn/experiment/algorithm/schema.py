@@ -101,9 +101,9 @@ def _model_definitions() -> dict[str, Schema]:
     recurrence["encoder"] = _encoder()
     definitions["recurrence"] = {"properties": {name: searchable(each) for name, each in recurrence.items()}}
     shared = {name: ref("recurrence", "properties", name) for name in recurrence}
-    built_in = [name for name in model_names() if ":" not in name]
+    names = model_names()
     by_name = []
-    for name in built_in:
+    for name in names:
         own = of_settings(create_model(name, __base__=settings_of(name)), definitions)["properties"]
         own = {key: searchable(each) for key, each in own.items()}
         definitions[f"model-{name}"] = block({"name": ANYTHING, **own, **shared})
@@ -113,7 +113,7 @@ def _model_definitions() -> dict[str, Schema]:
     definitions["model"] = {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": any_of({"enum": built_in}, {"type": "string", "pattern": _OWN_PATH}, ref(SEARCH))},
+        "properties": {"name": any_of({"enum": names}, {"type": "string", "pattern": _OWN_PATH}, ref(SEARCH))},
         "allOf": by_name,
     }
     return definitions
