@@ -1,13 +1,17 @@
 """What the README says of benchmarks is what their results say."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import torch
 
 import rllib_recattn as ra
 from benchmarks.envs import short_window
+from benchmarks.models.context import full_state
 from benchmarks.models.cost_report import BEGIN, END, table
+from benchmarks.tmaze.wall_clock import summary
+from benchmarks.training import whole_runs
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
 
@@ -62,3 +66,55 @@ def test_the_long_maze_differs_from_its_example_in_length_and_window_alone():
     assert longer.config["env_config"] == short_window.LONGER
     unchanged = {"config": base.config, "model": longer.model.model_copy(update={"settings": base.model.settings})}
     assert longer.model_copy(update=unchanged) == base
+
+
+def test_whole_runs_differ_in_the_model_alone():
+    contenders = whole_runs.configs("2 × 64")
+    assert len(contenders) == 4 + len(whole_runs.CONTEXTS)
+    of_the_task = ("env", "env_config", "num_env_runners", "num_envs_per_env_runner", "gym_env_vectorize_mode")
+    of_ppo = ("train_batch_size_per_learner", "minibatch_size", "num_epochs", "lr", "num_learners")
+    settings = [{key: getattr(config, key) for key in (*of_the_task, *of_ppo)} for config in contenders.values()]
+    assert all(other == settings[0] for other in settings)
+    assert {config.model_config["max_seq_len"] for config in contenders.values()} == {whole_runs.MAX_SEQ_LEN}
+    # A chunk and the step that RLlib appends to it fill two rows but for one step.
+    assert 2 * whole_runs.MAX_SEQ_LEN - (whole_runs.STEPS + 1) == 1
+
+
+def test_whole_runs_compare_rates_within_each_round():
+    """The median of the rounds' ratios is not the ratio of the medians: what slows a round slows both."""
+    rounds = {
+        whole_runs.AGALITE: [Counter(whole=1.0), Counter(whole=10.0), Counter(whole=10.0)],
+        "other": [Counter(whole=2.0), Counter(whole=20.0), Counter(whole=2.5)],
+    }
+    memory = {whole_runs.AGALITE: (100, 300), "other": (100, 700)}
+    results = {
+        name: whole_runs.costs(
+            [Counter({part: s.total() / 2 for part in whole_runs.PARTS}) for s in seconds], low, high
+        )
+        for (name, seconds), low, high in zip(
+            rounds.items(), [(0, 0)] * 2, [tuple(1024 * m for m in memory[name]) for name in rounds], strict=True
+        )
+    }
+    ratios = whole_runs.ratios("other", results, rounds)
+    assert ratios["env_steps_per_second"] == 0.5
+    assert (ratios["runner_peak_mib"], round(ratios["learner_peak_mib"], 2)) == (1.0, 2.33)
+    assert results["other"]["env_steps_per_second"] == round(whole_runs.N_ENVS * whole_runs.STEPS / 2.5, 1)
+
+
+def test_a_full_memory_counts_as_full():
+    model = ra.build_model("gtrxl", input_dim=128, d_model=16, n_layers=2, n_heads=2, d_head=8, memory_length=5)
+    state = full_state(model, 3)
+    parts = model.state_layout.unpack(state)
+    assert (parts["count"] == model.memory_length).all()
+    y, after = model(torch.randn(3, 1, 128), state)
+    assert torch.isfinite(y).all()
+    assert (model.state_layout.unpack(after)["count"] == model.memory_length).all()
+
+
+def test_seconds_of_steps_are_those_between_iterations():
+    """The first iteration has what is done once in a process."""
+    points = [(1000, 9.0), (2000, 9.5), (4000, 10.5), (6000, 11.5)]
+    curve = [{"env_steps": steps, "seconds": seconds} for steps, seconds in points]
+    run = {"solved": True, "env_steps": 6000, "seconds": 11.5, "cpu_seconds": 11.0, "curve": curve}
+    assert summary([run])["seconds_per_1000_env_steps"] == 0.5
+    assert summary([run, run])["solved"] == "2 of 2"
