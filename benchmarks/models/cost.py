@@ -2,8 +2,10 @@
 
     python -m benchmarks.models.cost
 
-All models take turns within each round, on one thread, and a figure is the median over rounds. Writes cost.json and
-cost.png beside this file, and the table in the project's README.
+All models take turns within each round, on one thread, and are measured in CPU time, which other load disturbs little;
+a figure is the median over rounds. They compute with PyTorch's operations alone; benchmarks.models.context and
+benchmarks.models.beside_lstm have figures with the optional kernels. Writes cost.json and cost.png beside this file,
+and the table in the project's README.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from benchmarks.machine import machine
 from benchmarks.models.cost_report import draw, write_table
 from benchmarks.models.sizes import INPUT_DIM, MODELS, build, n_parameters
 from rllib_recattn.models.base import SequenceModel
+from rllib_recattn.models.native.library import SWITCH
 
 RESULT = Path(__file__).with_suffix(".json")
 ACTING_BATCHES = (1, 8, 32, 128)
@@ -62,10 +65,10 @@ def acting(model: SequenceModel, state: torch.Tensor) -> Callable[[], float]:
     def measure() -> float:
         now = state
         with torch.inference_mode():
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(STEPS_PER_ROUND):
                 _, now = model(x, now)
-            return (time.perf_counter() - start) / STEPS_PER_ROUND
+            return (time.process_time() - start) / STEPS_PER_ROUND
 
     return measure
 
@@ -77,10 +80,10 @@ def training(model: SequenceModel, batch: int, steps: int) -> Callable[[], float
 
     def measure() -> float:
         model.zero_grad()
-        start = time.perf_counter()
+        start = time.process_time()
         y, _ = model(x, state)
         y.square().mean().backward()
-        return (time.perf_counter() - start) * 1024 / (batch * steps)
+        return (time.process_time() - start) * 1024 / (batch * steps)
 
     return measure
 
@@ -209,6 +212,7 @@ def claims(results: dict[str, Any], kept: dict[str, Any], growth: dict[str, Any]
 
 def main() -> None:
     torch.set_num_threads(1)
+    os.environ[SWITCH] = "0"
     if sys.argv[1:2] == ["--peak-memory"]:
         print_peak_memory(sys.argv[2])
         return

@@ -39,10 +39,15 @@ def table(report: dict[str, Any]) -> str:
 
 def write_table(report: dict[str, Any]) -> None:
     """Put the table between its marks in the project's README."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table(report)}\n{END}{after}", encoding="utf-8")
+    write_between((BEGIN, END), table(report))
+
+
+def write_between(marks: tuple[str, str], text: str) -> None:
+    """Put a text between two marks in the project's README."""
+    begin, end = marks
+    before, rest = README.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def draw(report: dict[str, Any], out: Path) -> None:

@@ -11,7 +11,7 @@ a step yet or not, so that what it costs does not depend on how long the episode
 
 Memory is what the system calls the peak resident set of a process (VmHWM), from the moment when the process holds its
 module but has not used it; "added" is the peak without what was resident then. Rates are medians over iterations.
-A size may be named, "2 × 64" or "4 × 128", whose results are then replaced in whole_runs.json.
+Writes whole_runs.json and the README's table. A size may be named, "2 × 64" or "4 × 128"; the other's results are kept.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.models.cost_report import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
 from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")
 COMMAND = "python -m rllib_recattn.models.native.build; python -m benchmarks.training.whole_runs"
 ENV = "rllib_recattn:rllib_recattn/TMaze-v0"  # has a process of RLlib's own models import the package too
+MARKS = "<!-- whole runs: written by benchmarks/training/whole_runs.py -->", "<!-- end of whole runs -->"
 N_ENVS, STEPS = 32, 128
 MAX_SEQ_LEN = 65  # RLlib appends a step to each chunk: 129 steps make two rows without padding
 ROUNDS = {"2 × 64": 5, "4 × 128": 3}  # behind one round of warm-up
@@ -181,6 +183,23 @@ def ratios(name: str, results: dict[str, Any], rounds: dict[str, list[Counter[st
     }
 
 
+def table(report: dict[str, Any], size: str = "4 × 128") -> str:
+    """Return the README's table in Markdown: a size's costs, and in brackets as multiples of AGaLiTe's."""
+    models, columns = (
+        report["results"][size]["models"],
+        ("env_steps_per_second", "runner_added_mib", "learner_added_mib"),
+    )
+    lines = ["| model | environment steps per second | memory, runner | memory, learner |", "|---|---|---|---|"]
+    for name, costs in models.items():
+        cells = [
+            f"{costs[column]:,.0f}{unit}"
+            + ("" if name == AGALITE else f" ({costs[column] / models[AGALITE][column]:.2g} ×)")
+            for column, unit in zip(columns, ("", " MiB", " MiB"), strict=True)
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
@@ -199,6 +218,7 @@ def main() -> None:
         }
         OUT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     ray.shutdown()
+    write_between(MARKS, table(report))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""Where the seconds of training go on a MiniGrid task: MemoryS7, PPO, AGaLiTe with and without its kernels.
+
+    python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop_minigrid
+
+The settings are those of tuned_examples/minigrid-memory-s7-agalite-ppo.yaml. Both algorithms are built in one process
+with one thread, and take turns to train for an iteration of 4,096 steps. A part's seconds are its own, without those of
+the parts inside it, and are medians over iterations. Writes loop_minigrid.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+from unittest import mock
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from benchmarks.machine import machine
+from benchmarks.training.loop import ITERATIONS, KERNELS, PYTORCH, WARM_UP, time_parts
+from benchmarks.training_runs import experiment_of
+from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.models.native import library
+
+OUT = Path(__file__).with_suffix(".json")
+EXAMPLE = "minigrid-memory-s7-agalite-ppo"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    if library.kernels() is None:
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+    experiment = experiment_of(EXAMPLE)
+    algorithms = {name: build_config(experiment).build_algo() for name in (KERNELS, PYTORCH)}
+    times = {name: time_parts(algorithm) for name, algorithm in algorithms.items()}
+    rounds: dict[str, list[Counter[str]]] = {name: [] for name in algorithms}
+    for index in range(WARM_UP + ITERATIONS):
+        for name, algorithm in algorithms.items():
+            times[name].seconds.clear()
+            with nullcontext() if name == KERNELS else mock.patch.object(library, "kernels", return_value=None):
+                algorithm.train()
+            if index >= WARM_UP:
+                rounds[name].append(Counter(times[name].seconds))
+    results = {}
+    for name, algorithm in algorithms.items():
+        parts = {part: statistics.median(r[part] for r in rounds[name]) for part in sorted(rounds[name][0])}
+        whole = sum(parts.values())
+        results[name] = {
+            "seconds": round(statistics.median(r.total() for r in rounds[name]), 3),
+            "seconds_by_part": {part: round(seconds, 4) for part, seconds in parts.items()},
+            "share_by_part": {part: round(seconds / whole, 3) for part, seconds in parts.items()},
+        }
+        algorithm.stop()
+    report = {
+        "command": "python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop_minigrid",
+        "machine": {"threads": 1, **machine("rllib-recattn", "ray", "torch", "numpy", "minigrid")},
+        "example": EXAMPLE,
+        "env_steps_per_iteration": experiment.config["train_batch_size_per_learner"],
+        "iterations": ITERATIONS,
+        "results": results,
+    }
+    OUT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
