@@ -10,7 +10,7 @@ import rllib_recattn as ra
 from benchmarks.envs import short_window
 from benchmarks.models.context import full_state
 from benchmarks.models.cost_report import BEGIN, END, table
-from benchmarks.tmaze.wall_clock import summary
+from benchmarks.tmaze.wall_clock import AGALITE, LSTM, PYTORCH, summary
 from benchmarks.training import whole_runs
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
@@ -33,6 +33,18 @@ def test_the_table_of_costs_is_that_of_the_result():
 
 def test_the_table_of_whole_runs_is_that_of_the_result():
     assert shown_between(*whole_runs.MARKS) == whole_runs.table(result("training/whole_runs.json"))
+
+
+def test_the_seconds_until_t_maze_is_solved_are_those_of_the_result():
+    measured = result("tmaze/wall_clock.json")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    ours, without, lstm = (measured["summary"][name] for name in (AGALITE, PYTORCH, LSTM))
+    for costs in (ours, without, lstm):
+        assert costs["solved"] == "5 of 5"
+        assert f"{round(costs['median_env_steps'], -3):,.0f} steps and {costs['median_seconds']:.0f} seconds" in readme
+    others = measured["other_learning_rates"][LSTM].values()
+    best = min(lstm["median_seconds"], *(tried["summary"]["median_seconds"] for tried in others))
+    assert f"in hindsight brings the LSTM to {best:.0f} seconds" in readme
 
 
 def test_every_model_of_the_catalog_has_solved_t_maze():

@@ -1,14 +1,17 @@
 """How many seconds until T-Maze with 20 cells is solved: AGaLiTe, with and without its kernels, and RLlib's own LSTM.
 
     python -m rllib_recattn.models.native.build
-    python -m benchmarks.tmaze.wall_clock search; python -m benchmarks.tmaze.wall_clock
+    python -m benchmarks.tmaze.wall_clock search
+    python -m benchmarks.tmaze.wall_clock
+    python -m benchmarks.tmaze.wall_clock others
 
 RLlib's LSTM is as `use_lstm` makes it, behind two layers of 256, with a cell so large that the whole module has as many
 parameters as AGaLiTe's. All settings of PPO are those of tuned_examples/tmaze-agalite-ppo.yaml, but for the learning
-rate: the first of the two last commands trains each model with each of three, on a seed of its own, and chooses the one
-that needs the fewest steps. The second trains the contenders one at a time, each in a process of its own with one
-thread, in an order that changes from seed to seed. The seconds are those of training, without what it takes to build
-the algorithm. Writes wall_clock.json.
+rate: "search" trains each model with each of three, on a seed of its own, and chooses the one that needs the fewest
+steps. Then the contenders are trained one at a time, each in a process of its own with one thread, in an order that
+changes from seed to seed. Since one seed may choose badly, "others" then trains each model with the rates that were not
+chosen, on the same seeds. The seconds are those of training, without what it takes to build the algorithm. Writes
+wall_clock.json.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from benchmarks.training_runs import experiment_of, report, summarise, train_exp
 RESULT = Path(__file__).with_suffix(".json")
 COMMAND = (
     "python -m rllib_recattn.models.native.build; python -m benchmarks.tmaze.wall_clock search; "
-    "python -m benchmarks.tmaze.wall_clock"
+    "python -m benchmarks.tmaze.wall_clock; python -m benchmarks.tmaze.wall_clock others"
 )
 AGALITE, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "RLlib's LSTM"
 EXAMPLES = {AGALITE: "tmaze-agalite-ppo", LSTM: "tmaze-lstm-ppo"}
@@ -89,6 +92,26 @@ def compare(result: dict[str, Any]) -> None:
     print(json.dumps({"summary": result["summary"], "ratios": result["ratios"]}, indent=1))
 
 
+def try_others(result: dict[str, Any]) -> None:
+    """Train each model with the learning rates that were not chosen for it."""
+    others = result["other_learning_rates"] = {}
+    for model in (LSTM, AGALITE):
+        for lr in LEARNING_RATES:
+            if lr == result["search"][model]["chosen"]:
+                continue
+            runs = []
+            for seed in SEEDS:
+                runs.append(in_a_process(model, lr, seed, kernels=True))
+                print(f"lr {lr}: {report(model, runs[-1])}", flush=True)
+            short = [
+                {key: run[key] for key in ("seed", "solved", "env_steps", "seconds", "cpu_seconds")} for run in runs
+            ]
+            others.setdefault(model, {})[str(lr)] = {"summary": summary(runs), "runs": short}
+            write(result)
+    for model, rates in others.items():
+        print(model, json.dumps({lr: tried["summary"] for lr, tried in rates.items()}, indent=1))
+
+
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Count and take medians; the seconds of 1,000 steps are the median over the iterations of all runs."""
     rates = [
@@ -112,10 +135,12 @@ def main() -> None:
     stored = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     if sys.argv[1:] == ["search"]:
         search({})
-    elif sys.argv[1:] or "search" not in stored:
-        raise SystemExit(f"usage: {COMMAND}")
-    else:
+    elif sys.argv[1:] == ["others"] and "runs" in stored:
+        try_others({key: stored[key] for key in ("search", "runs", "summary", "ratios")})
+    elif not sys.argv[1:] and "search" in stored:
         compare({"search": stored["search"]})
+    else:
+        raise SystemExit(f"usage: {COMMAND}")
 
 
 if __name__ == "__main__":
