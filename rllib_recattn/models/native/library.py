@@ -56,7 +56,7 @@ def serve(*tensors: Tensor) -> bool:
         first.device.type == "cpu"
         and first.dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == first.dtype for tensor in tensors)
-        and kernels() is not None
         and not torch.is_autocast_enabled("cpu")
         and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+        and kernels() is not None  # last, since it looks for a file, of which no graph can be made
     )
