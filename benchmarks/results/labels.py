@@ -18,7 +18,7 @@ LABELS = {
 
 TITLES = {
     "minigrid-memory-s7": "MiniGrid-MemoryS7, seen three cells wide",
-    "minigrid-memory-s13": "MiniGrid-MemoryS13, seen three cells wide",
+    "minigrid-memory-s13": "MiniGrid-MemoryS13",
     "miniworld-memory-tmaze": "MiniWorld MemoryTMaze",
     "miniworld-memory-tmaze-long": "MiniWorld MemoryTMaze, twice as long",
     "mystery-path-grid": "Mystery Path",

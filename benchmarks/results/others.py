@@ -41,7 +41,7 @@ def environments(sources: Sources) -> str:
     tasks = sources.learning()
     if not tasks:
         return not_measured(f"{LEARNING}/", "python -m benchmarks.envs.learning")
-    rows = [["task", "model", "solved", "env steps (median)", "seconds (median)", "return", "success rate"]]
+    rows = [["task", "model", "solved", "env steps (median)", "CPU seconds (median)", "return", "success rate"]]
     ordered = [name for name in TITLES if name in tasks] + [name for name in tasks if name not in TITLES]
     for name in ordered:
         for index, (model, by_seed) in enumerate(tasks[name]["runs"].items()):
@@ -126,7 +126,7 @@ def updates(outcomes: Sequence[Json]) -> str:
 def _outcome(runs: list[Any]) -> list[str]:
     """How a model's runs ended: medians of all, those that were not solved included."""
     n_solved = sum(run["solved"] for run in runs)
-    env_steps, seconds = (statistics.median(run[key] for run in runs) for key in ("env_steps", "seconds"))
+    env_steps, seconds = (statistics.median(run[key] for run in runs) for key in ("env_steps", "cpu_seconds"))
     more = "" if 2 * n_solved > len(runs) else "> "
     ends = [[run[key] for run in runs if run[key] is not None] for key in ("return", "success_rate")]
     ended = [f"{statistics.median(values):.2f}" if values else NOTHING for values in ends]
