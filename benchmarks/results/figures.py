@@ -193,11 +193,10 @@ def learning_curves(sources: Sources) -> Figure | None:
         n_rows, n_columns, figsize=(3.7 * n_columns, 2.9 * n_rows), sharey=True, layout="constrained", squeeze=False
     )
     for axis, length in zip(rows.flat, lengths, strict=False):
-        cells = [run for by_length in grid.values() for run in by_length.get(length, [])]
-        steps = np.linspace(max(map(_first_report, cells)), CORRIDORS[length].budget, 200)
         for model, label in LABELS.items():
             runs = grid.get(model, {}).get(length, [])
             if runs:
+                steps = np.linspace(max(map(_first_report, runs)), CORRIDORS[length].budget, 200)
                 success = np.array([[success_at(run, step) for step in steps] for run in runs])
                 axis.plot(steps / 1000, success.mean(axis=0), label=label, **_look(model))
                 band = {"color": _look(model)["color"], "alpha": 0.12, "linewidth": 0}
