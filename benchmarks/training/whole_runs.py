@@ -6,8 +6,9 @@ PPO on T-Maze with 200 cells, one EnvRunner and one Learner in processes of thei
 with and without its kernels, stands beside GTrXL with a memory of M = 64 … 4,096 steps, this package's LSTM and RLlib's
 `use_lstm`, both with about as many parameters as AGaLiTe. All are built first and then take turns to train for an
 iteration, so that whatever else the machine does slows all. An iteration samples 128 steps from each of 32 mazes, and
-learns from them for 4 epochs in minibatches of 512. A GTrXL computes with all places of its memory, whether they hold
-a step yet or not, so that what it costs does not depend on how long the episodes are.
+learns from them for 4 epochs in minibatches of 512. GTrXL has kernels for its gates alone, and is measured without.
+It computes with all places of its memory, whether they hold a step yet or not, so that what it costs does not depend on
+how long the episodes are.
 
 Memory is what the system calls the peak resident set of a process (VmHWM), from the moment when the process holds its
 module but has not used it; "added" is the peak without what was resident then. Rates are medians over iterations.
@@ -185,16 +186,14 @@ def ratios(name: str, results: dict[str, Any], rounds: dict[str, list[Counter[st
 
 def table(report: dict[str, Any], size: str = "4 × 128") -> str:
     """Return the README's table in Markdown: a size's costs, and in brackets as multiples of AGaLiTe's."""
-    models, columns = (
-        report["results"][size]["models"],
-        ("env_steps_per_second", "runner_added_mib", "learner_added_mib"),
-    )
+    result = report["results"][size]
+    units = {"env_steps_per_second": "", "runner_added_mib": " MiB", "learner_added_mib": " MiB"}
     lines = ["| model | environment steps per second | memory, runner | memory, learner |", "|---|---|---|---|"]
-    for name, costs in models.items():
+    for name, measured in result["models"].items():
+        of_ours = result["of AGaLiTe's"][name]
         cells = [
-            f"{costs[column]:,.0f}{unit}"
-            + ("" if name == AGALITE else f" ({costs[column] / models[AGALITE][column]:.2g} ×)")
-            for column, unit in zip(columns, ("", " MiB", " MiB"), strict=True)
+            f"{measured[key]:,.0f}{unit}" + ("" if name == AGALITE else f" ({of_ours[key]:.2g} ×)")
+            for key, unit in units.items()
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -202,6 +201,8 @@ def table(report: dict[str, Any], size: str = "4 × 128") -> str:
 
 def main() -> None:
     torch.set_num_threads(1)
+    if unknown := set(sys.argv[1:]) - set(SIZES):
+        raise SystemExit(f"no size: {', '.join(unknown)}; sizes are {', '.join(SIZES)}")
     if library.kernels() is None:
         raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
     results = json.loads(OUT.read_text(encoding="utf-8"))["results"] if OUT.exists() and sys.argv[1:] else {}
