@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.models.cost_report import write_between
 from benchmarks.results import cost
 from benchmarks.results.page import figure
 from benchmarks.results.phrases import growth, longest
-from benchmarks.results.sources import ROOT, Sources
+from benchmarks.results.sources import Sources
 
-README = ROOT / "README.md"
 BEGIN, END = "<!-- results: written by python -m benchmarks.results -->", "<!-- end of results -->"
 SHOWN = ("cost-by-context", "success-by-corridor")
 
@@ -19,10 +19,8 @@ def block(sources: Sources, drawn: Sequence[str]) -> str:
     images = {name: figure(name, "docs/images/results") for name in SHOWN if name in drawn}
     parts = []
     if SHOWN[0] in images:
-        parts += [
-            f"AGaLiTe costs the same however far back it remembers; GTrXL takes {growth(sources.read(cost.COST))}."
-        ]
-        parts += [images[SHOWN[0]]]
+        grown = growth(sources.read(cost.COST))
+        parts += [f"AGaLiTe costs the same however far back it remembers; GTrXL takes {grown}.", images[SHOWN[0]]]
     if SHOWN[1] in images:
         reached = longest(sources.memory("grid"))
         parts += [f"The longest T-Maze that all seeds solved, at equal steps: {reached}.", images[SHOWN[1]]]
@@ -31,7 +29,4 @@ def block(sources: Sources, drawn: Sequence[str]) -> str:
 
 def write_block(sources: Sources, drawn: Sequence[str]) -> None:
     """Put the block between its marks in the project's README."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{block(sources, drawn)}\n{END}{after}", encoding="utf-8")
+    write_between((BEGIN, END), block(sources, drawn))
