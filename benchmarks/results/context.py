@@ -10,7 +10,7 @@ AGALITE, SIZE, MEMORY = "AGaLiTe", "4 × 128", "GTrXL, M = 128"  # at the size a
 
 
 def ratios_with_kernels(context: Json | None) -> dict[str, float]:
-    """Return AGaLiTe's acting time in multiples of GTrXL's by batch, both with the optional kernels."""
+    """Return AGaLiTe's acting time in multiples of GTrXL's by batch, each with the optional kernels that there are."""
     if context is None:
         return {}
     of_gtrxl = context["results"][SIZE]["AGaLiTe of GTrXL's"]["acting_ms"]["kernels"]

@@ -40,6 +40,12 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else list(items))
 
 
+def seeds(counts: Sequence[int]) -> str:
+    """Write how many seeds there are of several things, such as "1 seed" or "1 to 3 seeds"."""
+    least, most = min(counts), max(counts)
+    return f"{least} to {most} seeds" if least < most else f"{most} seed{'s' * (most > 1)}"
+
+
 def steps(count: float) -> str:
     """Write a number of environment steps in thousands."""
     return f"{count / 1000:,.0f} k"

@@ -91,11 +91,15 @@ def beside_rllib_table(sources: Sources) -> str:
     rows = [["corridor", "model", "solved", "env steps (median)", "seconds (median)"]]
     for length, corridor in content["tasks"].items():
         for model, s in corridor["summary"].items():
-            solved, _, runs = map(int, s["solved"].replace("of", "0").split())
-            more = "" if 2 * solved > runs else "> "
-            medians = [f"{more}{steps(s['median_env_steps'])}", f"{more}{s['median_seconds']:.0f}"]
-            rows.append([f"{length} cells", model, s["solved"], *medians])
+            rows.append([f"{length} cells", model, s["solved"], *medians(s)])
     return f"{table(rows)}\n\n{made_by(BESIDE_LSTM, content['command'])}"
+
+
+def medians(summary: Json) -> list[str]:
+    """Write the median steps and seconds of runs, as bounds where half of the runs or fewer were solved."""
+    solved, runs = map(int, summary["solved"].split(" of "))
+    more = "" if 2 * solved > runs else "> "
+    return [f"{more}{steps(summary['median_env_steps'])}", f"{more}{summary['median_seconds']:.0f}"]
 
 
 def catalog_table(sources: Sources) -> str:

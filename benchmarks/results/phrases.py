@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
 from benchmarks.results import cost, others
 from benchmarks.results.labels import LABELS, named
-from benchmarks.results.markdown import listed, steps, than
+from benchmarks.results.markdown import listed, seeds, steps, than
 from benchmarks.results.memory import lengths_of, success_of
 from benchmarks.results.sources import Cells, Json, Sources
 
@@ -82,7 +82,7 @@ def training_memory(measured: Json | None) -> str:
 
 
 def longest(grid: Cells) -> str:
-    """The longest corridor that every seed of a model has solved, of those that were run."""
+    """The longest corridor that every seed of a model has solved, of those that were run; and with how many seeds."""
     reached: dict[int, list[str]] = {}
     for model in (model for model in LABELS if model in grid):
         solved = [length for length in lengths_of(grid) if _all_solved(grid[model].get(length, []))]
@@ -91,7 +91,11 @@ def longest(grid: Cells) -> str:
         f"{length} cells by {listed(models)}" if length else f"none by {listed(models)}"
         for length, models in sorted(reached.items(), reverse=True)
     ]
-    return "; ".join(parts) or UNKNOWN
+    if not parts:
+        return UNKNOWN
+    runs = [len(cell) for by_length in grid.values() for cell in by_length.values() if cell]
+    tried = f"{listed([str(length) for length in lengths_of(grid)])} cells"
+    return f"{'; '.join(parts)}; tried: {tried}, {seeds(runs)} each"
 
 
 def rllib_lstm(content: Json | None) -> str:
@@ -100,7 +104,7 @@ def rllib_lstm(content: Json | None) -> str:
         return UNKNOWN
     parts = []
     for length, task in content["tasks"].items():
-        outcomes = (f"{model} {s['solved']} ({steps(s['median_env_steps'])})" for model, s in task["summary"].items())
+        outcomes = (f"{model} {s['solved']} ({others.medians(s)[0]})" for model, s in task["summary"].items())
         parts.append(f"{length} cells: {', '.join(outcomes)}")
     return "; ".join(parts)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.results import cost
 from benchmarks.results.labels import TITLES, named
-from benchmarks.results.markdown import NOTHING, steps, table
+from benchmarks.results.markdown import NOTHING, seeds, steps, table
 from benchmarks.results.memory import lengths_of
 from benchmarks.results.sources import Sources
 
@@ -64,4 +64,5 @@ def _tasks(sources: Sources) -> Iterator[Respect]:
             if runs and all(run["solved"] for run in runs)
         }
         if medians:
-            yield f"fewest steps, {task}", len(by_model), medians, steps
+            of_models = seeds([len(runs) for runs in by_model.values() if runs])
+            yield f"fewest steps, {task} ({of_models})", len(by_model), medians, steps
