@@ -235,6 +235,7 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
     assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 | 0.50 | 0.96 |" in text.replace(
         f"[{long}](../benchmarks/envs/learning/miniworld-memory-tmaze-long.json)", long
     )
+    assert "<sub>`python -m x` with `--models agalite gtrxl-4 gtrxl-32 --seeds 0`</sub>" in text
     assert (
         "fewest steps, MiniWorld MemoryTMaze, twice as long (1 seed) | GTrXL (M = 32), 1 k | AGaLiTe, 9 k | 2 of 3, 9 k"
         in text

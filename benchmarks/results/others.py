@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.memory.plan import ABLATIONS
@@ -55,9 +55,9 @@ def environments(sources: Sources) -> str:
     arguments: dict[str, list[str]] = {}
     for name in ordered:
         script, _, argument = tasks[name]["command"].removeprefix("python -m ").partition(" ")
-        arguments.setdefault(script, []).append(argument)
+        arguments.setdefault(script, []).append(f"{argument} {_runs_of(tasks[name]['runs'])}".strip())
     made = [
-        f"`python -m {script}`" + (f" with {listed([f'`{a}`' for a in of_tasks])}" if any(of_tasks) else "")
+        f"`python -m {script}` with {listed([f'`{of_task}`' for of_task in of_tasks])}"
         for script, of_tasks in arguments.items()
     ]
     return "\n\n".join([table(rows), f"<sub>{' · '.join(made)}</sub>", *figures])
@@ -110,6 +110,12 @@ def catalog_table(sources: Sources) -> str:
     rows = [["", *(named(model) for model in catalog["runs"])]]
     rows.append(["steps until solved", *(_steps_of(run) for run in catalog["runs"].values())])
     return f"{table(rows)}\n\n{made_by(CATALOG, catalog['command'])}"
+
+
+def _runs_of(by_model: Mapping[str, Json]) -> str:
+    """Write the options that name these models and seeds: a task need not have an example of every model."""
+    seeds = sorted({int(seed) for by_seed in by_model.values() for seed in by_seed})
+    return f"--models {' '.join(by_model)} --seeds {' '.join(map(str, seeds))}"
 
 
 def _steps_of(run: Json) -> str:
