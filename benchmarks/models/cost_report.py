@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.palette import COLOURS
+from benchmarks.readme import write_between
 
-README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- costs: written by benchmarks/models/cost.py -->", "<!-- end of costs -->"
 MARKERS = "osD^v"
 
@@ -40,14 +40,6 @@ def table(report: dict[str, Any]) -> str:
 def write_table(report: dict[str, Any]) -> None:
     """Put the table between its marks in the project's README."""
     write_between((BEGIN, END), table(report))
-
-
-def write_between(marks: tuple[str, str], text: str) -> None:
-    """Put a text between two marks in the project's README."""
-    begin, end = marks
-    before, rest = README.read_text(encoding="utf-8").split(begin)
-    _, after = rest.split(end)
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def draw(report: dict[str, Any], out: Path) -> None:

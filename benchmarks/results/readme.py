@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.models.cost_report import write_between
+from benchmarks.readme import write_between
 from benchmarks.results import cost
 from benchmarks.results.page import figure
 from benchmarks.results.phrases import growth, longest

@@ -35,7 +35,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
-from benchmarks.models.cost_report import write_between
+from benchmarks.readme import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
 from rllib_recattn.models.native import library
 
