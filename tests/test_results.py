@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import comparisons, cost, readme, whole_runs
+from benchmarks.results import comparisons, cost, readme, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT
 from benchmarks.results.figures import draw_all
 from benchmarks.results.memory import success_at, success_table
@@ -277,3 +277,13 @@ def test_every_figure_and_file_of_the_page_is_there():
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert len(targets) > 20
     assert [target for target in targets if not (Path(ROOT / "docs") / target).exists()] == []
+
+
+@pytest.mark.parametrize(("solved", "sign"), [("1 of 3", "> "), ("1 of 2", "> "), ("2 of 3", "")])
+def test_a_median_of_runs_that_mostly_ended_unsolved_is_a_bound(tmp_path, solved, sign):
+    summary = {"solved": solved, "median_env_steps": 800_000, "median_seconds": 300.4}
+    content = {"command": "make t-maze", "tasks": {"60": {"summary": {"RLlib's LSTM": summary}}}}
+    write(tmp_path / tmaze.BESIDE_LSTM, content)
+    text = page(Sources(tmp_path), [])
+    assert f"| 60 cells | RLlib's LSTM | {solved} | {sign}800 k | {sign}300 |" in text
+    assert f"60 cells: RLlib's LSTM {solved} ({sign}800 k)" in text

@@ -66,6 +66,19 @@ def lstm_ratios(beside: Json | None, kernels: bool) -> Iterator[tuple[str, str, 
                 yield size, case, measured["of the LSTM's"][name], target
 
 
+def acting_ratios(cost: Json | None, ours: str, theirs: str) -> dict[str, float]:
+    """Return a model's acting time in multiples of another's, by batch; nothing where one was not measured."""
+    models: Mapping[str, Any] = cost["models"] if cost else {}
+    if ours not in models or theirs not in models:
+        return {}
+    of_theirs = models[theirs]["acting_ms"]
+    return {
+        batch.replace("=", " = "): ms / of_theirs[batch]
+        for batch, ms in models[ours]["acting_ms"].items()
+        if batch in of_theirs
+    }
+
+
 def cost_table(sources: Sources) -> str:
     """AGaLiTe, GTrXL and LSTM: milliseconds of a step, of training, and bytes."""
     cost = sources.read(COST)
@@ -114,8 +127,7 @@ def beside_lstm_table(sources: Sources) -> str:
     rows = [["", "target", *(f"{size}, {path}" for size in beside["results"] for path in ("kernels", "PyTorch"))]]
     by_case: dict[str, list[str]] = {}
     targets: dict[str, float] = {}
-    for measured in _alternating(beside):
-        _, case, ratio, target = measured
+    for _, case, ratio, target in _alternating(beside):
         by_case.setdefault(case, []).append(f"{ratio:.2f} × {MET if ratio <= target else MISSED}")
         targets[case] = target
     rows += [[case, f"≤ {targets[case]:.1f} ×", *cells] for case, cells in by_case.items()]
@@ -173,19 +185,6 @@ def _alternating(beside: Json) -> Iterator[tuple[str, str, float, float]]:
         one = {"results": {size: result}}
         for pair in zip(lstm_ratios(one, True), lstm_ratios(one, False), strict=True):
             yield from pair
-
-
-def acting_ratios(cost: Json | None, ours: str, theirs: str) -> dict[str, float]:
-    """Return a model's acting time in multiples of another's, by batch; nothing where one was not measured."""
-    models: Mapping[str, Any] = cost["models"] if cost else {}
-    if ours not in models or theirs not in models:
-        return {}
-    of_theirs = models[theirs]["acting_ms"]
-    return {
-        batch.replace("=", " = "): ms / of_theirs[batch]
-        for batch, ms in models[ours]["acting_ms"].items()
-        if batch in of_theirs
-    }
 
 
 def _growth_ratios(cost: Json | None, key: str) -> dict[str, float]:

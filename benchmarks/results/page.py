@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.memory.plan import ABLATION_LENGTH
-from benchmarks.results import comparisons, cost, memory, others, whole_runs
+from benchmarks.results import comparisons, cost, memory, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT, context_table
+from benchmarks.results.environments import environments
 from benchmarks.results.phrases import phrases
 from benchmarks.results.ranking import ranking_table
+from benchmarks.results.recall import probe_table
 from benchmarks.results.sources import Json, Sources
+from benchmarks.results.travels import plumbing_table
 from benchmarks.results.verdicts import MET, MIN_SEEDS, Verdict, verdict_table
 
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -50,13 +53,13 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         "grid_tables": memory.grid_tables(sources),
         "comparison_table": comparisons.comparison_table(sources),
         "search_table": memory.search_table(sources),
-        "beside_rllib_table": others.beside_rllib_table(sources),
-        "catalog_table": others.catalog_table(sources),
+        "beside_rllib_table": tmaze.beside_rllib_table(sources),
+        "catalog_table": tmaze.catalog_table(sources),
         "ablation_length": ABLATION_LENGTH,
         "ablation_table": memory.ablation_table(sources),
-        "probe_table": others.probe_table(sources),
-        "environments": others.environments(sources),
-        "plumbing_table": others.plumbing_table(sources),
+        "probe_table": probe_table(sources),
+        "environments": environments(sources),
+        "plumbing_table": plumbing_table(sources),
         **phrases(sources),
         **{f"figure_{name.replace('-', '_')}": figure(name) if name in drawn else "" for name in FIGURES},
     }

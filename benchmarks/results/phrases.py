@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
-from benchmarks.results import cost, others
+from benchmarks.results import cost, recall, tmaze
 from benchmarks.results.labels import LABELS, named
 from benchmarks.results.markdown import listed, seeds, steps, than
 from benchmarks.results.memory import lengths_of, success_of
@@ -26,9 +26,9 @@ def phrases(sources: Sources) -> dict[str, str]:
         "acting": acting(measured),
         "training_memory": training_memory(measured),
         "longest": longest(grid),
-        "rllib_lstm": rllib_lstm(sources.read(others.BESIDE_LSTM)),
-        "recall_bit": recall(sources.read(others.PROBE), "bit, 40 steps", ("agalite", "lstm", "lstm-chrono")),
-        "recall_repeat": recall(sources.read(others.PROBE), "repeat, 20 steps", ("agalite", "gtrxl-32", "lstm")),
+        "rllib_lstm": rllib_lstm(sources.read(tmaze.BESIDE_LSTM)),
+        "recall_bit": recalled(sources.read(recall.PROBE), "bit, 40 steps", ("agalite", "lstm", "lstm-chrono")),
+        "recall_repeat": recalled(sources.read(recall.PROBE), "repeat, 20 steps", ("agalite", "gtrxl-32", "lstm")),
         "minigrid": environment(sources.learning().get("minigrid-memory-s7")),
         "miniworld": environment(sources.learning().get("miniworld-memory-tmaze")),
         "miniworld_long": environment(sources.learning().get("miniworld-memory-tmaze-long")),
@@ -50,14 +50,11 @@ def growth(measured: Json | None) -> str:
     if measured is None:
         return UNKNOWN
     model = measured["growth"]["models"][cost.GROWING]
-    (least, *_, most), times, sizes = (
-        list(model["acting_ms"]),
-        list(model["acting_ms"].values()),
-        list(model["state_bytes"].values()),
-    )
+    times, sizes = model["acting_ms"], model["state_bytes"]
+    least, *_, most = times
     return (
-        f"{times[-1] / times[0]:.0f} × the time and {sizes[-1] / sizes[0]:.0f} × the state with M = {int(most):,} as "
-        f"with M = {least}"
+        f"{times[most] / times[least]:.0f} × the time and {sizes[most] / sizes[least]:.0f} × the state "
+        f"with M = {int(most):,} as with M = {least}"
     )
 
 
@@ -104,17 +101,17 @@ def rllib_lstm(content: Json | None) -> str:
         return UNKNOWN
     parts = []
     for length, task in content["tasks"].items():
-        outcomes = (f"{model} {s['solved']} ({others.medians(s)[0]})" for model, s in task["summary"].items())
+        outcomes = (f"{model} {s['solved']} ({tmaze.medians(s)[0]})" for model, s in task["summary"].items())
         parts.append(f"{length} cells: {', '.join(outcomes)}")
     return "; ".join(parts)
 
 
-def recall(probe: Json | None, task: str, variants: Sequence[str]) -> str:
+def recalled(probe: Json | None, task: str, variants: Sequence[str]) -> str:
     """Updates that some variants needed for a task of the probe."""
     if probe is None:
         return UNKNOWN
     found = {name: probe["variants"].get(name, {}).get(task, []) for name in variants}
-    return "; ".join(f"{LABELS[name]}: {others.updates(outcomes)}" for name, outcomes in found.items() if outcomes)
+    return "; ".join(f"{LABELS[name]}: {recall.updates(outcomes)}" for name, outcomes in found.items() if outcomes)
 
 
 def environment(content: Json | None) -> str:

@@ -1,0 +1,56 @@
+"""Other environments than T-Maze."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.results.labels import TITLES, named
+from benchmarks.results.markdown import NOTHING, listed, not_measured, steps, table
+from benchmarks.results.sources import Json, Sources
+
+LEARNING = "envs/learning"
+
+
+def environments(sources: Sources) -> str:
+    """A table over all tasks, and the figures that their benchmark has drawn."""
+    tasks = sources.learning()
+    if not tasks:
+        return not_measured(f"{LEARNING}/", "python -m benchmarks.envs.learning")
+    rows = [["task", "model", "solved", "env steps (median)", "CPU seconds (median)", "return", "success rate"]]
+    ordered = [name for name in TITLES if name in tasks] + [name for name in tasks if name not in TITLES]
+    for name in ordered:
+        for index, (model, by_seed) in enumerate(tasks[name]["runs"].items()):
+            title = f"[{TITLES.get(name, name)}](../benchmarks/{LEARNING}/{name}.json)" if index == 0 else ""
+            rows.append([title, named(model), *_outcome(list(by_seed.values()))])
+    figures = [
+        f"![Learning curves on {TITLES.get(name, name)}](../benchmarks/{LEARNING}/{name}.png)"
+        for name in ordered
+        if len(tasks[name]["runs"]) > 1 and name.startswith("mini")
+    ]
+    arguments: dict[str, list[str]] = {}
+    for name in ordered:
+        script, _, argument = tasks[name]["command"].removeprefix("python -m ").partition(" ")
+        arguments.setdefault(script, []).append(f"{argument} {_runs_of(tasks[name]['runs'])}".strip())
+    made = [
+        f"`python -m {script}` with {listed([f'`{of_task}`' for of_task in of_tasks])}"
+        for script, of_tasks in arguments.items()
+    ]
+    return "\n\n".join([table(rows), f"<sub>{' · '.join(made)}</sub>", *figures])
+
+
+def _runs_of(by_model: Mapping[str, Json]) -> str:
+    """Write the options that name these models and seeds: a task need not have an example of every model."""
+    seeds = sorted({int(seed) for by_seed in by_model.values() for seed in by_seed})
+    return f"--models {' '.join(by_model)} --seeds {' '.join(map(str, seeds))}"
+
+
+def _outcome(runs: list[Any]) -> list[str]:
+    """How a model's runs ended: medians of all, those that were not solved included."""
+    n_solved = sum(run["solved"] for run in runs)
+    env_steps, seconds = (statistics.median(run[key] for run in runs) for key in ("env_steps", "cpu_seconds"))
+    more = "" if 2 * n_solved > len(runs) else "> "
+    ends = [[run[key] for run in runs if run[key] is not None] for key in ("return", "success_rate")]
+    ended = [f"{statistics.median(values):.2f}" if values else NOTHING for values in ends]
+    return [f"{n_solved} of {len(runs)}", f"{more}{steps(env_steps)}", f"{more}{seconds:,.0f}", *ended]

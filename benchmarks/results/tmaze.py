@@ -1,0 +1,42 @@
+"""T-Maze: AGaLiTe beside RLlib's own LSTM with one learning rate, and the whole catalog."""
+
+from __future__ import annotations
+
+from benchmarks.results.labels import named
+from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
+from benchmarks.results.sources import Json, Sources
+
+BESIDE_LSTM, CATALOG = "tmaze/learning.json", "tmaze/catalog.json"
+
+
+def beside_rllib_table(sources: Sources) -> str:
+    """AGaLiTe and RLlib's own LSTM on two corridors, trained side by side."""
+    content = sources.read(BESIDE_LSTM)
+    if content is None:
+        return not_measured(BESIDE_LSTM, "python -m benchmarks.tmaze.learning")
+    rows = [["corridor", "model", "solved", "env steps (median)", "seconds (median)"]]
+    for length, corridor in content["tasks"].items():
+        for model, s in corridor["summary"].items():
+            rows.append([f"{length} cells", model, s["solved"], *medians(s)])
+    return f"{table(rows)}\n\n{made_by(BESIDE_LSTM, content['command'])}"
+
+
+def medians(summary: Json) -> list[str]:
+    """Write the median steps and seconds of runs, as bounds where half of the runs or fewer were solved."""
+    solved, runs = map(int, summary["solved"].split(" of "))
+    more = "" if 2 * solved > runs else "> "
+    return [f"{more}{steps(summary['median_env_steps'])}", f"{more}{summary['median_seconds']:.0f}"]
+
+
+def catalog_table(sources: Sources) -> str:
+    """Every model of the catalog on a T-Maze of 10 cells."""
+    catalog = sources.read(CATALOG)
+    if catalog is None:
+        return not_measured(CATALOG, "python -m benchmarks.tmaze.catalog")
+    rows = [["", *(named(model) for model in catalog["runs"])]]
+    rows.append(["steps until solved", *(_steps_of(run) for run in catalog["runs"].values())])
+    return f"{table(rows)}\n\n{made_by(CATALOG, catalog['command'])}"
+
+
+def _steps_of(run: Json) -> str:
+    return steps(run["env_steps"]) if run["solved"] else NOTHING
