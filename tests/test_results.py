@@ -225,11 +225,11 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
     # At the step at which the first run ended unsolved.
     long = "MiniWorld MemoryTMaze, twice as long"
     assert too_short[long, "GTrXL (M = 4)"].ours.value == pytest.approx(0.3)
-    assert suffices[long, "GTrXL (M = 32)"].ours.value == pytest.approx(0.96)
+    assert suffices[long, "GTrXL (M = 32)"].ours.value == 0.95  # solved: what it ended with above that is chance
     assert {key[1] for key in suffices} == {"GTrXL (M = 32)", "GTrXL (M = 128)"}
     short, long_enough = comparisons.better_verdicts(sources)
     assert short.verdict == REPRODUCED
-    assert "0.97 against 0.50, 1.94 ×, 3 seeds, intervals apart" in short.found
+    assert "0.95 against 0.50, 1.90 ×, 3 seeds, intervals apart" in short.found
     assert long_enough.verdict == REFUTED
     text = page(sources, [])
     assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 | 0.50 | 0.96 |" in text.replace(

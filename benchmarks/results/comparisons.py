@@ -22,6 +22,7 @@ WINDOWS = {
     ("miniworld-memory-tmaze-long", "gtrxl-4"): False,
     ("miniworld-memory-tmaze-long", "gtrxl-32"): True,
 }
+SOLVED = 0.95  # runs end there, so that what a solved one has above it says no more than when it stopped
 ONE_BATCH = 1.01  # runs on one budget end within a batch of one another
 
 
@@ -41,7 +42,8 @@ def sees(model: str) -> int:
 def compared(
     runs: Sequence[Json], others: Sequence[Json], ours: Sequence[float], theirs: Sequence[float]
 ) -> Comparison:
-    """Compare the runs of two models, given their successes."""
+    """Compare the runs of two models, given their successes, of which what is above `SOLVED` does not count."""
+    ours, theirs = ([min(success, SOLVED) for success in each] for each in (ours, theirs))
     steps = None
     if all(run["solved"] for run in (*runs, *others)):
         steps = median(run["env_steps"] for run in runs) / median(run["env_steps"] for run in others)
