@@ -56,3 +56,8 @@ def test_one_task_that_shows_it_is_enough():
     found = some_task("better", {"doubtful": doubtful, "good": good}, 1.37)
     assert found.verdict == REPRODUCED
     assert found.found.startswith("good: 0.90 against 0.50, 1.80 ×, 3 seeds, intervals apart")
+
+
+def test_means_of_the_same_scores_are_not_apart():
+    assert sum([0.1] * 3) != 0.3
+    assert not Comparison(Estimate(0.3, 0.3, 0.3), Estimate(*[sum([0.1] * 3)] * 3), 3).apart

@@ -12,6 +12,7 @@ REPRODUCED, IN_PART, REFUTED, NOT_MEASURED = "reproduced", "in part", "refuted",
 NOT_SHOWN = "not shown"
 MET, MISSED = "met", "missed"
 MIN_SEEDS = 3
+ROUNDING = 1e-9  # means of the same scores differ by less, in the order in which they are summed
 
 
 class Verdict(NamedTuple):
@@ -73,7 +74,8 @@ class Comparison(NamedTuple):
     @property
     def apart(self) -> bool:
         """Whether the two intervals have nothing in common; with one seed there is no interval."""
-        return self.seeds > 1 and (self.ours.low > self.theirs.high or self.ours.high < self.theirs.low)
+        gap = max(self.ours.low - self.theirs.high, self.theirs.low - self.ours.high)
+        return self.seeds > 1 and gap > ROUNDING
 
     def better_by(self, ratio: float) -> bool:
         """Whether ours is `ratio` times as good, beyond what seeds leave open."""
