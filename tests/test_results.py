@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import comparisons, cost, readme, tmaze, whole_runs
+from benchmarks.memory.plan import ABLATION_LENGTH
+from benchmarks.results import comparisons, cost, phrases, readme, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT
 from benchmarks.results.figures import draw_all
 from benchmarks.results.memory import success_at, success_table
@@ -287,3 +288,19 @@ def test_a_median_of_runs_that_mostly_ended_unsolved_is_a_bound(tmp_path, solved
     text = page(Sources(tmp_path), [])
     assert f"| 60 cells | RLlib's LSTM | {solved} | {sign}800 k | {sign}300 |" in text
     assert f"60 cells: RLlib's LSTM {solved} ({sign}800 k)" in text
+
+
+def test_ablations_name_what_fails_and_what_is_quickest_and_slowest():
+    def cell(*ends):
+        return {ABLATION_LENGTH: [{**run_of([point(end, 0.96)], solved=solved)} for end, solved in ends]}
+
+    found = {
+        "eta-1": cell((3000, True)),
+        "r-1": cell((1000, True), (2000, True)),
+        "r-4": cell((500, True), (9000, False)),
+    }
+    said = phrases.ablations({"agalite": cell((1000, True))}, found)
+    assert said == (
+        'not solved by every seed with "r 4"; '
+        'solved soonest with "r 1" (2 k), latest with "eta 1" (3 k); as it is after 1 k'
+    )

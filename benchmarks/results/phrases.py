@@ -10,7 +10,7 @@ from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
 from benchmarks.results import cost, recall, tmaze
 from benchmarks.results.labels import LABELS, named
 from benchmarks.results.markdown import listed, seeds, steps, than
-from benchmarks.results.memory import lengths_of, success_of
+from benchmarks.results.memory import lengths_of
 from benchmarks.results.sources import Cells, Json, Sources
 
 UNKNOWN = "not measured yet"
@@ -122,19 +122,27 @@ def environment(content: Json | None) -> str:
 
 
 def ablations(grid: Cells, found: Cells) -> str:
-    """The changes after which AGaLiTe succeeded least and most, beside AGaLiTe as it is."""
-    means = {
-        change: sum(scores) / len(scores)
-        for change in ABLATIONS
-        if (scores := success_of(found.get(change, {}).get(ABLATION_LENGTH, []), ABLATION_LENGTH))
-    }
-    if not means:
+    """The changes with which AGaLiTe did not always solve the task, and the quickest and slowest of the others."""
+    changed = {change: runs for change in ABLATIONS if (runs := found.get(change, {}).get(ABLATION_LENGTH, []))}
+    if not changed:
         return UNKNOWN
-    whole = success_of(grid.get("agalite", {}).get(ABLATION_LENGTH, []), ABLATION_LENGTH)
-    least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-    as_it_is = f"; as it is: {sum(whole) / len(whole):.2f}" if whole else ""
-    ends = (f"{_named(change)} ({means[change]:.2f})" for change in (least, most))
-    return "least success with {}, most with {}".format(*ends) + as_it_is
+    solved = {
+        change: statistics.median(run["env_steps"] for run in runs)
+        for change, runs in changed.items()
+        if all(run["solved"] for run in runs)
+    }
+    said = []
+    if unsolved := [_named(change) for change in changed if change not in solved]:
+        said.append(f"not solved by every seed with {listed(unsolved)}")
+    if solved:
+        ends = (min(solved, key=solved.__getitem__), max(solved, key=solved.__getitem__))
+        said.append(
+            "solved soonest with {}, latest with {}".format(*(f"{_named(c)} ({steps(solved[c])})" for c in ends))
+        )
+    whole = grid.get("agalite", {}).get(ABLATION_LENGTH, [])
+    if whole and all(run["solved"] for run in whole):
+        said.append(f"as it is after {steps(statistics.median(run['env_steps'] for run in whole))}")
+    return "; ".join(said)
 
 
 def _named(change: str) -> str:
