@@ -135,10 +135,8 @@ def time_parts(algorithm: Algorithm) -> PartTimes:
     return times
 
 
-def measure(size: str) -> dict[str, Any]:
-    algorithms = {name: agalite(size).build_algo() for name in (KERNELS, PYTORCH)}
-    cell_size = cell_size_with(n_parameters(algorithms[KERNELS]))
-    algorithms[LSTM] = lstm(cell_size).build_algo()
+def train_in_turns(algorithms: dict[str, Algorithm]) -> dict[str, list[Counter[str]]]:
+    """Train algorithms in turns, `KERNELS` alone with the kernels; returns the seconds of each iteration by part."""
     times = {name: time_parts(algorithm) for name, algorithm in algorithms.items()}
     rounds: dict[str, list[Counter[str]]] = {name: [] for name in algorithms}
     for index in range(WARM_UP + ITERATIONS):
@@ -148,14 +146,25 @@ def measure(size: str) -> dict[str, Any]:
                 algorithm.train()
             if index >= WARM_UP:
                 rounds[name].append(Counter(times[name].seconds))
+    return rounds
+
+
+def medians(rounds: list[Counter[str]]) -> dict[str, Any]:
+    """Return the median seconds of an iteration, and of its parts."""
+    return {
+        "seconds": round(statistics.median(r.total() for r in rounds), 3),
+        "seconds_by_part": {part: round(statistics.median(r[part] for r in rounds), 4) for part in sorted(rounds[0])},
+    }
+
+
+def measure(size: str) -> dict[str, Any]:
+    algorithms = {name: agalite(size).build_algo() for name in (KERNELS, PYTORCH)}
+    cell_size = cell_size_with(n_parameters(algorithms[KERNELS]))
+    algorithms[LSTM] = lstm(cell_size).build_algo()
+    rounds = train_in_turns(algorithms)
     result: dict[str, Any] = {"lstm_cell_size": cell_size, "models": {}}
     for name, algorithm in algorithms.items():
-        parts = {part: statistics.median(r[part] for r in rounds[name]) for part in sorted(rounds[name][0])}
-        result["models"][name] = {
-            "parameters": n_parameters(algorithm),
-            "seconds": round(statistics.median(r.total() for r in rounds[name]), 3),
-            "seconds_by_part": {part: round(seconds, 4) for part, seconds in parts.items()},
-        }
+        result["models"][name] = {"parameters": n_parameters(algorithm), **medians(rounds[name])}
         algorithm.stop()
     result["ratios"] = {
         f"{ours} / {theirs}": {

@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
-from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
-from unittest import mock
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
 from benchmarks.machine import machine
-from benchmarks.training.loop import ITERATIONS, KERNELS, PYTORCH, WARM_UP, time_parts
+from benchmarks.training.loop import ITERATIONS, KERNELS, PYTORCH, medians, train_in_turns
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.models.native import library
@@ -37,24 +33,13 @@ def main() -> None:
         raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
     experiment = experiment_of(EXAMPLE)
     algorithms = {name: build_config(experiment).build_algo() for name in (KERNELS, PYTORCH)}
-    times = {name: time_parts(algorithm) for name, algorithm in algorithms.items()}
-    rounds: dict[str, list[Counter[str]]] = {name: [] for name in algorithms}
-    for index in range(WARM_UP + ITERATIONS):
-        for name, algorithm in algorithms.items():
-            times[name].seconds.clear()
-            with nullcontext() if name == KERNELS else mock.patch.object(library, "kernels", return_value=None):
-                algorithm.train()
-            if index >= WARM_UP:
-                rounds[name].append(Counter(times[name].seconds))
+    rounds = train_in_turns(algorithms)
     results = {}
     for name, algorithm in algorithms.items():
-        parts = {part: statistics.median(r[part] for r in rounds[name]) for part in sorted(rounds[name][0])}
-        whole = sum(parts.values())
-        results[name] = {
-            "seconds": round(statistics.median(r.total() for r in rounds[name]), 3),
-            "seconds_by_part": {part: round(seconds, 4) for part, seconds in parts.items()},
-            "share_by_part": {part: round(seconds / whole, 3) for part, seconds in parts.items()},
-        }
+        of_parts = medians(rounds[name])
+        parts = of_parts["seconds_by_part"]
+        shares = {part: round(seconds / sum(parts.values()), 3) for part, seconds in parts.items()}
+        results[name] = {**of_parts, "share_by_part": shares}
         algorithm.stop()
     report = {
         "command": "python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop_minigrid",
