@@ -19,3 +19,10 @@ def machine(*packages: str) -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
     }
+
+
+def has_kernels() -> bool:
+    """Say whether models find the optional kernels in C++."""
+    from rllib_recattn.models.native.library import kernels
+
+    return kernels() is not None

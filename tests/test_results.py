@@ -290,6 +290,20 @@ def test_a_median_of_runs_that_mostly_ended_unsolved_is_a_bound(tmp_path, solved
     assert f"60 cells: RLlib's LSTM {solved} ({sign}800 k)" in text
 
 
+def test_seconds_of_two_processors_are_told_apart(tmp_path):
+    for length, cpus in ((40, ["abacus", "abacus"]), (80, ["abacus", "slide rule"])):
+        write_grid(tmp_path, "agalite", length, [0.96] * len(cpus))
+        for seed, cpu in enumerate(cpus):
+            path = tmp_path / f"memory/runs/grid/agalite-{length}-seed-{seed}.json"
+            run = json.loads(path.read_text(encoding="utf-8"))
+            write(
+                path, {**run, "machine": {"cpu": cpu, "kernels": cpu == "slide rule"}, "cpu_seconds": 10.0 * (seed + 1)}
+            )
+    text = page(Sources(tmp_path), [])
+    assert "| AGaLiTe | 2 of 2, 1 k, 15 sᵃ | 2 of 2, 1 k, 10 sᵃ / 20 sᵇ |" in text
+    assert "Seconds were measured ᵃ on abacus, ᵇ on slide rule, with kernels: only those" in text
+
+
 def test_ablations_name_what_fails_and_what_is_quickest_and_slowest():
     def cell(*ends):
         return {ABLATION_LENGTH: [{**run_of([point(end, 0.96)], solved=solved)} for end, solved in ends]}

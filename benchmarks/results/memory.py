@@ -17,6 +17,7 @@ from benchmarks.memory.plan import (
 from benchmarks.memory.statistics import Estimate, interquartile_mean
 from benchmarks.results.labels import LABELS
 from benchmarks.results.markdown import NOTHING, made_by, steps, table
+from benchmarks.results.processors import Processors
 from benchmarks.results.sources import Cells, Json, Sources
 
 COMMAND = "python -m benchmarks.memory.grid"
@@ -64,9 +65,10 @@ def success_table(grid: Cells) -> str:
 def solved_table(grid: Cells) -> str:
     """How many seeds solved each corridor, and the medians of their steps and CPU seconds."""
     lengths = lengths_of(grid)
+    processors = _processors(grid)
     rows = [["model", *(f"{length} cells" for length in lengths)]]
     for model in (model for model in LABELS if model in grid):
-        rows.append([LABELS[model], *(_solved(grid[model].get(length, [])) for length in lengths)])
+        rows.append([LABELS[model], *(_solved(grid[model].get(length, []), processors) for length in lengths)])
     return table(rows)
 
 
@@ -94,14 +96,15 @@ def ablation_table(sources: Sources) -> str:
         return f"Not measured yet: `{COMMAND} --stage ablation` writes benchmarks/{RUNS}ablation/."
     # AGaLiTe as it is stands beside its ablations.
     ablations["agalite"] = {ABLATION_LENGTH: sources.memory("grid").get("agalite", {}).get(ABLATION_LENGTH, [])}
-    rows = [["changed", "success rate", "solved, steps, CPU seconds", "env steps / CPU second"]]
+    processors = _processors(ablations)
+    rows = [["changed", "success rate", "solved, steps, CPU seconds"]]
     for change in ("agalite", *ABLATIONS):
         runs = ablations.get(change, {}).get(ABLATION_LENGTH, [])
         if runs:
             label = "nothing" if change == "agalite" else change.replace("-", " ")
-            speed = statistics.median(run["env_steps"] / run["cpu_seconds"] for run in runs)
-            rows.append([label, _estimate(success_of(runs, ABLATION_LENGTH)), _solved(runs), f"{speed:,.0f}"])
-    return f"{table(rows)}\n\n{made_by(f'{RUNS}ablation', f'{COMMAND} --stage ablation')}"
+            rows.append([label, _estimate(success_of(runs, ABLATION_LENGTH)), _solved(runs, processors)])
+    made = made_by(f"{RUNS}ablation", f"{COMMAND} --stage ablation")
+    return "\n\n".join(filter(None, [table(rows), processors.legend().strip(), made]))
 
 
 def grid_tables(sources: Sources) -> str:
@@ -114,22 +117,27 @@ def grid_tables(sources: Sources) -> str:
             "Success rate at the end of the budget: interquartile mean, its 95 % interval, and the number of seeds.",
             success_table(grid),
             "Seeds that solved it; of those the median steps and CPU seconds. Other programs ran beside these runs, "
-            "so that their wall clocks tell little; those of runs that had the machine for themselves are above.",
+            "so that their wall clocks tell little; those of runs that had the machine for themselves are above."
+            + _processors(grid).legend(),
             solved_table(grid),
             made_by(f"{RUNS}grid", f"{COMMAND} --stage grid"),
         ]
     )
 
 
-def _solved(runs: Sequence[Json]) -> str:
+def _processors(cells: Cells) -> Processors:
+    return Processors(run for by_length in cells.values() for runs in by_length.values() for run in runs)
+
+
+def _solved(runs: Sequence[Json], processors: Processors) -> str:
     if not runs:
         return NOTHING
     solved = [run for run in runs if run["solved"]]
     outcome = f"{len(solved)} of {len(runs)}"
     if not solved:
         return outcome
-    env_steps, cpu = (statistics.median(run[key] for run in solved) for key in ("env_steps", "cpu_seconds"))
-    return f"{outcome}, {steps(env_steps)}, {cpu:,.0f} s"
+    env_steps = statistics.median(run["env_steps"] for run in solved)
+    return f"{outcome}, {steps(env_steps)}, {processors.seconds(solved)}"
 
 
 def _outcome(run: Json) -> str:
