@@ -11,6 +11,7 @@ COLOURS = {
     "HGRN2": "#db2777",
     "RATE": "#a16207",
     "GaLiTe": "#65a30d",
+    "Hybrid": "#0891b2",
 }
 
 

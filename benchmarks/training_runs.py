@@ -11,6 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.machine import where_it_runs
+
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
 
@@ -61,7 +63,7 @@ def train_experiment(experiment: Experiment, seed: int) -> dict[str, Any]:
             )
     finally:
         algorithm.stop()
-    return {"seed": seed, "solved": solved, **curve[-1], "curve": curve}
+    return {"seed": seed, "machine": where_it_runs(), "solved": solved, **curve[-1], "curve": curve}
 
 
 def train_side_by_side(
@@ -148,6 +150,11 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
     figure.suptitle(title)
     figure.savefig(out, dpi=150)
     pyplot.close(figure)
+
+
+def has_example(example: str) -> bool:
+    """Say whether there is an example of that name, or one that it is made of."""
+    return (EXAMPLES / f"{example.replace(MEMORYLESS, 'agalite')}.yaml").exists()
 
 
 def experiment_of(example: str, changes: Changes | None = None) -> Experiment:

@@ -233,7 +233,7 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
     assert "0.95 against 0.50, 1.90 ×, 3 seeds, intervals apart" in short.found
     assert long_enough.verdict == REFUTED
     text = page(sources, [])
-    assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 | 0.50 | 0.96 |" in text.replace(
+    assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 s | 0.50 | 0.96 |" in text.replace(
         f"[{long}](../benchmarks/envs/learning/miniworld-memory-tmaze-long.json)", long
     )
     assert "<sub>`python -m x` with `--models agalite gtrxl-4 gtrxl-32 --seeds 0`</sub>" in text

@@ -1,6 +1,6 @@
 """How soon do agents with memory solve the environments people know, and how far does one get without.
 
-    python -m benchmarks.envs.learning minigrid-memory-s7 [--models agalite gtrxl lstm memoryless] [--seeds 0 1 2]
+    python -m benchmarks.envs.learning minigrid-memory-s7 [--models agalite hybrid gtrxl …] [--seeds 0 1 2]
 
 For each seed, trains tuned_examples/<task>-<model>-ppo.yaml of all models, at most as many at a time as the machine has
 cores, each in a process of its own with one thread; `memoryless` is AGaLiTe's example with two layers that do not
@@ -16,18 +16,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine
 from benchmarks.palette import COLOURS as PALETTE
-from benchmarks.training_runs import draw, report, summarise, train_side_by_side
+from benchmarks.training_runs import draw, has_example, report, summarise, train_side_by_side
 
 HERE = Path(__file__).parent / "learning"
-COLOURS = {**{name.lower(): PALETTE[name] for name in ("AGaLiTe", "GTrXL", "LSTM")}, "memoryless": "#64748b"}
+COLOURS = {
+    **{name.lower(): PALETTE[name] for name in ("AGaLiTe", "Hybrid", "GTrXL", "LSTM")},
+    "memoryless": "#64748b",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", help="the beginning of the tuned examples' names")
-    parser.add_argument("--models", nargs="+", choices=COLOURS, default=list(COLOURS))
+    parser.add_argument("--models", nargs="+", choices=COLOURS, help="default: all that have an example")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--algorithm", default="ppo", help="the end of the tuned examples' names")
     arguments = parser.parse_args()
@@ -36,9 +38,10 @@ def main() -> None:
     path = HERE / f"{name}.json"
     runs = runs_of(path)
     at_once = os.cpu_count() or 1
+    chosen = arguments.models or [m for m in COLOURS if has_example(f"{arguments.task}-{m}-{arguments.algorithm}")]
     for seed in arguments.seeds:
-        for first in range(0, len(arguments.models), at_once):
-            models = arguments.models[first : first + at_once]
+        for first in range(0, len(chosen), at_once):
+            models = chosen[first : first + at_once]
             examples = {model: f"{arguments.task}-{model}-{arguments.algorithm}" for model in models}
             for model, run in train_side_by_side(examples, seed).items():
                 runs.setdefault(model, {})[str(seed)] = run
@@ -59,7 +62,6 @@ def write_runs(path: Path, command: str, title: str, runs: dict[str, dict[str, A
     by_model = {model: [of_seed[seed] for seed in sorted(of_seed, key=int)] for model, of_seed in runs.items()}
     result = {
         "command": command,
-        "machine": {"threads_per_run": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
         "summary": {model: summarise(model_runs) for model, model_runs in by_model.items()},
         "runs": {
             model: dict(sorted(of_seed.items(), key=lambda item: int(item[0]))) for model, of_seed in runs.items()

@@ -21,7 +21,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import has_kernels, machine
 from benchmarks.memory.plan import LEARNING_RATES, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.training_runs import report, train_experiment
 
@@ -76,11 +75,6 @@ def train_and_write(run: Run, lr: float, results: Path, niceness: int) -> None:
         return
     result = {
         "command": f"python -m benchmarks.memory.grid --stage {run.stage} --models {run.model} --lengths {run.length}",
-        "machine": {
-            "threads_per_run": 1,
-            "kernels": has_kernels(),
-            **machine("rllib-recattn", "ray", "torch", "numpy"),
-        },
         "started": started,
         "stage": run.stage,
         "model": run.model,

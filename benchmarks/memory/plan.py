@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 BASE = "tmaze-agalite-ppo"
 WITHOUT_GATES = "benchmarks.memory.without_gates:agalite_without_gates"
 STACKED = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32}
+LAYER = {**STACKED, "n_layers": 1}
 LEARNING_RATES = (3e-4, 6e-4, 1.2e-3)
 SEARCH_LENGTH, SEARCH_SEED, SEARCH_BUDGET = 20, 100, 200_000
 ABLATION_LENGTH = 40
 # GTrXL with two layers sees twice M steps back, so that M = 32 is too short for 80 cells.
 CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
-    ("agalite", "gtrxl-32", "gtrxl-128", "lstm", "lstm-chrono"),
+    ("agalite", "hybrid", "gtrxl-32", "gtrxl-128", "lstm", "lstm-chrono"),
     (20, 40, 80),
     (0, 1, 2),
 )
@@ -31,6 +32,11 @@ CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
 # Name → the model's block in an experiment. LSTM and GRU have one layer and about AGaLiTe's number of parameters.
 MODELS: dict[str, dict[str, Any]] = {
     "agalite": {"name": "agalite", **STACKED},
+    # A window far too short for any corridor: what lies further back is AGaLiTe's.
+    "hybrid": {
+        "name": "hybrid",
+        "models": [{"name": "agalite", **LAYER}, {"name": "gtrxl", "memory_length": 4, **LAYER}],
+    },
     "gtrxl-128": {"name": "gtrxl", "memory_length": 128, **STACKED},
     "gtrxl-32": {"name": "gtrxl", "memory_length": 32, **STACKED},
     "lstm": {"name": "lstm", "d_model": 192},

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.results.labels import TITLES, named
 from benchmarks.results.markdown import NOTHING, listed, not_measured, steps, table
+from benchmarks.results.processors import Processors
 from benchmarks.results.sources import Json, Sources
 
 LEARNING = "envs/learning"
@@ -18,12 +19,15 @@ def environments(sources: Sources) -> str:
     tasks = sources.learning()
     if not tasks:
         return not_measured(f"{LEARNING}/", "python -m benchmarks.envs.learning")
-    rows = [["task", "model", "solved", "env steps (median)", "CPU seconds (median)", "return", "success rate"]]
+    processors = Processors(
+        run for task in tasks.values() for by_seed in task["runs"].values() for run in by_seed.values()
+    )
+    rows = [["task", "model", "solved", "env steps (median)", "CPU time (median)", "return", "success rate"]]
     ordered = [name for name in TITLES if name in tasks] + [name for name in tasks if name not in TITLES]
     for name in ordered:
         for index, (model, by_seed) in enumerate(tasks[name]["runs"].items()):
             title = f"[{TITLES.get(name, name)}](../benchmarks/{LEARNING}/{name}.json)" if index == 0 else ""
-            rows.append([title, named(model), *_outcome(list(by_seed.values()))])
+            rows.append([title, named(model), *_outcome(list(by_seed.values()), processors)])
     figures = [
         f"![Learning curves on {TITLES.get(name, name)}](../benchmarks/{LEARNING}/{name}.png)"
         for name in ordered
@@ -37,7 +41,7 @@ def environments(sources: Sources) -> str:
         f"`python -m {script}` with {listed([f'`{of_task}`' for of_task in of_tasks])}"
         for script, of_tasks in arguments.items()
     ]
-    return "\n\n".join([table(rows), f"<sub>{' · '.join(made)}</sub>", *figures])
+    return "\n\n".join([table(rows), *filter(None, [processors.legend()]), f"<sub>{' · '.join(made)}</sub>", *figures])
 
 
 def _runs_of(by_model: Mapping[str, Json]) -> str:
@@ -46,11 +50,11 @@ def _runs_of(by_model: Mapping[str, Json]) -> str:
     return f"--models {' '.join(by_model)} --seeds {' '.join(map(str, seeds))}"
 
 
-def _outcome(runs: list[Any]) -> list[str]:
+def _outcome(runs: list[Any], processors: Processors) -> list[str]:
     """How a model's runs ended: medians of all, those that were not solved included."""
     n_solved = sum(run["solved"] for run in runs)
-    env_steps, seconds = (statistics.median(run[key] for run in runs) for key in ("env_steps", "cpu_seconds"))
+    env_steps = statistics.median(run["env_steps"] for run in runs)
     more = "" if 2 * n_solved > len(runs) else "> "
     ends = [[run[key] for run in runs if run[key] is not None] for key in ("return", "success_rate")]
     ended = [f"{statistics.median(values):.2f}" if values else NOTHING for values in ends]
-    return [f"{n_solved} of {len(runs)}", f"{more}{steps(env_steps)}", f"{more}{seconds:,.0f}", *ended]
+    return [f"{n_solved} of {len(runs)}", f"{more}{steps(env_steps)}", f"{more}{processors.seconds(runs)}", *ended]

@@ -104,7 +104,7 @@ def ablation_table(sources: Sources) -> str:
             label = "nothing" if change == "agalite" else change.replace("-", " ")
             rows.append([label, _estimate(success_of(runs, ABLATION_LENGTH)), _solved(runs, processors)])
     made = made_by(f"{RUNS}ablation", f"{COMMAND} --stage ablation")
-    return "\n\n".join(filter(None, [table(rows), processors.legend().strip(), made]))
+    return "\n\n".join(filter(None, [table(rows), processors.legend(), made]))
 
 
 def grid_tables(sources: Sources) -> str:
@@ -118,7 +118,7 @@ def grid_tables(sources: Sources) -> str:
             success_table(grid),
             "Seeds that solved it; of those the median steps and CPU seconds. Other programs ran beside these runs, "
             "so that their wall clocks tell little; those of runs that had the machine for themselves are above."
-            + _processors(grid).legend(),
+            + (f" {legend}" if (legend := _processors(grid).legend()) else ""),
             solved_table(grid),
             made_by(f"{RUNS}grid", f"{COMMAND} --stage grid"),
         ]

@@ -41,7 +41,7 @@ class Processors:
         if len(self._names) < 2:
             return ""
         named = ", ".join(f"{self._mark(name)} on {name}" for name in self._names)
-        return f" Seconds were measured {named}: only those with the same mark can be compared."
+        return f"Seconds were measured {named}: only those with the same mark can be compared."
 
     def _mark(self, name: str) -> str:
         return MARKS[self._names.index(name)] if len(self._names) > 1 else ""
