@@ -32,10 +32,10 @@ CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
 # Name → the model's block in an experiment. LSTM and GRU have one layer and about AGaLiTe's number of parameters.
 MODELS: dict[str, dict[str, Any]] = {
     "agalite": {"name": "agalite", **STACKED},
-    # A window far too short for any corridor: what lies further back is AGaLiTe's.
+    # Its one window is too short for 40 cells and more: what lies further back is for AGaLiTe to remember.
     "hybrid": {
         "name": "hybrid",
-        "models": [{"name": "agalite", **LAYER}, {"name": "gtrxl", "memory_length": 4, **LAYER}],
+        "models": [{"name": "agalite", **LAYER}, {"name": "gtrxl", "memory_length": 32, **LAYER}],
     },
     "gtrxl-128": {"name": "gtrxl", "memory_length": 128, **STACKED},
     "gtrxl-32": {"name": "gtrxl", "memory_length": 32, **STACKED},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LABELS = {
     "agalite": "AGaLiTe",
-    "hybrid": "Hybrid (AGaLiTe, GTrXL M = 4)",
+    "hybrid": "Hybrid (AGaLiTe, GTrXL M = 32)",
     "gtrxl-128": "GTrXL (M = 128)",
     "gtrxl-32": "GTrXL (M = 32)",
     "lstm": "LSTM",
