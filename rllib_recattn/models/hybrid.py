@@ -18,15 +18,17 @@ from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
 from rllib_recattn.models.registry import model_settings
 
 
-def _two_hgrn2_layers_and_one_gtrxl() -> list[dict[str, Any]]:
-    return [{"name": "hgrn2", "n_layers": 2}, {"name": "gtrxl", "n_layers": 1}]
+def _agalite_below_a_short_window() -> list[dict[str, Any]]:
+    # What lies far back is AGaLiTe's; how long ago each of the last steps was, which its gates alone would have to
+    # learn, is told by the window.
+    return [{"name": "agalite", "n_layers": 3}, {"name": "gtrxl", "n_layers": 1, "memory_length": 32}]
 
 
 class HybridSettings(ModelSettings):
     """Settings of a hybrid."""
 
     models: list[dict[str, Any]] = Field(
-        default_factory=_two_hgrn2_layers_and_one_gtrxl,
+        default_factory=_agalite_below_a_short_window,
         min_length=1,
         description="from the input to the output: a model's name and those of its settings that are no defaults",
     )
