@@ -304,6 +304,14 @@ def test_seconds_of_two_processors_are_told_apart(tmp_path):
     assert "Seconds were measured ᵃ on abacus, ᵇ on slide rule, with kernels: only those" in text
 
 
+def test_the_hybrid_stands_between_its_halves_on_the_tasks_that_it_was_run_on(tmp_path):
+    write_grid(tmp_path, "agalite", 80, (0.97, 0.98), env_steps=9000)
+    write_grid(tmp_path, "hybrid", 80, (0.97,), env_steps=4000)
+    write_grid(tmp_path, "agalite", 40, (0.97,))
+    said = phrases.hybrid(Sources(tmp_path).memory("grid"), {})
+    assert said == "T-Maze, 80 cells: AGaLiTe 2 of 2 after 9 k, Hybrid 1 of 1 after 4 k"
+
+
 def test_ablations_name_what_fails_and_what_is_quickest_and_slowest():
     def cell(*ends):
         return {ABLATION_LENGTH: [{**run_of([point(end, 0.96)], solved=solved)} for end, solved in ends]}

@@ -12,6 +12,7 @@ from benchmarks.results.labels import LABELS, named
 from benchmarks.results.markdown import listed, seeds, steps, than
 from benchmarks.results.memory import lengths_of
 from benchmarks.results.sources import Cells, Json, Sources
+from benchmarks.results.tasks import runs_by_task
 
 UNKNOWN = "not measured yet"
 
@@ -32,6 +33,7 @@ def phrases(sources: Sources) -> dict[str, str]:
         "minigrid": environment(sources.learning().get("minigrid-memory-s7")),
         "miniworld": environment(sources.learning().get("miniworld-memory-tmaze")),
         "miniworld_long": environment(sources.learning().get("miniworld-memory-tmaze-long")),
+        "hybrid": hybrid(grid, sources.learning()),
         "ablations": ablations(grid, sources.memory("ablation")),
     }
 
@@ -119,6 +121,17 @@ def environment(content: Json | None) -> str:
     if content is None:
         return UNKNOWN
     return ", ".join(f"{named(model)} {_environment(list(runs.values()))}" for model, runs in content["runs"].items())
+
+
+def hybrid(grid: Cells, learning: dict[str, Json]) -> str:
+    """The hybrid between its two halves, on all tasks that it was run on."""
+    parts = []
+    for task, by_model in runs_by_task(grid, learning).items():
+        shown = {m: by_model[m] for m in ("agalite", "hybrid", "gtrxl", "gtrxl-128") if by_model.get(m)}
+        if "hybrid" in shown and len(shown) > 1:
+            outcomes = (f"{named(model).split(' (A')[0]} {_environment(runs)}" for model, runs in shown.items())
+            parts.append(f"{task}: {', '.join(outcomes)}")
+    return "; ".join(parts) or UNKNOWN
 
 
 def ablations(grid: Cells, found: Cells) -> str:

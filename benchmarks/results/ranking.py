@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.results import cost
-from benchmarks.results.labels import TITLES, named
+from benchmarks.results.labels import named
 from benchmarks.results.markdown import NOTHING, seeds, steps, table
-from benchmarks.results.memory import lengths_of
 from benchmarks.results.sources import Sources
+from benchmarks.results.tasks import runs_by_task
 
 # Each model of the catalog once, the GTrXL with the memory that the paper compares with.
 NOT_RANKED = ("GTrXL, M = 64", "GTrXL, M = 256", cost.USUAL)
@@ -49,15 +49,7 @@ def _costs(sources: Sources) -> Iterator[Respect]:
 
 def _tasks(sources: Sources) -> Iterator[Respect]:
     """Go through the median steps of the models of which all seeds solved a task, for all tasks that any did."""
-    grid = sources.memory("grid")
-    tasks = {
-        f"T-Maze, {length} cells": {model: by_length.get(length, []) for model, by_length in grid.items()}
-        for length in lengths_of(grid)
-    }
-    learning = sources.learning()
-    for name in (name for name in TITLES if name in learning):
-        tasks[TITLES[name]] = {model: list(runs.values()) for model, runs in learning[name]["runs"].items()}
-    for task, by_model in tasks.items():
+    for task, by_model in runs_by_task(sources.memory("grid"), sources.learning()).items():
         medians = {
             named(model): statistics.median(run["env_steps"] for run in runs)
             for model, runs in by_model.items()
