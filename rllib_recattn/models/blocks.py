@@ -59,7 +59,7 @@ class GRUGate(nn.Module):
         if serve(skip, sublayer, self.bias):
             from_sublayer, from_skip, from_reset_skip = self.from_sublayer, self.from_skip, self.from_reset_skip
             weights = from_sublayer.weight, from_skip.weight, from_reset_skip.weight
-            output, update = gate(skip, sublayer, *weights, self.bias)
+            output, update = gate(skip, sublayer, self.bias, *weights)
             self._note(update)
             return output
         y_r, y_z, y_g = self.from_sublayer(sublayer).chunk(3, dim=-1)

@@ -48,17 +48,26 @@ def results(model, x, state, is_first):
     return y, state_out, *torch.autograd.grad(loss, [x, state, *model.parameters()])
 
 
-def a_life(model, generator, steps=STEPS):
-    x = torch.randn(ROWS, steps, 3, generator=generator, dtype=torch.float64)
+def a_life(model, generator, steps=STEPS, rows=ROWS):
+    x = torch.randn(rows, steps, 3, generator=generator, dtype=torch.float64)
     with torch.no_grad():
-        _, state = model(torch.randn(ROWS, 4, 3, generator=generator, dtype=torch.float64), model.initial_state(ROWS))
-    return x, state, torch.rand(ROWS, steps, generator=generator) < 0.3
+        _, state = model(torch.randn(rows, 4, 3, generator=generator, dtype=torch.float64), model.initial_state(rows))
+    return x, state, torch.rand(rows, steps, generator=generator) < 0.3
 
 
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 4}, {"d_head": 19}, {"residual": "sum"}, {"feedforward": False}],
+    [
+        {},
+        {"eta": 1, "r": 1},
+        {"eta": 3, "r": 4},
+        {"d_head": 19},
+        {"d_ff": 9},
+        {"d_model": 70, "d_head": 38, "d_ff": 150, "n_layers": 1},  # larger than what a product does at a time
+        {"residual": "sum"},
+        {"feedforward": False},
+    ],
     ids=str,
 )
 def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, settings, resets):
@@ -71,13 +80,14 @@ def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, set
         torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 5, 100])
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize(
-    "settings", [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published"}], ids=str
+    "settings", [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published"}, {"d_model": 70}], ids=str
 )
-def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, resets):
+def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, resets, rows):
     model = small_agalite(**settings)
-    x, state, is_first = a_life(model, generator, steps=1)
+    x, state, is_first = a_life(model, generator, steps=1, rows=rows)
     before = state.clone()
     arguments = x, state, is_first if resets else None
     calls.clear()
@@ -129,10 +139,10 @@ def test_gradients_of_the_attention_equal_finite_differences(calls, generator):
 def test_the_gate_and_its_gradients(calls, generator, monkeypatch):
     module = GRUGate(4, bias=0.5).double()
     tensors = [torch.randn(3, 2, 4, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2)]
-    weights = [module.from_sublayer.weight, module.from_skip.weight, module.from_reset_skip.weight, module.bias]
+    weights = [module.bias, module.from_sublayer.weight, module.from_skip.weight, module.from_reset_skip.weight]
     assert torch.autograd.gradcheck(lambda *args: gate(*args)[0], (*tensors, *weights))
     output, update = module(*tensors), module.last_update
-    assert "gate_output" in calls
+    assert "gate" in calls
     choose_kernels(False, monkeypatch)
     torch.testing.assert_close(output, module(*tensors), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(update, module.last_update, rtol=1e-12, atol=1e-12)

@@ -1,11 +1,12 @@
 // AGaLiTe's attention between its projections, one head at a time; rllib_recattn/models/agalite.py has the equations.
 //
-// A head's memory, some 3 KB, stays in the first-level cache over all steps of a sequence. Sigmoids of the gates are
-// computed before, by PyTorch.
+// A head's memory, some 3 KB, stays in the first-level cache over all steps of a sequence.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+
+#include "elementwise.h"
 
 namespace rllib_recattn {
 
@@ -23,25 +24,29 @@ struct Sizes {
   int64_t projected() const { return rectified() + gates() + width(); }
 };
 
-// Where one head's features are in a step's projections, and in its gates or their gradients.
+// Where one head's features are in a step's projections, or in their gradients.
 template <typename T>
 struct Features {
-  T *key, *query, *key_factor, *query_factor, *value, *gamma, *beta, *gamma_factor;
+  T *key, *query, *key_factor, *query_factor, *gamma, *beta, *gamma_factor, *value;
 
-  Features(T* projected, T* gates, const Sizes& n, int64_t head)
+  Features(T* projected, const Sizes& n, int64_t head)
       : key(projected + head * n.d_head),
         query(key + n.width()),
         key_factor(projected + 2 * n.width() + head * n.eta),
         query_factor(key_factor + n.factors()),
-        value(projected + n.rectified() + n.gates() + head * n.d_head),
-        gamma(gates + head * n.d_head),
+        gamma(projected + n.rectified() + head * n.d_head),
         beta(gamma + n.width()),
-        gamma_factor(gates + 2 * n.width() + head * n.eta) {}
+        gamma_factor(projected + n.rectified() + 2 * n.width() + head * n.eta),
+        value(projected + n.rectified() + n.gates() + head * n.d_head) {}
 };
 
+// Makes features of the projections of some steps, in place: relu of the first, sigmoids of the gates.
 template <typename T>
-inline T relu(T x) {
-  return x < 0 ? T(0) : x;  // keeps NaN
+void activate(int64_t steps, const Sizes& n, T* projected) {
+  const int64_t rectified = n.rectified(), gates = n.gates(), size = n.projected();
+  each(steps, rectified, [=](int64_t t, int64_t i) { projected[t * size + i] = relu(projected[t * size + i]); });
+  T* const gate = projected + rectified;
+  each(steps, gates, [=](int64_t t, int64_t i) { gate[t * size + i] = sigmoid(gate[t * size + i]); });
 }
 
 // One channel's k̃ of a head [η, d_head] after a step, in place; returns k̃ · q. factors: of γ, of what is written, and of
@@ -105,25 +110,24 @@ FactorSums<T> channels_back(const T* __restrict keys_before, const T* __restrict
 }
 
 // Write one step into the memory of a head and read it.
-// overlap: k̃_j · q and s · q; output: the head's part of the attended values; scratch: 2 d_head + 3 η numbers.
+// overlap: k̃_j · q and s · q; output: the head's part of the attended values; scratch: d_head + 3 η numbers.
 // kEta: η, so that the compiler can unroll the loops over it; 0 for any.
 template <int64_t kEta, typename T>
 void write_and_read(const Features<const T>& f, const T* channels, const Sizes& n, T* keys, T* values, T* overlap,
                     T* output, T* scratch) {
   const int64_t d = n.d_head, r = n.channels - 1, eta = kEta ? kEta : n.eta;
-  T *write = scratch, *query = write + d, *factors = query + d;
+  T *write = scratch, *factors = write + d;
 #pragma omp simd
   for (int64_t i = 0; i < d; ++i) {
-    write[i] = f.gamma[i] * relu(f.key[i]);
-    query[i] = relu(f.query[i]);
+    write[i] = f.gamma[i] * f.key[i];
   }
   for (int64_t e = 0; e < eta; ++e) {
     factors[e] = f.gamma_factor[e];
-    factors[eta + e] = f.gamma_factor[e] * relu(f.key_factor[e]);
-    factors[2 * eta + e] = relu(f.query_factor[e]);
+    factors[eta + e] = f.gamma_factor[e] * f.key_factor[e];
+    factors[2 * eta + e] = f.query_factor[e];
   }
   for (int64_t j = 0; j < n.channels; ++j) {
-    overlap[j] = write_channel<kEta>(keys + j * eta * d, channels[j], f.gamma, write, query, factors, d, eta);
+    overlap[j] = write_channel<kEta>(keys + j * eta * d, channels[j], f.gamma, write, f.query, factors, d, eta);
   }
   const T scale = 1 / (2 * r * overlap[r] + T(kAttentionEpsilon));
   std::fill_n(output, d, T(0));
@@ -141,14 +145,14 @@ void write_and_read(const Features<const T>& f, const T* channels, const Sizes& 
 
 // Take the gradient of one step, which `write_and_read` took from the memories `keys_before` and `values_before` to
 // `keys` and `values`. grad_keys and grad_values hold the gradients of the memories behind the step, and then before it.
-// scratch: 6 d_head + channels numbers. kChannels: r + 1, so that the compiler can unroll the loops over it; 0 for any.
+// scratch: 4 d_head + channels numbers. kChannels: r + 1, so that the compiler can unroll the loops over it; 0 for any.
 template <int64_t kChannels, typename T>
 void step_back(const Features<const T>& f, const T* channels, const Sizes& n, const T* keys_before, const T* keys,
                const T* values_before, const T* values, const T* overlap, const T* grad_output, T* grad_keys,
                T* grad_values, const Features<T>& grad, T* scratch) {
   const int64_t d = n.d_head, r = n.channels - 1;
-  T *write = scratch, *query = write + d, *of_write = query + d, *of_gate = of_write + d;
-  T *of_numerator = of_gate + d, *grad_overlap = of_numerator + 2 * d;
+  T *write = scratch, *of_write = write + d, *of_gate = of_write + d;
+  T *of_numerator = of_gate + d, *grad_overlap = of_numerator + d;
 
   const T scale = 1 / (2 * r * overlap[r] + T(kAttentionEpsilon));
   T of_scale = 0;
@@ -176,8 +180,7 @@ void step_back(const Features<const T>& f, const T* channels, const Sizes& n, co
     const T beta = f.beta[i];
     grad.value[i] = of_write[i] * beta;
     grad.beta[i] = (of_write[i] * f.value[i] - of_gate[i]) * beta * (1 - beta);
-    write[i] = f.gamma[i] * relu(f.key[i]);
-    query[i] = relu(f.query[i]);
+    write[i] = f.gamma[i] * f.key[i];
   }
 
   std::fill_n(of_write, d, T(0));
@@ -185,11 +188,11 @@ void step_back(const Features<const T>& f, const T* channels, const Sizes& n, co
   std::fill_n(of_numerator, d, T(0));
   T* of_query = of_numerator;
   for (int64_t e = 0; e < n.eta; ++e) {
-    const T gate_factor = f.gamma_factor[e], key_factor = relu(f.key_factor[e]);
-    const T query_factor = relu(f.query_factor[e]);
+    const T gate_factor = f.gamma_factor[e], key_factor = f.key_factor[e];
+    const T query_factor = f.query_factor[e];
     const FactorSums<T> sums = channels_back<kChannels>(
         keys_before + e * d, keys + e * d, grad_keys + e * d, n.eta * d, n.channels, channels, grad_overlap, f.gamma,
-        write, query, {gate_factor * key_factor, query_factor, gate_factor}, of_write, of_query, of_gate, d);
+        write, f.query, {gate_factor * key_factor, query_factor, gate_factor}, of_write, of_query, of_gate, d);
     grad.key_factor[e] = f.key_factor[e] > 0 ? sums.write * gate_factor : T(0);
     grad.query_factor[e] = f.query_factor[e] > 0 ? sums.query : T(0);
     grad.gamma_factor[e] = (sums.gamma + sums.write * key_factor) * gate_factor * (1 - gate_factor);
@@ -199,7 +202,7 @@ void step_back(const Features<const T>& f, const T* channels, const Sizes& n, co
     const T gamma = f.gamma[i];
     grad.key[i] = f.key[i] > 0 ? of_write[i] * gamma : T(0);
     grad.query[i] = f.query[i] > 0 ? of_query[i] : T(0);
-    grad.gamma[i] = (of_gate[i] + of_write[i] * relu(f.key[i])) * gamma * (1 - gamma);
+    grad.gamma[i] = (of_gate[i] + of_write[i] * f.key[i]) * gamma * (1 - gamma);
   }
 }
 

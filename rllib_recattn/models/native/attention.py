@@ -36,8 +36,8 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, projected: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        attended, keys_after, values_after, gates = kernels().attention(projected, channels, is_first, keys, values)
-        ctx.save_for_backward(projected, gates, channels, is_first, keys, values)
+        attended, keys_after, values_after, features = kernels().attention(projected, channels, is_first, keys, values)
+        ctx.save_for_backward(features, channels, is_first, keys, values)
         return attended, keys_after, values_after
 
     @staticmethod

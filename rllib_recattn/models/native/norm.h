@@ -1,0 +1,56 @@
+// LayerNorm over rows [N, D].
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace rllib_recattn {
+
+constexpr double kNormEpsilon = 1e-6;  // as in rllib_recattn/models/blocks.py
+
+// moments [N, 2]: each row's mean, and one over its standard deviation.
+template <typename T>
+void normalise(int64_t rows, int64_t d, const T* x, const T* weight, const T* bias, T* h, T* moments) {
+  for (int64_t row = 0; row < rows; ++row, x += d, h += d) {
+    T sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < d; ++i) sum += x[i];
+    const T mean = sum / d;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = 0; i < d; ++i) squares += (x[i] - mean) * (x[i] - mean);
+    const T scale = 1 / std::sqrt(squares / d + T(kNormEpsilon));
+#pragma omp simd
+    for (int64_t i = 0; i < d; ++i) h[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+    moments[2 * row] = mean;
+    moments[2 * row + 1] = scale;
+  }
+}
+
+// Adds the gradient of x to grad_x, given that of h; and sets those of weight and bias.
+template <typename T>
+void normalise_back(int64_t rows, int64_t d, const T* grad, const T* x, const T* moments, const T* weight,
+                    T* __restrict grad_x, T* __restrict grad_weight, T* __restrict grad_bias) {
+  std::memset(grad_weight, 0, d * sizeof(T));
+  std::memset(grad_bias, 0, d * sizeof(T));
+  for (int64_t row = 0; row < rows; ++row, grad += d, x += d, grad_x += d) {
+    const T mean = moments[2 * row], scale = moments[2 * row + 1];
+    T sum = 0, along = 0;
+#pragma omp simd reduction(+ : sum, along)
+    for (int64_t i = 0; i < d; ++i) {
+      const T normalised = (x[i] - mean) * scale;
+      sum += grad[i] * weight[i];
+      along += grad[i] * weight[i] * normalised;
+      grad_weight[i] += grad[i] * normalised;
+      grad_bias[i] += grad[i];
+    }
+    sum /= d;
+    along /= d;
+#pragma omp simd
+    for (int64_t i = 0; i < d; ++i) {
+      grad_x[i] += scale * (grad[i] * weight[i] - sum - (x[i] - mean) * scale * along);
+    }
+  }
+}
+
+}  // namespace rllib_recattn
