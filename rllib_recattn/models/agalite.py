@@ -14,13 +14,17 @@ r + 1 rows of one memory.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.blocks import Block
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
 from rllib_recattn.models.key_memory import read_key_memory
 from rllib_recattn.models.native.attention import attend
+from rllib_recattn.models.native.block import NativeBlock
 from rllib_recattn.models.native.library import serve
 from rllib_recattn.models.native.step import Step
 from rllib_recattn.models.oscillation import FrequencyChoice, Oscillation
@@ -69,10 +73,11 @@ class AGaLiTe(Stack):
         mixers = [self.new_attention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, shared_parts={"clock": (1,)})
         self.oscillation = Oscillation.of(settings.frequencies, settings.r)
-        self._native_step = None
+        self._native_step, self._native_blocks = None, {}
         if all(mixer.has_kernels for mixer in mixers) and settings.residual == "gated" and settings.feedforward:
             sizes = (settings.n_heads, settings.d_head, settings.eta)
             self._native_step = Step(self, sizes, self.oscillation)
+            self._native_blocks = {block: NativeBlock(block) for block in self.layers}
 
     def new_attention(self, settings: AGaLiTeSettings) -> AGaLiTeAttention:
         """Make the attention of a layer."""
@@ -93,6 +98,16 @@ class AGaLiTe(Stack):
         if self._native_step is None or not serve(x, state, self.embedding.bias):
             return super().step(x, state, is_first)
         return self._native_step(x, state, is_first)
+
+    def read_block(
+        self, block: Block, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps with one of the blocks; see :meth:`Stack.read_block`."""
+        native = self._native_blocks.get(block)
+        if native is None or not native.serves() or not serve(x, state["keys"], block.mixer.output.bias):
+            return super().read_block(block, x, state, is_first, context)
+        y, keys, values = native(x, context.expand(len(x), -1, -1), is_first, state["keys"], state["values"])
+        return y, {"keys": keys, "values": values}
 
 
 class AGaLiTeAttention(ExpandedAttention):

@@ -60,17 +60,18 @@ class GRUGate(nn.Module):
             from_sublayer, from_skip, from_reset_skip = self.from_sublayer, self.from_skip, self.from_reset_skip
             weights = from_sublayer.weight, from_skip.weight, from_reset_skip.weight
             output, update = gate(skip, sublayer, self.bias, *weights)
-            self._note(update)
+            self.note(update)
             return output
         y_r, y_z, y_g = self.from_sublayer(sublayer).chunk(3, dim=-1)
         x_r, x_z = self.from_skip(skip).chunk(2, dim=-1)
         reset = torch.sigmoid(y_r + x_r)
         update = torch.sigmoid(y_z + x_z - self.bias)
-        self._note(update)
+        self.note(update)
         candidate = torch.tanh(y_g + self.from_reset_skip(reset * skip))
         return torch.lerp(skip, candidate, update)
 
-    def _note(self, update: Tensor) -> None:
+    def note(self, update: Tensor) -> None:
+        """Keep u of a call [..., D] for those who want to know, if it has gradients."""
         if torch.is_grad_enabled():
             self.last_update = update.detach()
 

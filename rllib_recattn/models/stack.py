@@ -184,9 +184,17 @@ class Stack(SequenceModel):
         context, new_state = self.context(state, x.shape[1], is_first)
         y = self._embed(x)
         for layer, names in self._named_blocks():
-            y, parts = layer(y, {part: state[name] for part, name in names.items()}, is_first, context)
+            parts = {part: state[name] for part, name in names.items()}
+            y, parts = self.read_block(layer, y, parts, is_first, context)
             new_state |= {names[part]: value for part, value in parts.items()}
         return self.output_norm(y), new_state
+
+    def read_block(
+        self, block: Block, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T steps with one of the blocks, as :meth:`Mixer.forward` does with its mixer."""
+        y, new_state = block(x, state, is_first, context)
+        return y, new_state
 
     def _embed(self, x: Tensor) -> Tensor:
         y = self.embedding(x)

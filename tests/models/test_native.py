@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rllib_recattn.models.blocks import GRUGate
+from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.models.native import library
 from rllib_recattn.models.native.attention import attend
 from rllib_recattn.models.native.gate import gate
@@ -30,7 +31,7 @@ def calls(monkeypatch):
             names.append(name)
             return getattr(ops, name)
 
-    for module in ("library", "attention", "gate", "step"):
+    for module in ("library", "attention", "block", "gate", "step"):
         monkeypatch.setattr(f"rllib_recattn.models.native.{module}.kernels", Noting)
     return names
 
@@ -74,10 +75,48 @@ def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, set
     model = small_agalite(**settings)
     x, state, is_first = a_life(model, generator)
     ours = results(model, x, state, is_first if resets else None)
-    assert {"attention", "attention_backward"} <= set(calls)
+    parts = "block" if {"residual", "feedforward"}.isdisjoint(settings) else "attention"
+    assert {parts, f"{parts}_backward"} <= set(calls)
     choose_kernels(False, monkeypatch)
     for tensor, expected in zip(ours, results(model, x, state, is_first if resets else None), strict=True):
         torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_who_listens_to_a_module_hears_of_each_call(calls, generator):
+    model = small_agalite()
+    x, state, is_first = a_life(model, generator)
+    expected = results(model, x, state, is_first)
+    updates, heard = gru_gate_updates(model), []
+    calls.clear()
+    handle = model.layers[0].mixer.output.register_forward_hook(lambda *_: heard.append(True))
+    ours = results(model, x, state, is_first)
+    assert heard == [True]
+    assert {"attention", "gate", "block"} <= set(calls)  # the other block has no listener
+    for tensor, value in zip((*ours, *gru_gate_updates(model).values()), (*expected, *updates.values()), strict=True):
+        torch.testing.assert_close(tensor, value, rtol=1e-10, atol=1e-10)
+    handle.remove()
+    calls.clear()
+    model(x, state, is_first)
+    assert set(calls) == {"block"}
+
+
+def test_gradients_that_nobody_asked_for(calls, generator, monkeypatch):
+    model = small_agalite()
+    x, state, _ = a_life(model, generator)
+    for parameter in model.layers[1].parameters():
+        parameter.requires_grad_(False)
+    wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def gradients(output):
+        return torch.autograd.grad(model(x, state)[output].square().sum(), wanted, allow_unused=True)
+
+    ours = gradients(0), gradients(1)
+    assert "block_backward" in calls
+    choose_kernels(False, monkeypatch)
+    for output, tensors in enumerate(ours):
+        for tensor, expected in zip(tensors, gradients(output), strict=True):
+            expected = torch.zeros_like(tensor) if expected is None else expected  # behind the last memory
+            torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 5, 100])
