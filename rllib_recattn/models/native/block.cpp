@@ -3,6 +3,8 @@
 
 #include <torch/library.h>
 
+#include <utility>
+
 #include "layer.h"
 #include "sequence.h"
 
@@ -26,15 +28,23 @@ template <typename T>
 struct Kept {
   T *moments, *hidden_moments, *h, *mixed, *reset_skip, *y, *hidden_h, *said, *hidden_reset_skip, *hidden;
 
-  Kept(const Tensor& buffer, int64_t rows, int64_t d) : moments(buffer.data_ptr<T>()) {
-    hidden_moments = moments + 2 * rows;
-    h = hidden_moments + 2 * rows;
-    T** const next[] = {&mixed, &reset_skip, &y, &hidden_h, &said, &hidden_reset_skip, &hidden};
-    T* place = h;
-    for (T** pointer : next) *pointer = place += rows * d;
+  Kept(const Tensor& buffer, int64_t rows, int64_t d, int64_t d_ff, int64_t first) {
+    T* place = buffer.data_ptr<T>();
+    const auto next = [&](int64_t width) { return std::exchange(place, place + rows * width) + first * width; };
+    moments = next(2), hidden_moments = next(2);
+    for (T** rest : {&h, &mixed, &reset_skip, &y, &hidden_h, &said, &hidden_reset_skip}) *rest = next(d);
+    hidden = next(d_ff);
   }
   static int64_t size(int64_t rows, int64_t d, int64_t d_ff) { return rows * (4 + 7 * d + d_ff); }
 };
+
+// Calls f(first row, rows) for some rows at a time, so that what one product leaves is in the second-level cache for the
+// next.
+template <typename F>
+void in_chunks(int64_t rows, int64_t d, const F& f) {
+  const int64_t size = std::max<int64_t>(192, 32768 / d);
+  for (int64_t first = 0; first < rows; first += size) f(first, std::min(size, rows - first));
+}
 
 // x [B, T, D], channels [B, T, R], is_first [B, T] booleans, keys [B, H, R, η d], values [B, H, r, d]. Returns the block's
 // output [B, T, D], both memories after the last step, r, u and c of both gates [B, T, 3 D], and for the way back the
@@ -55,19 +65,25 @@ Tensors block(const Tensor& x_, const Tensor& channels, const std::optional<Tens
     using T = scalar_t;
     const Layer<const T> w(weights.data());
     buffer = empty({Kept<T>::size(rows, d, d_ff)}, x);
-    const Kept<T> kept(buffer, rows, d);
-    const T* const skip = x.const_data_ptr<T>();
-    normalise(rows, d, skip, w.norm.weight, w.norm.bias, kept.h, kept.moments);
-    apply(w.project, rows, n.projected(), d, kept.h, features.data_ptr<T>());
-    activate(rows, n, features.data_ptr<T>());
+    in_chunks(rows, d, [&](int64_t first, int64_t m) {
+      const Kept<T> kept(buffer, rows, d, d_ff, first);
+      T* const projected = features.data_ptr<T>() + first * n.projected();
+      normalise(m, d, x.const_data_ptr<T>() + first * d, w.norm.weight, w.norm.bias, kept.h, kept.moments);
+      apply(w.project, m, n.projected(), d, kept.h, projected);
+      activate(m, n, projected);
+    });
     attended = read_sequence(features, channels.contiguous(), contiguous(is_first), keys, values);
-    apply(w.output, rows, d, n.width(), attended.const_data_ptr<T>(), kept.mixed, true);
-    gate(rows, d, skip, kept.mixed, w.gate, {gates.data_ptr<T>(), kept.reset_skip}, kept.y);
-    normalise(rows, d, kept.y, w.hidden_norm.weight, w.hidden_norm.bias, kept.hidden_h, kept.hidden_moments);
-    apply(w.enter, rows, d_ff, d, kept.hidden_h, kept.hidden, true);
-    apply(w.leave, rows, d, d_ff, kept.hidden, kept.said, true);
-    gate(rows, d, kept.y, kept.said, w.hidden_gate, {hidden_gates.data_ptr<T>(), kept.hidden_reset_skip},
-         z.data_ptr<T>());
+    in_chunks(rows, d, [&](int64_t first, int64_t m) {
+      const Kept<T> kept(buffer, rows, d, d_ff, first);
+      apply(w.output, m, d, n.width(), attended.const_data_ptr<T>() + first * n.width(), kept.mixed, true);
+      gate(m, d, x.const_data_ptr<T>() + first * d, kept.mixed, w.gate,
+           {gates.data_ptr<T>() + first * 3 * d, kept.reset_skip}, kept.y);
+      normalise(m, d, kept.y, w.hidden_norm.weight, w.hidden_norm.bias, kept.hidden_h, kept.hidden_moments);
+      apply(w.enter, m, d_ff, d, kept.hidden_h, kept.hidden, true);
+      apply(w.leave, m, d, d_ff, kept.hidden, kept.said, true);
+      gate(m, d, kept.y, kept.said, w.hidden_gate,
+           {hidden_gates.data_ptr<T>() + first * 3 * d, kept.hidden_reset_skip}, z.data_ptr<T>() + first * d);
+    });
   });
   return {z, keys, values, gates, hidden_gates, features, attended, buffer};
 }
@@ -88,41 +104,48 @@ Tensors block_backward(const std::optional<Tensor>& grad_, const std::optional<T
   const Tensor grad_keys = or_zeros(grad_keys_, keys), grad_values = or_zeros(grad_values_, values);
   const Sizes n = sizes_of(keys, values);
   const int64_t d = x.size(2), rows = x.size(0) * x.size(1), d_ff = weights[12].size(0);
-  const Tensor of_x = empty(x.sizes(), x), of_attended = empty(attended.sizes(), x), of_gates = empty(gates.sizes(), x);
-  const Tensor room = empty({2 * d + d_ff, rows}, x);
+  const Tensor of_x = empty(x.sizes(), x), of_attended = empty(attended.sizes(), x);
   Tensors result{of_x, grad_keys, grad_values};
-  for (const Tensor& weight : weights) result.push_back(empty(weight.sizes(), weight));
+  for (const Tensor& weight : weights) result.push_back(at::zeros_like(weight));
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "block_backward", [&] {
     using T = scalar_t;
     const Layer<const T> w(weights.data());
     const Layer<T> of_w(result.data() + 3);
-    const Kept<T> kept(buffer, rows, d);
-    const T* const skip = x.const_data_ptr<T>();
-    T *const of_skip = of_x.data_ptr<T>(), *const of_y = room.data_ptr<T>();
-    T *const of_rows = of_y + rows * d, *const of_hidden = of_rows + rows * d;
+    Tensor room;
+    in_chunks(rows, d, [&](int64_t first, int64_t m) {
+      const Kept<T> kept(buffer, rows, d, d_ff, first);
+      if (!room.defined()) room = empty({m, 5 * d + d_ff}, x);
+      T *const of_y = room.data_ptr<T>(), *const of_rows = of_y + m * d, *const of_gates = of_rows + m * d;
+      T* const of_hidden = of_gates + m * 3 * d;
+      gate_back<T>(m, d, grad.const_data_ptr<T>() + first * d, kept.y, kept.said, w.hidden_gate,
+                   {hidden_gates.const_data_ptr<T>() + first * 3 * d, kept.hidden_reset_skip}, of_gates, of_y, of_rows,
+                   of_w.hidden_gate);
+      relu_back(m, d, kept.said, of_rows, of_w.leave.bias);
+      apply_back<T>(w.leave, m, d, d_ff, kept.hidden, of_rows, of_hidden, of_w.leave.weight);
+      relu_back(m, d_ff, kept.hidden, of_hidden, of_w.enter.bias);
+      apply_back<T>(w.enter, m, d_ff, d, kept.hidden_h, of_hidden, of_rows, of_w.enter.weight);
+      normalise_back<T>(m, d, of_rows, kept.y, kept.hidden_moments, w.hidden_norm.weight, of_y,
+                        of_w.hidden_norm.weight, of_w.hidden_norm.bias);
 
-    gate_back<T>(rows, d, grad.const_data_ptr<T>(), kept.y, kept.said, w.hidden_gate,
-                 {hidden_gates.const_data_ptr<T>(), kept.hidden_reset_skip}, of_gates.data_ptr<T>(), of_y, of_rows,
-                 of_w.hidden_gate);
-    relu_back(rows, d, kept.said, of_rows, of_w.leave.bias);
-    apply_back<T>(w.leave, rows, d, d_ff, kept.hidden, of_rows, of_hidden, of_w.leave.weight);
-    relu_back(rows, d_ff, kept.hidden, of_hidden, of_w.enter.bias);
-    apply_back<T>(w.enter, rows, d_ff, d, kept.hidden_h, of_hidden, of_rows, of_w.enter.weight);
-    normalise_back<T>(rows, d, of_rows, kept.y, kept.hidden_moments, w.hidden_norm.weight, of_y,
-                      of_w.hidden_norm.weight, of_w.hidden_norm.bias);
-
-    gate_back<T>(rows, d, of_y, skip, kept.mixed, w.gate, {gates.const_data_ptr<T>(), kept.reset_skip},
-                 of_gates.data_ptr<T>(), of_skip, of_rows, of_w.gate);
-    relu_back(rows, d, kept.mixed, of_rows, of_w.output.bias);
-    apply_back<T>(w.output, rows, d, n.width(), attended.const_data_ptr<T>(), of_rows, of_attended.data_ptr<T>(),
-                  of_w.output.weight);
-    const Tensor of_projected =
+      gate_back<T>(m, d, of_y, x.const_data_ptr<T>() + first * d, kept.mixed, w.gate,
+                   {gates.const_data_ptr<T>() + first * 3 * d, kept.reset_skip}, of_gates,
+                   of_x.data_ptr<T>() + first * d, of_rows, of_w.gate);
+      relu_back(m, d, kept.mixed, of_rows, of_w.output.bias);
+      apply_back<T>(w.output, m, d, n.width(), attended.const_data_ptr<T>() + first * n.width(), of_rows,
+                    of_attended.data_ptr<T>() + first * n.width(), of_w.output.weight);
+    });
+    const Tensor of_features =
         read_sequence_back(of_attended, grad_keys, grad_values, features, channels.contiguous(), contiguous(is_first),
                            keys.contiguous(), values.contiguous());
-    sum_rows(rows, n.projected(), of_projected.const_data_ptr<T>(), of_w.project.bias);
-    apply_back<T>(w.project, rows, n.projected(), d, kept.h, of_projected.const_data_ptr<T>(), of_rows,
-                  of_w.project.weight);
-    normalise_back<T>(rows, d, of_rows, skip, kept.moments, w.norm.weight, of_skip, of_w.norm.weight, of_w.norm.bias);
+    in_chunks(rows, d, [&](int64_t first, int64_t m) {
+      const Kept<T> kept(buffer, rows, d, d_ff, first);
+      const T* const of_projected = of_features.const_data_ptr<T>() + first * n.projected();
+      T* const of_h = room.data_ptr<T>();
+      sum_rows(m, n.projected(), of_projected, of_w.project.bias);
+      apply_back<T>(w.project, m, n.projected(), d, kept.h, of_projected, of_h, of_w.project.weight);
+      normalise_back<T>(m, d, of_h, x.const_data_ptr<T>() + first * d, kept.moments, w.norm.weight,
+                        of_x.data_ptr<T>() + first * d, of_w.norm.weight, of_w.norm.bias);
+    });
   });
   return result;
 }

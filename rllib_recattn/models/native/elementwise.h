@@ -53,20 +53,18 @@ void each(int64_t rows, int64_t d, const F f) {
   });
 }
 
-// Sums over the rows of x [rows, n].
+// Adds the rows of x [rows, n] to sums [n].
 template <typename T>
 void sum_rows(int64_t rows, int64_t n, const T* x, T* sums) {
-  std::memset(sums, 0, n * sizeof(T));
   for (int64_t row = 0; row < rows; ++row) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) sums[i] += x[row * n + i];
   }
 }
 
-// Takes the gradient of a relu [rows, n] back through it, given its results; sums: over the rows of that.
+// Takes the gradient of a relu [rows, n] back through it, given its results, and adds the rows of that to sums.
 template <typename T>
 void relu_back(int64_t rows, int64_t n, const T* result, T* __restrict grad, T* __restrict sums) {
-  std::memset(sums, 0, n * sizeof(T));
   for (int64_t row = 0; row < rows; ++row) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {

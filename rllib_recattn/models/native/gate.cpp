@@ -38,8 +38,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> gate_backward(
     const Tensor& from_skip, const Tensor& from_reset_skip, const Tensor& gates, const Tensor& reset_skip) {
   const auto like = [](const Tensor& x) { return at::empty(x.sizes(), x.options()); };
   const int64_t rows = skip.size(0), d = skip.size(1);
-  const Tensor of_skip = like(skip), of_sublayer = like(sublayer), of_gates = like(gates), of_bias = like(bias);
-  const Tensor of_w = like(from_sublayer), of_u = like(from_skip), of_u_reset = like(from_reset_skip);
+  const Tensor of_skip = like(skip), of_sublayer = like(sublayer), of_gates = like(gates);
+  const Tensor of_bias = at::zeros_like(bias), of_w = at::zeros_like(from_sublayer);
+  const Tensor of_u = at::zeros_like(from_skip), of_u_reset = at::zeros_like(from_reset_skip);
   AT_DISPATCH_FLOATING_TYPES(skip.scalar_type(), "gate_backward", [&] {
     gate_back<scalar_t>(rows, d, grad.const_data_ptr<scalar_t>(), skip.const_data_ptr<scalar_t>(),
                         sublayer.const_data_ptr<scalar_t>(),

@@ -44,7 +44,7 @@ void gate(int64_t rows, int64_t d, const T* skip, const T* sublayer, const GateW
 
 // With a for what tanh and the sigmoids are taken of: ∂a_g = ∂z ⊙ u (1 − c²), ∂a_z = ∂z ⊙ (c − x) u (1 − u),
 // ∂(r ⊙ x) = ∂a_g U_g, ∂a_r = ∂(r ⊙ x) ⊙ x r (1 − r); and x gets ∂z ⊙ (1 − u) + ∂(r ⊙ x) ⊙ r + (∂a_r, ∂a_z) U.
-// of_gates: room for ∂a [N, 3 D]; of_sublayer holds ∂(r ⊙ x) on the way.
+// of_gates: room for ∂a [N, 3 D]; of_sublayer holds ∂(r ⊙ x) on the way. Gradients of weights are added to of_w.
 template <typename T>
 void gate_back(int64_t rows, int64_t d, const T* grad, const T* skip, const T* sublayer, const GateWeights<const T>& w,
                const GateMemory<const T>& kept, T* of_gates, T* of_skip, T* of_sublayer, const GateWeights<T>& of_w) {
@@ -65,10 +65,9 @@ void gate_back(int64_t rows, int64_t d, const T* grad, const T* skip, const T* s
   });
   multiply<T>(rows, d, 2 * d, {of_gates, 3 * d}, {w.from_skip, d}, of_skip, d, {true});
   multiply<T>(rows, d, 3 * d, {of_gates, 3 * d}, {w.from_sublayer, d}, of_sublayer, d);
-  multiply<T>(3 * d, d, rows, {of_gates, 1, 3 * d}, {sublayer, d}, of_w.from_sublayer, d);
-  multiply<T>(2 * d, d, rows, {of_gates, 1, 3 * d}, {skip, d}, of_w.from_skip, d);
-  multiply<T>(d, d, rows, {of_gates + 2 * d, 1, 3 * d}, {kept.reset_skip, d}, of_w.from_reset_skip, d);
-  std::memset(of_w.bias, 0, d * sizeof(T));
+  multiply<T>(3 * d, d, rows, {of_gates, 1, 3 * d}, {sublayer, d}, of_w.from_sublayer, d, {true});
+  multiply<T>(2 * d, d, rows, {of_gates, 1, 3 * d}, {skip, d}, of_w.from_skip, d, {true});
+  multiply<T>(d, d, rows, {of_gates + 2 * d, 1, 3 * d}, {kept.reset_skip, d}, of_w.from_reset_skip, d, {true});
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < d; ++i) of_w.bias[i] -= of_gates[(3 * row + 1) * d + i];
   }

@@ -23,12 +23,12 @@ void apply(const Affine<const T>& affine, int64_t rows, int64_t m, int64_t n, co
   multiply<T>(rows, m, n, {x, n}, Matrix<T>{affine.weight, n}.transposed(), y, m, {false, affine.bias, relu});
 }
 
-// The weights' part of its way back, and the inputs', without that of the biases.
+// Its way back: sets the gradient of x, and adds to that of W.
 template <typename T>
 void apply_back(const Affine<const T>& affine, int64_t rows, int64_t m, int64_t n, const T* x, const T* grad, T* of_x,
                 T* of_weight) {
   multiply<T>(rows, n, m, {grad, m}, {affine.weight, n}, of_x, n);
-  multiply<T>(m, n, rows, Matrix<T>{grad, m}.transposed(), {x, n}, of_weight, n);
+  multiply<T>(m, n, rows, Matrix<T>{grad, m}.transposed(), {x, n}, of_weight, n, {true});
 }
 
 inline std::vector<at::Tensor> dense(at::TensorList weights) {

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 namespace rllib_recattn {
 
@@ -27,12 +26,10 @@ void normalise(int64_t rows, int64_t d, const T* x, const T* weight, const T* bi
   }
 }
 
-// Adds the gradient of x to grad_x, given that of h; and sets those of weight and bias.
+// Adds the gradients of x, weight and bias to those that are there, given that of h.
 template <typename T>
 void normalise_back(int64_t rows, int64_t d, const T* grad, const T* x, const T* moments, const T* weight,
                     T* __restrict grad_x, T* __restrict grad_weight, T* __restrict grad_bias) {
-  std::memset(grad_weight, 0, d * sizeof(T));
-  std::memset(grad_bias, 0, d * sizeof(T));
   for (int64_t row = 0; row < rows; ++row, grad += d, x += d, grad_x += d) {
     const T mean = moments[2 * row], scale = moments[2 * row + 1];
     T sum = 0, along = 0;
