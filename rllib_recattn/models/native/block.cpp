@@ -1,5 +1,5 @@
-// A gated AGaLiTe block with a feed-forward part over whole sequences, forward and backward, as operators of PyTorch: one
-// node of autograd in the place of some thirty. rllib_recattn/models/blocks.py has the equations.
+// A gated AGaLiTe block with a feed-forward part over whole sequences, forward and backward, as operators of PyTorch:
+// one node of autograd in the place of some thirty. rllib_recattn/models/blocks.py has the equations.
 
 #include <torch/library.h>
 
@@ -23,7 +23,8 @@ std::optional<Tensor> contiguous(const std::optional<Tensor>& tensor) {
 }
 
 // Rows that a pass leaves for the pass back, besides its gates and what its attention reads: LayerNorm x, the relu of
-// what the attention says, r ⊙ x, y; and LayerNorm y, what is hidden, the relu of what the feed-forward part says, r ⊙ y.
+// what the attention says, r ⊙ x, y; and LayerNorm y, the relu of what the feed-forward part says, r ⊙ y, its hidden
+// units.
 template <typename T>
 struct Kept {
   T *moments, *hidden_moments, *h, *mixed, *reset_skip, *y, *hidden_h, *said, *hidden_reset_skip, *hidden;
@@ -38,8 +39,8 @@ struct Kept {
   static int64_t size(int64_t rows, int64_t d, int64_t d_ff) { return rows * (4 + 7 * d + d_ff); }
 };
 
-// Calls f(first row, rows) for some rows at a time, so that what one product leaves is in the second-level cache for the
-// next.
+// Calls f(first row, rows) for some rows at a time, so that what one product leaves is in the second-level cache for
+// the next.
 template <typename F>
 void in_chunks(int64_t rows, int64_t d, const F& f) {
   const int64_t size = std::max<int64_t>(192, 32768 / d);
@@ -156,8 +157,8 @@ TORCH_LIBRARY_FRAGMENT(rllib_recattn, library) {
   library.def(
       "block(Tensor x, Tensor channels, Tensor? is_first, Tensor keys, Tensor values, Tensor[] weights) -> Tensor[]");
   library.def(
-      "block_backward(Tensor? grad, Tensor? grad_keys, Tensor? grad_values, Tensor x, Tensor channels, Tensor? is_first,"
-      " Tensor keys, Tensor values, Tensor[] weights, Tensor gates, Tensor hidden_gates, Tensor features,"
+      "block_backward(Tensor? grad, Tensor? grad_keys, Tensor? grad_values, Tensor x, Tensor channels,"
+      " Tensor? is_first, Tensor keys, Tensor values, Tensor[] weights, Tensor gates, Tensor hidden_gates, Tensor features,"
       " Tensor attended, Tensor buffer) -> Tensor[]");
 }
 

@@ -177,7 +177,8 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   }
 }
 
-template void multiply<float>(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t, Epilogue<float>);
+template void multiply<float>(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t,
+                              Epilogue<float>);
 template void multiply<double>(int64_t, int64_t, int64_t, Matrix<double>, Matrix<double>, double*, int64_t,
                                Epilogue<double>);
 

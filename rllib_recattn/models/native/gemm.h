@@ -25,6 +25,7 @@ struct Epilogue {
 
 // c [M, N] ← a [M, K] b [K, N], where `c_row` numbers lie between the starts of two rows of c.
 template <typename T>
-void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t c_row, Epilogue<T> epilogue = {});
+void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t c_row,
+              Epilogue<T> epilogue = {});
 
 }  // namespace rllib_recattn

@@ -52,7 +52,8 @@ Tensor attend(const Tensor& features, const Tensor& channels, const bool* is_fir
       for (int64_t head = 0; head < n.heads; ++head) {
         const auto write = n.eta == 4 ? write_and_read<4, T> : write_and_read<0, T>;
         write({features.const_data_ptr<T>() + row * n.projected(), n, head},
-              channels.const_data_ptr<T>() + row * n.channels, n, keys + head * n.keys(), values + head * n.values(), overlap.data(),
+              channels.const_data_ptr<T>() + row * n.channels, n, keys + head * n.keys(),
+              values + head * n.values(), overlap.data(),
               output.data_ptr<T>() + row * n.width() + head * n.d_head, scratch.data());
       }
     }
