@@ -25,7 +25,7 @@ from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_ti
 from rllib_recattn.models.key_memory import read_key_memory
 from rllib_recattn.models.native.attention import attend
 from rllib_recattn.models.native.block import NativeBlock
-from rllib_recattn.models.native.library import serve
+from rllib_recattn.models.native.library import serve, serve_products
 from rllib_recattn.models.native.step import Step
 from rllib_recattn.models.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.scan import linear_recurrence
@@ -95,16 +95,18 @@ class AGaLiTe(Stack):
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Read a lone step without gradients; see :meth:`Stack.step`."""
-        if self._native_step is None or not serve(x, state, self.embedding.bias):
+        native = self._native_step
+        if native is None or not native.serves() or not serve_products(len(x), x, state, self.embedding.bias):
             return super().step(x, state, is_first)
-        return self._native_step(x, state, is_first)
+        return native(x, state, is_first)
 
     def read_block(
         self, block: Block, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps with one of the blocks; see :meth:`Stack.read_block`."""
-        native = self._native_blocks.get(block)
-        if native is None or not native.serves() or not serve(x, state["keys"], block.mixer.output.bias):
+        native, bias = self._native_blocks.get(block), block.mixer.output.bias
+        n_rows = x.shape[0] * x.shape[1]
+        if native is None or not native.serves() or not serve_products(n_rows, x, state["keys"], bias):
             return super().read_block(block, x, state, is_first, context)
         y, keys, values = native(x, context.expand(len(x), -1, -1), is_first, state["keys"], state["values"])
         return y, {"keys": keys, "values": values}

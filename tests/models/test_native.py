@@ -22,8 +22,9 @@ ROWS, STEPS, HEADS, D_HEAD = 2, 7, 2, 5
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Names of the kernels that are called."""
+    """Names of the kernels that are called, by a process with one thread."""
     choose_kernels(True, monkeypatch)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     names, ops = [], library.kernels()
 
     class Noting:
@@ -98,6 +99,32 @@ def test_who_listens_to_a_module_hears_of_each_call(calls, generator):
     calls.clear()
     model(x, state, is_first)
     assert set(calls) == {"block"}
+
+
+def test_large_products_are_left_to_pytorch_where_it_has_more_threads(calls, generator, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    model = small_agalite()
+    lives = [a_life(model, generator, steps) for steps in (library.FEW_ROWS, library.FEW_ROWS // ROWS)]
+    for life, part in zip(lives, ("attention", "block"), strict=True):
+        calls.clear()
+        results(model, *life)
+        assert set(calls) == {part, f"{part}_backward"}
+
+
+def test_weights_that_are_no_parameters_any_more_are_read_all_the_same(calls, generator, monkeypatch):
+    model = small_agalite()
+    life = a_life(model, generator)
+    torch.nn.utils.parametrizations.weight_norm(model.layers[0].mixer_gate.from_skip)
+
+    def sequence_and_step():
+        with torch.inference_mode():
+            step = model(life[0][:, :1], life[1])
+        return *results(model, *life), *step
+
+    ours = sequence_and_step()
+    choose_kernels(False, monkeypatch)
+    for actual, expected in zip(ours, sequence_and_step(), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-10)
 
 
 def test_gradients_that_nobody_asked_for(calls, generator, monkeypatch):

@@ -10,6 +10,7 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from rllib_recattn.models.native.gate import update_of
 from rllib_recattn.models.native.library import kernels
+from rllib_recattn.models.native.weights import Weights
 
 
 class NativeBlock:
@@ -33,11 +34,11 @@ class NativeBlock:
                 module._backward_pre_hooks,
             )
         ]
-        self._places = [(m._parameters, name) for m in modules for name, p in m._parameters.items() if p is not None]
+        self._weights = Weights(block)
 
     def serves(self) -> bool:
-        """Whether nobody listens to what goes in and out of the block's modules, which the kernels do not call."""
-        return not (any(self._hooks) or _has_any_global_hook())
+        """Say whether weights are where they were, and nobody listens to modules, which the kernels do not call."""
+        return self._weights.are_parameters() and not (any(self._hooks) or _has_any_global_hook())
 
     def __call__(
         self, x: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor
@@ -54,8 +55,7 @@ class NativeBlock:
         Returns:
             The block's outputs [B, T, D], and the memories after the last step.
         """
-        weights = [parameters[name] for parameters, name in self._places]
-        y, keys, values, *gates = _Block.apply(x, channels, is_first, keys, values, *weights)
+        y, keys, values, *gates = _Block.apply(x, channels, is_first, keys, values, *self._weights.now())
         for module, each in zip(self._gates, gates, strict=True):
             module.note(update_of(each))
         return y, keys, values

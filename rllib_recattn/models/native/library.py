@@ -17,6 +17,7 @@ from torch import Tensor
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
 BUILD = "rllib_recattn.models.native.build"
 SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
+FEW_ROWS = 64
 
 
 def built_library() -> Path:
@@ -60,3 +61,11 @@ def serve(*tensors: Tensor) -> bool:
         and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
         and kernels() is not None  # last, since it looks for a file, of which no graph can be made
     )
+
+
+def serve_products(n_rows: int, *tensors: Tensor) -> bool:
+    """Whether kernels that multiply matrices can be used, which do so on one thread, for products of `n_rows` rows.
+
+    Where PyTorch may take several threads it is left to, but for products so small that it would take one as well.
+    """
+    return serve(*tensors) and (n_rows <= FEW_ROWS or torch.get_num_threads() == 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rllib_recattn.models.native.library import kernels
+from rllib_recattn.models.native.weights import Weights
 from rllib_recattn.models.oscillation import Oscillation
 
 
@@ -19,20 +20,17 @@ class Step:
 
     def __init__(self, model: nn.Module, sizes: tuple[int, int, int], oscillation: Oscillation):
         self._sizes, self._oscillation = sizes, oscillation
-        # To look each weight up by its name takes as long as to use it.
-        self._places = [
-            (module._parameters, name)
-            for module in model.modules()
-            for name, parameter in module._parameters.items()
-            if parameter is not None
-        ]
+        self._weights = Weights(model)
+
+    def serves(self) -> bool:
+        """Say whether the model's weights are where they were when it was made."""
+        return self._weights.are_parameters()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Do what :meth:`rllib_recattn.models.stack.Stack.step` promises."""
-        weights = [parameters[name] for parameters, name in self._places]
         first = None if is_first is None else is_first[:, 0]
         o = self._oscillation
         y, new_state = kernels().agalite_step(
-            x[:, 0], state, first, weights, *self._sizes, o.frequencies, o.offset, o.period, o.restarts
+            x[:, 0], state, first, self._weights.now(), *self._sizes, o.frequencies, o.offset, o.period, o.restarts
         )
         return y.unsqueeze(1), new_state
