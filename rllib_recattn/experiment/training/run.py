@@ -23,6 +23,7 @@ from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.sweep_report import read_sweep
 from rllib_recattn.experiment.reports.text import path_text
 from rllib_recattn.experiment.training.interrupt import handle_interrupts, interrupt_requested
+from rllib_recattn.experiment.training.loggers.make import check_services
 from rllib_recattn.experiment.training.outcome import (
     report_failed,
     report_finished,
@@ -96,7 +97,8 @@ def run_experiment(
 
     Raises:
         SettingsError: If Ray has fewer CPUs or GPUs than the config needs, the run directory cannot be made, or the
-            run to resume has no checkpoint, or a damaged one; or if the cluster cannot be reached or is not ready.
+            run to resume has no checkpoint, or a damaged one; if the cluster cannot be reached or is not ready; or if
+            a service that results are logged to does not take them.
     """
     file = experiment
     if resume is not None:
@@ -105,6 +107,7 @@ def run_experiment(
         config = build_config(experiment) if experiment.is_sweep else load_config(find_checkpoint(resume))
         variants = ()
     console = report_console()
+    check_services(experiment)
     callbacks = run_callbacks(experiment) if resume is None else []
     run_dir = resume
     trials: list[Trial] = []

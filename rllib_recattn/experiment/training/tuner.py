@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 
 def run_callbacks(experiment: Experiment) -> list[Callback]:
-    """Make what follows a run: its report and its loggers.
-
-    Raises:
-        SettingsError: If a logger needs credentials that are missing.
-    """
+    """Make what follows a run: its report and its loggers."""
     return [_progress(experiment), FaultReport(), EndWhenPaused(), *logger_callbacks(experiment)]
 
 

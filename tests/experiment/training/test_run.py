@@ -12,6 +12,8 @@ import ray
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.cluster.ray_session import quiet_ray
+from rllib_recattn.experiment.definition.logging_block import LoggingBlock, MlflowBlock
+from rllib_recattn.experiment.training import run
 from rllib_recattn.experiment.training.outcome import resume_command
 from rllib_recattn.experiment.training.run import run_experiment
 
@@ -86,6 +88,23 @@ def test_more_cpus_than_there_are_is_refused_before_anything_is_written(ray_sess
     config = build_config(experiment).env_runners(num_env_runners=50)
     with pytest.raises(SettingsError, match=r"needs 51 CPUs .*Ray has 4: lower num_env_runners \(50\)"):
         run_experiment(experiment, config)
+    assert not experiment.storage_path.exists()
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_database_for_logs_that_is_none_is_refused_before_ray_starts(
+    small_experiment, tmp_path, monkeypatch, resumes
+):
+    pytest.importorskip("mlflow", reason="an extra of this package")
+    (tmp_path / "text.db").write_text("no database")
+    block = LoggingBlock(mlflow=MlflowBlock(tracking_uri=f"sqlite:///{tmp_path / 'text.db'}"))
+    experiment = small_experiment(tmp_path, logging=block)
+    monkeypatch.setattr(run, "ray_session", None)
+    monkeypatch.setattr(run, "check_resumable", lambda run_dir: None)
+    monkeypatch.setattr(run, "find_checkpoint", lambda run_dir: None)
+    monkeypatch.setattr(run, "load_config", lambda checkpoint: None)
+    with pytest.raises(SettingsError, match=r"small-tmaze.logging.mlflow.tracking_uri = 'sqlite:.*not a database"):
+        run_experiment(experiment, build_config(experiment), resume=tmp_path if resumes else None)
     assert not experiment.storage_path.exists()
 
 

@@ -13,11 +13,15 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_content
 from rllib_recattn.experiment.definition.load import load_variant
+from rllib_recattn.experiment.definition.logging_block import MlflowBlock
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.trials import flatten
+from rllib_recattn.experiment.training.loggers.side_logger import SideLogger
 from rllib_recattn.experiment.training.loggers.tensorboard_logger import TensorBoardLogger
 from rllib_recattn.experiment.training.trial import choices_of
 
+_MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+_MLFLOW_URI = "MLFLOW_TRACKING_URI"
 _LOGGED = ("run", "api_stack", "env", "model", "config", "stop")
 
 
@@ -41,39 +45,65 @@ class TrialSettings:
 
 
 def logger_callbacks(experiment: Experiment) -> list[Callback]:
-    """Make the loggers of an experiment. Called before Ray starts, since it checks credentials.
+    """Make the loggers of an experiment.
 
     Tune must not add its own: see ``TUNE_DISABLE_AUTO_CALLBACK_LOGGERS``.
 
     Returns:
         CSV and JSON as Tune writes them, and what the ``logging`` block asks for.
-
-    Raises:
-        SettingsError: If Weights & Biases is to be used online and there is no API key.
     """
     block = experiment.logging
     callbacks: list[Callback] = [CSVLoggerCallback(), JsonLoggerCallback()]
     if block.tensorboard:
-        callbacks.append(TensorBoardLogger())
+        callbacks.append(SideLogger("tensorboard", TensorBoardLogger()))
     # The packages of both services are extras, and slow to import.
     if block.wandb is not None:
-        from rllib_recattn.experiment.training.loggers.wandb_logger import WandbLogger, check_credentials
+        from rllib_recattn.experiment.training.loggers.wandb_logger import WandbLogger
 
-        check_credentials(block.wandb.mode, block.wandb.api_key_file, f"{experiment.where}.logging.wandb")
         arguments = block.wandb.model_dump(exclude_none=True)
         if not os.environ.get("WANDB_PROJECT"):
             arguments.setdefault("project", experiment.name)
-        callbacks.append(WandbLogger(TrialSettings(experiment), **arguments))
+        callbacks.append(SideLogger("wandb", WandbLogger(TrialSettings(experiment), **arguments)))
     if block.mlflow is not None:
         from rllib_recattn.experiment.training.loggers.mlflow_logger import MlflowLogger
 
-        arguments = block.mlflow.model_dump(exclude_none=True)
-        if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-            arguments.setdefault("experiment_name", experiment.name)
-        if not os.environ.get("MLFLOW_TRACKING_URI"):
-            arguments.setdefault("tracking_uri", f"sqlite:///{experiment.storage_path / 'mlflow.db'}")
-        callbacks.append(MlflowLogger(TrialSettings(experiment), **arguments))
+        arguments = _mlflow_arguments(experiment, block.mlflow)
+        callbacks.append(SideLogger("mlflow", MlflowLogger(TrialSettings(experiment), **arguments)))
     return callbacks
+
+
+def check_services(experiment: Experiment) -> None:
+    """See that the services that an experiment logs to will take its results, before Ray starts.
+
+    Raises:
+        SettingsError: If Weights & Biases is to be used online and there is no API key, or MLflow's server does not
+            answer.
+    """
+    block = experiment.logging
+    place = f"{experiment.where}.logging"
+    if block.wandb is not None:
+        from rllib_recattn.experiment.training.loggers.wandb_logger import check_credentials
+
+        check_credentials(block.wandb.mode, block.wandb.api_key_file, f"{place}.wandb")
+    if block.mlflow is not None:
+        from rllib_recattn.experiment.training.loggers.mlflow_server import check_server
+
+        arguments = _mlflow_arguments(experiment, block.mlflow)
+        name = arguments.get("experiment_name") or os.environ[_MLFLOW_EXPERIMENT]
+        uri = arguments.get("tracking_uri")
+        if uri is None:
+            check_server(os.environ[_MLFLOW_URI], name, _MLFLOW_URI)
+        else:
+            check_server(uri, name, f"{place}.mlflow.tracking_uri")
+
+
+def _mlflow_arguments(experiment: Experiment, block: MlflowBlock) -> dict[str, Any]:
+    arguments = block.model_dump(exclude_none=True)
+    if not os.environ.get(_MLFLOW_EXPERIMENT):
+        arguments.setdefault("experiment_name", experiment.name)
+    if not os.environ.get(_MLFLOW_URI):
+        arguments.setdefault("tracking_uri", f"sqlite:///{experiment.storage_path / 'mlflow.db'}")
+    return arguments
 
 
 def _flat_settings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

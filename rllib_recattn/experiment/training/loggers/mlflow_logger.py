@@ -6,9 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ray._private.dict import flatten_dict
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.experiment import Trial
 
+from rllib_recattn.experiment.training.loggers.mlflow_names import mlflow_names, mlflow_params
+from rllib_recattn.experiment.training.loggers.mlflow_server import impatient
 from rllib_recattn.experiment.training.loggers.tensorboard_logger import over_env_steps
 from rllib_recattn.experiment.training.trial import trial_directory_name
 
@@ -30,21 +33,36 @@ class MlflowLogger(MLflowLoggerCallback):
         """Prepare for a run; called by Tune before the first iteration."""
         # Tells at length of the tables that it makes in a new database.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        super().setup(*args, **kwargs)
+        with impatient():
+            super().setup(*args, **kwargs)
 
     def log_trial_start(self, trial: Trial) -> None:
         """Start the run of a trial, or go on with it if the trial is a resumed one."""
-        if trial.trial_id not in self._run_ids:
-            name = trial_directory_name(trial)
-            run = self.mlflow_util.start_run(tags={**self.tags, "trial_id": trial.trial_id}, run_name=name)
-            self._run_ids[trial.trial_id] = run.info.run_id
-            # Only once: MLflow refuses another value, which population-based training would have.
-            self.mlflow_util.log_params(self._settings(trial), run_id=run.info.run_id)
-        self._trial_runs[trial] = self._run_ids[trial.trial_id]
+        with impatient():
+            is_new = trial.trial_id not in self._run_ids
+            if is_new:
+                tags = {**self.tags, "trial_id": trial.trial_id}
+                run = self.mlflow_util.start_run(tags=tags, run_name=trial_directory_name(trial))
+                self._run_ids[trial.trial_id] = run.info.run_id
+            run_id = self._trial_runs[trial] = self._run_ids[trial.trial_id]
+            if is_new:
+                # Only once: MLflow refuses another value, which population-based training would have.
+                self.mlflow_util.log_params(mlflow_params(self._settings(trial)), run_id=run_id)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Write an iteration's metrics."""
-        super().log_trial_result(iteration, trial, over_env_steps(result))
+        if trial not in self._trial_runs:
+            self.log_trial_start(trial)  # the server was away
+        metrics = flatten_dict(over_env_steps(result))
+        names = mlflow_names(metrics)
+        with impatient():
+            super().log_trial_result(iteration, trial, {names[key]: value for key, value in metrics.items()})
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        """End the run of a trial."""
+        if trial in self._trial_runs:
+            with impatient():
+                super().log_trial_end(trial, failed)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a resumed experiment has to know."""

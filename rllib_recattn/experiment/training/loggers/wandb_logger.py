@@ -58,6 +58,14 @@ class WandbLogger(WandbLoggerCallback):
         }
         super()._start_logging_actor(trial, exclude_results, **{**arguments, **changed})
 
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Wait until everything has been sent."""
+        # Those that were interrupted, or that an error elsewhere cut short, have not ended: their processes would wait
+        # for more results, and this one for them until `upload_timeout` is over.
+        for trial in list(self._trial_queues):
+            self._signal_logging_actor_stop(trial)
+        super().on_experiment_end(trials, **info)
+
 
 def check_credentials(mode: str | None, api_key_file: str | None, where: str) -> None:
     """See that Weights & Biases will let us in, before training starts.

@@ -13,7 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.training.loggers.make import TrialSettings, logger_callbacks
+from rllib_recattn.experiment.training.loggers.make import TrialSettings, check_services, logger_callbacks
 from tests.experiment.records.run_directories import SWEEP
 
 CHOICES = {"model": "gru", "config.lr": 0.002}
@@ -23,9 +23,9 @@ CHOICES = {"model": "gru", "config.lr": 0.002}
 def sweep(tmp_path):
     """Makes the experiment of a sweep, with a logging block."""
 
-    def make(logging="{}"):
+    def make(logging="{}", text=SWEEP):
         file = tmp_path / "experiment.yaml"
-        file.write_text(f"{SWEEP}  logging: {logging}\n  storage_path: {tmp_path}\n")
+        file.write_text(f"{text}  logging: {logging}\n  storage_path: {tmp_path}\n")
         return load_experiment(file)
 
     return make
@@ -45,10 +45,10 @@ def run(ray_session, tmp_path, monkeypatch):
                 }
             )
 
-    def run(experiment):
+    def run(experiment, choices=CHOICES):
         tuner = tune.Tuner(
             train,
-            param_space={**CHOICES, "config.lr": tune.choice([CHOICES["config.lr"]]), "experiment": "x.json"},
+            param_space={key: tune.choice([value]) for key, value in choices.items()} | {"experiment": "x.json"},
             tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial_00000"),
             run_config=tune.RunConfig(
                 name="run", storage_path=str(tmp_path), callbacks=logger_callbacks(experiment), verbose=0
@@ -126,6 +126,37 @@ def test_mlflow_gets_every_setting_and_counts_environment_steps(run, sweep, tmp_
 
 
 @pytest.mark.slow
+def test_mlflow_takes_choices_inside_lists(run, sweep, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="an extra of this package")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    text = SWEEP.replace("lr: {loguniform: [1e-5, 1e-2]}", "lr: [[0, {loguniform: [1e-5, 1e-2]}], [1000, 1e-5]]")
+    run(sweep("{mlflow: {}}", text), {"model": "gru", "config.lr[0][1]": 0.002})
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        params = dict(database.execute("select key, value from params"))
+        metrics = dict(database.execute("select key, count(*) from metrics group by key"))
+        runs = database.execute("select name, status from runs").fetchall()
+    assert params["config.lr.0.1"] == "0.002"
+    assert params["config.lr"] == "[[0, 0.002], [1000, 1e-05]]"
+    assert params["model.n_layers"] == "1", "what follows a name that MLflow would refuse"
+    assert metrics["config/config.lr.0.1"] == 3
+    assert runs == [("trial_00000", "FINISHED")]
+
+
+def test_wandb_is_told_of_the_end_of_trials_that_were_interrupted(sweep, monkeypatch):
+    pytest.importorskip("wandb", reason="an extra of this package")
+    from ray.air.integrations.wandb import WandbLoggerCallback, _QueueItem
+
+    from rllib_recattn.experiment.training.loggers.wandb_logger import WandbLogger
+
+    told = []
+    monkeypatch.setattr(WandbLoggerCallback, "on_experiment_end", lambda *_, **__: told.append("waits"))
+    logger = WandbLogger(TrialSettings(sweep()), project="p")
+    logger._trial_queues = {"trial": SimpleNamespace(put=lambda item: told.append(item[0]))}
+    logger.on_experiment_end([])
+    assert told == [_QueueItem.END, "waits"], "else it would wait for its trial until upload_timeout"
+
+
+@pytest.mark.slow
 def test_wandb_gets_every_setting_offline(run, sweep, monkeypatch):
     pytest.importorskip("wandb", reason="an extra of this package")
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT"):
@@ -173,9 +204,9 @@ def test_wandb_without_a_key_is_refused_before_anything_starts(sweep, monkeypatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match=r"memory.logging.wandb: no API key: set WANDB_API_KEY, run `wandb login`"):
-        logger_callbacks(sweep("{wandb: {project: p}}"))
+        check_services(sweep("{wandb: {project: p}}"))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert logger_callbacks(sweep("{wandb: {project: p}}"))
+    check_services(sweep("{wandb: {project: p}}"))
     monkeypatch.delenv("WANDB_MODE")
     with pytest.raises(SettingsError, match=r"wandb.api_key_file = 'missing': there is no such file"):
-        logger_callbacks(sweep("{wandb: {api_key_file: missing}}"))
+        check_services(sweep("{wandb: {api_key_file: missing}}"))
