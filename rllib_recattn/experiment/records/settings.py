@@ -8,11 +8,10 @@ from typing import Any
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.domain import Domain
+from rllib_recattn.experiment.definition.search import SEED, fill
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.experiment.records.trials import TrialRecord, flatten
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
-
-SEED = "config.seed"
 
 _TOP_LEVEL = ("run", "api_stack", "env")
 _TELLING = ("model.name", "model", "run", "env")
@@ -32,12 +31,14 @@ def settings_of(trial: TrialRecord) -> dict[str, Any]:
     own = model.pop("settings", {})
     blocks = {"model": {**model, **own}, "config": experiment.get("config", {})}
     settings = {key: experiment[key] for key in _TOP_LEVEL if key in experiment}
-    for key, block in blocks.items():
+    # What is written is the first variant. A choice may stand inside a list, or for a whole block.
+    chosen = _chosen(trial)
+    for key, block in fill(blocks, chosen).items():
         settings.update(flatten(key, block))
-    for key, value in _chosen(trial).items():
-        # A choice among whole blocks takes the place of all that the first one held.
-        settings = {name: old for name, old in settings.items() if name != key and not name.startswith(f"{key}.")}
-        settings.update(flatten(key, value))
+    for key, value in chosen.items():
+        place = key.partition("[")[0]
+        if not any(name == place or name.startswith(f"{place}.") for name in settings):
+            settings.update(flatten(key, value))  # the experiment was written under an old name of RLlib's
     return settings
 
 
@@ -96,7 +97,13 @@ def value_text(value: Any) -> str:
     """Write the value of a setting, numbers to four digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_item_text, value))}]"
     return value if isinstance(value, str) else "–" if value is None else json.dumps(value, default=str)
+
+
+def _item_text(value: Any) -> str:
+    return value_text(value) if isinstance(value, float | list) else json.dumps(value, default=str)
 
 
 def _telling_apart(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.records.settings import group_trials, settings_of, short_names, value_text
 from rllib_recattn.experiment.records.trials import read_trials
-from tests.experiment.records.run_directories import write_experiment, write_sweep, write_trial
+from tests.experiment.records.run_directories import SWEEP, write_experiment, write_sweep, write_trial
 
 SINGLE = (
     "tmaze: {{run: PPO, env: rllib_recattn/TMaze-v0, stop: {{training_iteration: 3}}, "
@@ -58,6 +58,43 @@ def test_the_choices_of_a_sweep_count_and_hide_what_the_first_variant_had(tmp_pa
     assert list(group_trials(trials, "model")) == ["agalite", "gru"]
 
 
+@pytest.fixture
+def schedules(tmp_path):
+    """Trials of which each has a learning rate of its own inside a schedule."""
+    text = SWEEP.replace("lr: {loguniform: [1e-5, 1e-2]}", "lr: [[0, {loguniform: [1e-5, 1e-2]}], [1000, 1e-6]]")
+    write_experiment(tmp_path / "run", text)
+    for index, lr in enumerate((0.00123456, 0.002, 0.002)):
+        write_trial(tmp_path / "run", index, [0.5], {"model": "gru", "config.lr[0][1]": lr})
+    return read_trials(tmp_path / "run")
+
+
+def test_choices_inside_lists_are_in_the_setting_that_they_belong_to(schedules):
+    settings = settings_of(schedules[1])
+    assert settings["config.lr"] == [[0, 0.002], [1000, 1e-6]]
+    assert "config.lr[0][1]" not in settings
+
+
+@pytest.mark.parametrize("by", [None, "config.lr"])
+def test_other_choices_inside_a_list_are_another_group(schedules, by):
+    groups = group_trials(schedules, by)
+    sizes = {label: len(trials) for label, trials in groups.items()}
+    assert sizes == {"lr = [[0, 0.001235], [1000, 1e-06]]": 1, "lr = [[0, 0.002], [1000, 1e-06]]": 2}
+
+
+def test_a_choice_is_a_key_to_group_by(schedules):
+    assert list(group_trials(schedules, "config.lr[0][1]")) == ["lr[0][1] = 0.001235", "lr[0][1] = 0.002"]
+
+
+def test_a_choice_under_an_old_name_counts(tmp_path):
+    text = SWEEP.replace("minibatch_size: 64", "sgd_minibatch_size: {choice: [32, 64]}")
+    write_experiment(tmp_path / "run", text)
+    for index, size in enumerate((32, 64)):
+        write_trial(tmp_path / "run", index, [0.5], {"config.sgd_minibatch_size": size})
+    trials = read_trials(tmp_path / "run")
+    assert [settings_of(trial)["config.sgd_minibatch_size"] for trial in trials] == [32, 64]
+    assert len(group_trials(trials)) == 2
+
+
 def test_models_of_sweeps_and_of_single_runs_come_together_by_their_name(tmp_path):
     trials = [*read_trials(write_sweep(tmp_path / "run")), *runs(tmp_path, ("lstm", 1e-3, 0), ("gru", 1e-3, 0))]
     groups = group_trials(trials, "model.name")
@@ -84,5 +121,13 @@ def test_short_names_are_as_long_as_needed():
 
 
 def test_values_are_short():
-    values = [0.00034567, 16, "gru", None, True, [1, 2]]
-    assert [value_text(value) for value in values] == ["0.0003457", "16", "gru", "–", "true", "[1, 2]"]
+    values = [0.00034567, 16, "gru", None, True, [1, 2], [[0, 0.00034567], "a"]]
+    assert [value_text(value) for value in values] == [
+        "0.0003457",
+        "16",
+        "gru",
+        "–",
+        "true",
+        "[1, 2]",
+        '[[0, 0.0003457], "a"]',
+    ]
