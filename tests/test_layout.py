@@ -33,6 +33,7 @@ FLOORS = {  # part → what of the package it may import besides itself
         "envs",
     },
     "cli": {"errors", "models", "experiment", "_version"},
+    "__main__": {"cli"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
     "definition": set(),

@@ -25,6 +25,12 @@ def test_help_and_version_import_nothing_heavy(arguments):
     assert len(result.stdout.splitlines()) > 1
 
 
+def test_the_package_is_the_command_where_the_shell_does_not_find_it():
+    command = [sys.executable, "-m", "rllib_recattn", "train", "file", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith("Usage: python -m rllib_recattn train file [OPTIONS] FILE")
+
+
 def test_help_names_the_commands_and_options():
     runner = CliRunner()
     help_of_all = runner.invoke(main, ["--help"]).output
