@@ -47,7 +47,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 @click.option(
     "-o",
     "--output",
-    metavar="FILE.png|svg",
+    metavar="FILE.png|svg|pdf",
     type=click.Path(path_type=Path),
     default=Path("memory.png"),
     show_default=True,

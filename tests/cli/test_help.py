@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -67,3 +68,9 @@ def test_who_forgets_the_word_file_is_told(tmp_path):
     result = CliRunner().invoke(main, ["train", str(path)], prog_name="rllib")
     assert result.exit_code == 2
     assert f"did you mean `rllib train file {path}`?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["plot", "inspect"])
+def test_the_formats_of_pictures_are_those_that_the_help_names(command):
+    suffixes = importlib.import_module(f"rllib_recattn.cli.{command}").SUFFIXES
+    assert f"FILE.{'|'.join(suffix[1:] for suffix in suffixes)}" in CliRunner().invoke(main, [command, "--help"]).output
