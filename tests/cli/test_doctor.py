@@ -1,4 +1,5 @@
 import json
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
@@ -32,10 +33,12 @@ def doctor(*arguments, **options):
 def test_this_machine_and_a_file(directory):
     result = doctor("x.yaml")
     assert result.exit_code == 0, result.output
-    assert f"✓ storage_path {directory / 'results'} is shared and writable" in result.stdout
+    assert f"✓ storage_path {directory / 'results'} is writable" in result.stdout
     assert "✓ the nodes can hold what the experiment asks for" in result.stdout
     assert "✓ the environment rllib_recattn/TMaze-v0 can be made" in result.stdout
     assert "this machine" in result.stdout
+    headings = result.stdout.splitlines()[1].split()
+    assert headings == ["node", "host", "CPUs", "GPUs", "Python", "ray", "torch", "rllib_recattn"]
     assert [path.name for path in directory.iterdir()] == ["x.yaml"]
 
 
@@ -55,6 +58,30 @@ def test_a_request_that_never_fits(directory):
     assert result.exit_code == 1
     assert "✗ the experiment needs 5001 CPUs (5001 × 1), Ray has " in result.stdout
     assert "lower num_env_runners (5000)" in " ".join(result.stdout.split())
+
+
+def test_all_problems_are_found_at_once(directory, monkeypatch):
+    @contextmanager
+    def full(storage_path):
+        raise SettingsError(f"storage_path = '{storage_path.name}': cannot be written to: No space left on device")
+        yield
+
+    def locked(env, env_config):
+        raise RuntimeError("no door")
+
+    monkeypatch.setattr("rllib_recattn.experiment.cluster.prepare.trial_directory", full)
+    monkeypatch.setattr("rllib_recattn.experiment.cluster.prepare.load_and_make", locked)
+    (directory / "x.yaml").write_text(CONTENT.replace("num_env_runners: 0", "num_env_runners: 5000"))
+    result = doctor("x.yaml")
+    assert result.exit_code == 1
+    problems = [line[2:] for line in result.stdout.splitlines() if line.startswith("✗ ")]
+    assert [problem.partition(":")[0].partition(" CPUs")[0] for problem in problems] == [
+        "storage_path = 'results'",
+        "the experiment needs 5001",
+        "the environment rllib_recattn/TMaze-v0 cannot be made",
+    ]
+    assert "RuntimeError: no door" in problems[2]
+    assert "this machine" in result.stdout
 
 
 def test_a_wrong_file_is_refused_as_everywhere(directory):

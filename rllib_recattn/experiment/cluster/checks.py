@@ -76,7 +76,7 @@ def check_storage(nodes: Sequence[Node], storage_path: Path) -> Iterator[Finding
             "problem", f"storage_path on {node.label}: {error}; should be a directory that all nodes share, as by NFS"
         )
     if not wrong:
-        yield Finding("ok", f"storage_path {storage_path} is shared and writable")
+        yield Finding("ok", f"storage_path {storage_path} is {'shared and ' if len(nodes) > 1 else ''}writable")
 
 
 def check_gloo(nodes: Sequence[Node], configs: Sequence[AlgorithmConfig]) -> Iterator[Finding]:

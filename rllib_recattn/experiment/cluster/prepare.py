@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,16 +72,11 @@ def prepare_cluster(
         What was found. Problems are not raised.
 
     Raises:
-        SettingsError: If `storage_path` cannot be written to by this process, or the connection is lost.
+        SettingsError: If the connection is lost.
     """
     driver = driver_facts()
-    findings = list(checks.check_token())
-    if storage_path is None:
-        nodes = examine_nodes()
-    else:
-        with trial_directory(storage_path) as directory:
-            nodes = examine_nodes(directory)
-        findings += checks.check_storage(nodes, storage_path)
+    nodes, of_storage = _examined(examine_nodes, storage_path)
+    findings = [*checks.check_token(), *of_storage]
     findings += checks.check_answers(nodes)
     findings += checks.check_versions(nodes, driver)
     findings += checks.check_package(nodes, driver, ship)
@@ -143,21 +138,36 @@ def examine_this_machine(
         configs: The algorithm's config, or those of all variants of a sweep.
         storage_path: Where results go; None: they are not looked after.
 
-    Raises:
-        SettingsError: If `storage_path` cannot be written to.
+    Returns:
+        What was found. Problems are not raised.
     """
-    findings: list[Finding] = []
-    nodes = [this_machine()]
-    if storage_path is not None:
-        with trial_directory(storage_path) as directory:
-            nodes = [this_machine(directory)]
-        findings += checks.check_storage(nodes, storage_path)
+    nodes, findings = _examined(lambda directory: [this_machine(directory)], storage_path)
     findings += checks.check_shared_memory(nodes)
     findings += checks.check_placement(nodes, configs)
     if experiment is not None:
-        load_and_make(experiment.env, experiment.config.get("env_config", {}))
-        findings.append(Finding("ok", f"the environment {experiment.env} can be made"))
+        try:
+            load_and_make(experiment.env, experiment.config.get("env_config", {}))
+            findings.append(Finding("ok", f"the environment {experiment.env} can be made"))
+        except SettingsError as error:
+            findings.append(Finding("problem", str(error)))
+        except Exception as error:  # whatever the environment's own code raises
+            why_not = f"{type(error).__name__}: {error}"
+            findings.append(Finding("problem", f"the environment {experiment.env} cannot be made: {why_not}"))
     return Examination(nodes, findings)
+
+
+def _examined(
+    examine: Callable[[Path | None], list[Node]], storage_path: Path | None
+) -> tuple[list[Node], list[Finding]]:
+    """Look at nodes, with a directory to try if one can be made where results go; also return what was found there."""
+    if storage_path is None:
+        return examine(None), []
+    try:
+        with trial_directory(storage_path) as directory:
+            nodes = examine(directory)
+    except SettingsError as error:
+        return examine(None), [Finding("problem", str(error))]
+    return nodes, list(checks.check_storage(nodes, storage_path))
 
 
 def _try_out(experiment: Experiment, nodes: Sequence[Node]) -> list[Finding]:

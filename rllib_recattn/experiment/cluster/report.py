@@ -38,9 +38,12 @@ def print_examination(examination: Examination, console: Console | None = None) 
 def _table(nodes: Sequence[Node]) -> Table:
     driver = driver_facts()
     columns = ("node", "host", "CPUs", "GPUs", "memory", "Python", *_SHOWN, PACKAGE, "interface")
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for node in nodes:
-        table.add_row(*_place(node), *_amounts(node), *_software(node.facts, driver))
+    rows = [[*map(Text, [*_place(node), *_amounts(node)]), *_software(node.facts, driver)] for node in nodes]
+    # Memory and interface are what Ray says of nodes: a machine without Ray has none.
+    shown = [index for index in range(len(columns)) if any(len(row) > index and row[index] for row in rows)]
+    table = Table(*(columns[index] for index in shown), box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(row[index] for index in shown if index < len(row)))
     return table
 
 
