@@ -17,6 +17,9 @@ CHECKSUMS_FILE = "checksums.json"
 INCOMPLETE_FILE = "incomplete"
 """Stands in a checkpoint's directory while it is being written."""
 
+ITERATION_FILE = "iteration"
+"""Holds the number of the iteration after which a checkpoint was written. Those of RLlib alone have none."""
+
 RLLIB_FILE = "rllib_checkpoint.json"
 """Stands in every checkpoint of an algorithm."""
 
@@ -53,6 +56,14 @@ def damage(checkpoint: Path) -> str | None:
         return f"{CHECKSUMS_FILE} is damaged"
     problems = (_damage_of(checkpoint / name, size, crc, name) for name, (size, crc) in written.items())
     return next((problem for problem in problems if problem), None)
+
+
+def iteration_of(checkpoint: Path) -> int | None:
+    """Read after which iteration of its trial a checkpoint was written; None: it does not say."""
+    try:
+        return int((checkpoint / ITERATION_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def newest_whole(checkpoints: list[Path]) -> Path | None:

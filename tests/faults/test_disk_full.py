@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from rllib_recattn.checkpoint_files import INCOMPLETE_FILE, damage
+from rllib_recattn.checkpoint_files import INCOMPLETE_FILE, damage, iteration_of
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint
 from rllib_recattn.experiment.training import checked_checkpoints
 from rllib_recattn.experiment.training.checked_checkpoints import CheckedCheckpoints, DiskFullError
@@ -65,6 +66,8 @@ class _Storage:
 class _Trainable:
     """Saves as Tune's trainables do, to a disk that is full."""
 
+    iteration = 7
+
     def __init__(self, directory: Path, error: Exception | None):
         self._storage = _Storage(directory)
         self._directory = directory
@@ -86,7 +89,7 @@ class _Trainable:
         (target / "weights").write_bytes(b"0" * 500)
         if self._error is not None:
             raise self._error
-        (target / "weights").write_bytes(b"0" * 1000)
+        shutil.copytree(checkpoint_dir, target, dirs_exist_ok=True)
         return "saved"
 
 
@@ -111,7 +114,8 @@ def test_what_is_saved_is_marked_as_whole(tmp_path):
     assert _Trial(tmp_path, None).save() == "saved"
     (checkpoint,) = tmp_path.iterdir()
     assert checkpoint.name == "checkpoint_000005"
-    assert sorted(path.name for path in checkpoint.iterdir()) == ["checksums.json", "weights"]
+    assert sorted(path.name for path in checkpoint.iterdir()) == ["checksums.json", "iteration", "weights"]
+    assert iteration_of(checkpoint) == 7
     assert damage(checkpoint) is None
 
 

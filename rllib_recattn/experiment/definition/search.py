@@ -7,6 +7,7 @@ Each has a key path, ``config.lr`` or ``config.entropy_coeff[1][0]``, under whic
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -101,6 +102,11 @@ def add_seeds(space: Mapping[str, Domain], content: Mapping[str, Any], num_sampl
     if num_samples == 1 or isinstance(seed, bool) or not isinstance(seed, int) or {SEED, "config"} & space.keys():
         return dict(space)
     return {**space, SEED: Domain(kind=SEEDS, options=list(range(seed, seed + num_samples)))}
+
+
+def count_trials(space: Mapping[str, Domain], num_samples: int) -> int:
+    """Return how many trials an experiment has: each sample with every combination of what its grids hold."""
+    return num_samples * math.prod(len(domain.options) for domain in space.values() if domain.kind == "grid_search")
 
 
 def without_domains(block: Mapping[str, Any]) -> dict[str, Any]:

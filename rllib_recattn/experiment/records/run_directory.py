@@ -106,11 +106,13 @@ def is_finished(run_dir: Path) -> bool:
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
     """Find the newest checkpoint in the directory of a run or of a trial that was written to the end; None: none."""
+    return max(complete_checkpoints(run_dir), key=lambda path: path.name, default=None)
+
+
+def complete_checkpoints(run_dir: Path) -> list[Path]:
+    """List the checkpoints in the directory of a run or of a trial that were written to the end."""
     candidates = [*run_dir.glob("checkpoint_*"), *run_dir.glob("*/checkpoint_*")]
-    checkpoints = [
-        path for path in candidates if (path / RLLIB_FILE).is_file() and not (path / INCOMPLETE_FILE).exists()
-    ]
-    return max(checkpoints, key=lambda path: path.name, default=None)
+    return [path for path in candidates if (path / RLLIB_FILE).is_file() and not (path / INCOMPLETE_FILE).exists()]
 
 
 def link_newest_run(storage_path: Path, name: str) -> None:

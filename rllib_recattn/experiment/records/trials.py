@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.experiment.records.metrics import ENV_STEPS, ITERATION, RESULT_FILE, last_result, read_history
-from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE
+from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, complete_checkpoints
 from rllib_recattn.experiment.records.stop_criteria import stop_criteria
 
 if TYPE_CHECKING:
@@ -106,6 +107,15 @@ class TrialRecord:
         row = self.history.loc[values.idxmax() if mode == "max" else values.idxmin()]
         in_force = {key: row[f"config/{key}"] for key in self.choices if f"config/{key}" in row.index}
         return {**self.choices, **{key: _plain(value) for key, value in in_force.items() if not _is_nan(value)}}
+
+    def checkpoint_at_best(self, metric: str, mode: Mode) -> Path | None:
+        """Find the checkpoint of an iteration in which a metric was best, if it was kept; of several the newest."""
+        values = self._values(metric)
+        if values is None:
+            return None
+        iterations = set(self.history[ITERATION][values.index[values == self.best(metric, mode)]])
+        kept = [path for path in complete_checkpoints(self.directory) if iteration_of(path) in iterations]
+        return max(kept, key=lambda path: path.name, default=None)
 
     @cached_property
     def _criteria(self) -> tuple[Any, ...]:

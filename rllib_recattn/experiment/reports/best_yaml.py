@@ -11,7 +11,7 @@ from rllib_recattn.experiment.records.trials import Mode, TrialRecord
 from rllib_recattn.experiment.reports.text import count_text
 
 
-def best_yaml(trial: TrialRecord, metric: str, mode: Mode, num_trials: int) -> str:
+def best_yaml(trial: TrialRecord, metric: str, mode: Mode, trials: str) -> str:
     """Write a trial as an experiment file: what the user wrote, with the trial's choices filled in.
 
     Where the choices changed while training, those count that were in force when the metric was best.
@@ -20,7 +20,7 @@ def best_yaml(trial: TrialRecord, metric: str, mode: Mode, num_trials: int) -> s
         trial: The trial, of a run with ``experiment.json``.
         metric: The metric by which it is best.
         mode: Whether a high or a low value is good.
-        num_trials: Among how many.
+        trials: Among which, as in ``2 of 6 planned trials``.
 
     Returns:
         YAML, beginning with comments that say where it comes from.
@@ -32,7 +32,7 @@ def best_yaml(trial: TrialRecord, metric: str, mode: Mode, num_trials: int) -> s
     content = {key: value for key, value in content.items() if key not in ("tune", *TUNE_KEYS)}
     content.setdefault("stop", experiment["stop"])
     comments = [
-        f"The best of {num_trials} trials of {experiment['name']}, {trial.name}: {metric} = "
+        f"The best of {trials} of {experiment['name']}, {trial.name}: {metric} = "
         f"{value_text(trial.best(metric, mode))}, after {count_text(trial.env_steps)} environment steps in all.",
         f"Its results: {trial.directory}",
         *(f"{key} = {value_text(value)}" for key, value in choices.items()),

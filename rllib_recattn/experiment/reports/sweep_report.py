@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.domain import Domain
+from rllib_recattn.experiment.definition.search import count_trials
 from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC
 from rllib_recattn.experiment.figures.sweep_figure import plot_sweep
 from rllib_recattn.experiment.records import metrics
@@ -24,7 +26,7 @@ from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, SUMM
 from rllib_recattn.experiment.records.settings import value_text
 from rllib_recattn.experiment.records.trials import Mode, TrialRecord, read_experiment, read_trials
 from rllib_recattn.experiment.reports.best_yaml import best_yaml
-from rllib_recattn.experiment.reports.text import command_text, number_text, path_text
+from rllib_recattn.experiment.reports.text import command_text, number_text, path_text, trials_text
 from rllib_recattn.experiment.reports.trial_table import TrialRow, print_table, trial_table
 
 BEST_FILE = "best.yaml"
@@ -41,12 +43,14 @@ class SweepReport:
         trials: Its trials, in the order in which they began.
         metric: The metric.
         mode: Whether a high or a low value of it is good.
+        planned: How many trials the sweep was to have.
     """
 
     run_dir: Path
     trials: tuple[TrialRecord, ...]
     metric: str
     mode: Mode
+    planned: int
 
     @cached_property
     def ranking(self) -> list[TrialRecord]:
@@ -67,7 +71,8 @@ class SweepReport:
 
     def table(self, console: Console) -> Table:
         """Make the table of the trials, best first, for a console."""
-        return trial_table([self._row(trial) for trial in self.ranking], self.metric, self.mode, console)
+        rows = [self._row(trial) for trial in self.ranking]
+        return trial_table(rows, self.metric, self.mode, console, planned=self.planned)
 
     def write(self, output: Path | None = None) -> list[Path]:
         """Write the trials as CSV, the figure, and the best trial as YAML, as far as there is anything to write.
@@ -87,7 +92,8 @@ class SweepReport:
             files.append(figure)
         if self.best is not None and self.best.experiment.get("content"):
             path = output / BEST_FILE
-            path.write_text(best_yaml(self.best, self.metric, self.mode, len(self.trials)), encoding="utf-8")
+            among = trials_text(len(self.trials), self.planned)
+            path.write_text(best_yaml(self.best, self.metric, self.mode, among), encoding="utf-8")
             files.append(path)
         return files
 
@@ -98,16 +104,17 @@ class SweepReport:
             files: What `write` has written.
         """
         if self.best is None:
-            lines = [f"No trial has reported {self.metric} yet."]
+            lines = self._why_none_is_best()
             rows = []
         else:
             value = number_text(self.best.best(self.metric, self.mode), 3)
             lines = [f"Best is {self.best.name}: {metric_label(self.metric)} {value}"]
             choices = self.best.choices_at_best(self.metric, self.mode)
             rows = [(key, value_text(value)) for key, value in choices.items()]
-            checkpoint = newest_checkpoint(self.best.directory)
+            of_best = self.best.checkpoint_at_best(self.metric, self.mode)
+            checkpoint = of_best or newest_checkpoint(self.best.directory)
             if checkpoint is not None:
-                rows.append(("checkpoint", path_text(checkpoint)))
+                rows.append(("checkpoint" if of_best else "newest checkpoint", path_text(checkpoint)))
         labels = {TRIALS_FILE: "all trials", FIGURE_FILE: "figure", BEST_FILE: "best as YAML"}
         rows += [(labels[path.name], path_text(path)) for path in files]
         width = max(len(label) for label, _ in rows)
@@ -125,6 +132,7 @@ class SweepReport:
             "name": self.run_dir.name,
             "metric": self.metric,
             "mode": self.mode,
+            "planned": self.planned,
             "best": None if self.best is None else self.best.name,
             "statuses": dict(Counter(row.status for row in rows)),
             "trials": [_data(row) for row in rows],
@@ -135,6 +143,18 @@ class SweepReport:
         (self.run_dir / "summary.txt").write_text(self.text(files) + "\n", encoding="utf-8")
         text = json.dumps(self.data(), indent=2, ensure_ascii=False) + "\n"
         (self.run_dir / SUMMARY_FILE).write_text(text, encoding="utf-8")
+
+    def _why_none_is_best(self) -> list[str]:
+        if len(self.trials) < self.planned or any(trial.status == "unfinished" for trial in self.trials):
+            return [f"No trial has reported {self.metric} yet."]
+        common = (metrics.RETURN, metrics.SUCCESS)
+        others = [name for name in common if any(not math.isnan(trial.last(name)) for trial in self.trials)]
+        instead = f", or compare by another with --metric, e.g. {others[0]}" if others else ""
+        return [
+            f"No trial has ever reported {self.metric}.",
+            "Metrics of episodes need episodes that end: see that the trials are long enough for that, and that",
+            f"tune.metric is what RLlib and the environment report{instead}.",
+        ]
 
     def _row(self, trial: TrialRecord) -> TrialRow:
         return TrialRow(
@@ -189,7 +209,13 @@ def read_sweep(run_dir: Path, metric: str | None = None, mode: Mode | None = Non
         trials=trials,
         metric=metric or tune.get("metric", DEFAULT_METRIC),
         mode=mode or tune.get("mode", "max"),
+        planned=_planned(experiment),
     )
+
+
+def _planned(experiment: Mapping[str, Any]) -> int:
+    space = {key: Domain.model_validate(domain) for key, domain in (experiment.get("space") or {}).items()}
+    return count_trials(space, (experiment.get("tune") or {}).get("num_samples", 1))
 
 
 def report_sweep(console: Console, run_dir: Path, *, finished: bool) -> None:

@@ -17,8 +17,18 @@ def count_text(value: float) -> str:
 
 
 def number_text(value: float, decimals: int = 2) -> str:
-    """Write a number with a fixed number of decimals; a dash for NaN."""
-    return MISSING if math.isnan(value) else f"{value:,.{decimals}f}"
+    """Write a number with a fixed number of decimals, zero without a sign; a dash for NaN."""
+    if math.isnan(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}"
+    return text if text.strip("-0.") else text.lstrip("-")
+
+
+def trials_text(count: int, planned: int = 0) -> str:
+    """Write how many trials there are: ``1 trial``, ``2 of 6 planned trials``."""
+    if planned > count:
+        return f"{count} of {planned} planned trials"
+    return f"{count} trial{'s' * (count != 1)}"
 
 
 def duration_text(seconds: float) -> str:

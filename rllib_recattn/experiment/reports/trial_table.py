@@ -17,7 +17,7 @@ from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.records.metrics import metric_label
 from rllib_recattn.experiment.records.settings import short_names, value_text
 from rllib_recattn.experiment.records.trials import Mode
-from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text
+from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, trials_text
 
 BEST = "★"
 
@@ -64,7 +64,13 @@ def best_row(rows: Sequence[TrialRow], mode: Mode) -> TrialRow | None:
 
 
 def trial_table(
-    rows: Sequence[TrialRow], metric: str, mode: Mode, console: Console, *, max_rows: int | None = None
+    rows: Sequence[TrialRow],
+    metric: str,
+    mode: Mode,
+    console: Console,
+    *,
+    max_rows: int | None = None,
+    planned: int = 0,
 ) -> Table:
     """Make a table with a row per trial, the best one marked.
 
@@ -74,6 +80,7 @@ def trial_table(
         mode: Whether a high or a low value is good.
         console: Where it is to be printed; columns that find no room are left out.
         max_rows: How many rows there is room for; None: all. The best trial, running ones and good ones come first.
+        planned: How many trials there were to be, for the caption where there are fewer rows.
 
     Returns:
         The table, which a caption ends that counts the trials.
@@ -88,9 +95,11 @@ def trial_table(
             break
         columns.pop(dispensable.pop(0), None)
     counts = Counter(row.status for row in rows)
-    caption = f"{len(rows)} trial{'s' * (len(rows) != 1)}: " + ", ".join(
+    caption = f"{trials_text(len(rows), planned)}: " + ", ".join(
         f"{count} {status}" for status, count in counts.items()
     )
+    if planned > len(rows):
+        caption += f"; {planned - len(rows)} without a result"
     if len(shown) < len(rows):
         caption += f"; {len(rows) - len(shown)} not shown"
     table.caption = caption

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rllib_recattn.checkpoint_files import CHECKSUMS_FILE, INCOMPLETE_FILE, checksums, damage_text
+from rllib_recattn.checkpoint_files import CHECKSUMS_FILE, INCOMPLETE_FILE, ITERATION_FILE, checksums, damage_text
 from rllib_recattn.errors import SettingsError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -24,7 +24,7 @@ class DiskFullError(OSError):
 
 
 class CheckedCheckpoints:
-    """For Tune's trainables: writes checksums into each checkpoint, last of all, and compares them when it is loaded.
+    """For Tune's trainables: writes its iteration and checksums into each checkpoint, and compares them on loading.
 
     Stands first among the base classes. A checkpoint that could not be written to the end is removed; if the process
     is killed while it writes, the file ``incomplete`` stays in the directory.
@@ -72,6 +72,8 @@ class CheckedCheckpoints:
         storage = self._storage  # type: ignore[attr-defined]
         if storage is None:
             return super()._report_class_trainable_checkpoint(checkpoint_dir, returned)  # type: ignore[misc]
+        iteration: int = self.iteration  # type: ignore[attr-defined]
+        Path(checkpoint_dir, ITERATION_FILE).write_text(f"{iteration}\n", encoding="utf-8")
         written = json.dumps(checksums(Path(checkpoint_dir)), indent=0)
         # Tune numbers its checkpoints by counting on from the last.
         storage.current_checkpoint_index += 1

@@ -21,7 +21,7 @@ from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, new_
 from rllib_recattn.experiment.records.trials import read_trials
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.sweep_report import read_sweep
-from rllib_recattn.experiment.reports.text import path_text
+from rllib_recattn.experiment.reports.text import path_text, trials_text
 from rllib_recattn.experiment.training.interrupt import handle_interrupts, interrupt_requested
 from rllib_recattn.experiment.training.loggers.make import check_services
 from rllib_recattn.experiment.training.outcome import (
@@ -122,7 +122,7 @@ def run_experiment(
                 run_dir = new_run_directory(experiment.storage_path, experiment.name)
                 (run_dir / EXPERIMENT_FILE).write_text(experiment.model_dump_json(indent=2), encoding="utf-8")
                 tuner = new_tuner(experiment, config, run_dir, callbacks)
-                of_trials = f", {number_of_trials(experiment)} trials," if experiment.is_sweep else ""
+                of_trials = f", {trials_text(number_of_trials(experiment))}," if experiment.is_sweep else ""
                 console.print(f"Training {experiment.name}{of_trials} in {path_text(run_dir)}")
             else:
                 assert config.algo_class is not None

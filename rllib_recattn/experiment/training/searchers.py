@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
-from rllib_recattn.experiment.definition.search import SEED
+from rllib_recattn.experiment.definition.search import SEED, count_trials
 from rllib_recattn.experiment.definition.searchers import HyperOptSearcher, OptunaSearcher, RandomSearcher
 from rllib_recattn.experiment.definition.spec import Experiment
 
@@ -27,8 +27,7 @@ def tune_domain(domain: Domain) -> Any:
 
 def number_of_trials(experiment: Experiment) -> int:
     """Return how many trials an experiment has."""
-    grids = (len(domain.options) for domain in experiment.space.values() if domain.kind == "grid_search")
-    return experiment.tune.num_samples * math.prod(grids)
+    return count_trials(experiment.space, experiment.tune.num_samples)
 
 
 def tune_space(experiment: Experiment) -> dict[str, Any]:

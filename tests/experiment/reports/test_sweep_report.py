@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import pandas
 import pytest
@@ -82,6 +83,39 @@ def test_the_seed_of_the_best_sample_is_its_own(tmp_path):
     assert load_experiment(tmp_path / "run" / "best.yaml").config["seed"] == 8
 
 
+def test_planned_trials_that_never_began_are_counted(run_dir):
+    shutil.rmtree(run_dir / "trial_00001")
+    shutil.rmtree(run_dir / "trial_00002")
+    console = Console(file=io.StringIO(), width=20, soft_wrap=True)
+    report_sweep(console, run_dir, finished=False)
+    assert "2 of 4 planned trials: 1 finished, 1 unfinished; 2 without a result" in console.file.getvalue()
+    assert (run_dir / "best.yaml").read_text().startswith("# The best of 2 of 4 planned trials of memory, trial_00000")
+    assert read_sweep(run_dir).data()["planned"] == 4
+
+
+@pytest.mark.parametrize(
+    ("iterations", "expected"),
+    [
+        ([1, 2, 3], "checkpoint {}/checkpoint_000001"),
+        ([1, 3], "newest checkpoint {}/checkpoint_000001"),
+        ([None, None, None], "newest checkpoint {}/checkpoint_000002"),  # as older versions wrote them
+    ],
+)
+def test_the_checkpoint_is_that_of_the_best_value(tmp_path, monkeypatch, iterations, expected):
+    monkeypatch.chdir(tmp_path)
+    write_experiment(tmp_path / "run")
+    trial = write_trial(tmp_path / "run", 0, [0.4, 0.9, 0.6], {"model": "gru", "config.lr": 1e-3})
+    for index, iteration in enumerate(iterations):
+        checkpoint = trial / f"checkpoint_{index:06d}"
+        checkpoint.mkdir()
+        (checkpoint / "rllib_checkpoint.json").touch()
+        if iteration is not None:
+            (checkpoint / "iteration").write_text(f"{iteration}\n")
+    report = read_sweep(tmp_path / "run")
+    (line,) = [line for line in report.text([]).splitlines() if "checkpoint" in line]
+    assert " ".join(line.split()) == expected.format("run/trial_00000")
+
+
 def test_csv_and_figure_are_written_where_asked(run_dir, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
@@ -141,6 +175,18 @@ def test_without_any_value_of_the_metric_nothing_is_best(tmp_path):
     assert [path.name for path in files] == ["trials.csv"]
     assert report.text(files).startswith("No trial has reported env_runners/success_rate yet.")
     assert report.data()["best"] is None
+
+
+def test_of_a_metric_that_never_came_it_is_said_what_to_look_at(tmp_path):
+    run_dir = tmp_path / "run"
+    write_experiment(run_dir, SWEEP.replace("metric: env_runners/success_rate", "metric: env_runners/episode_len_mean"))
+    for index in range(4):
+        write_trial(run_dir, index, [0.5] * 4, {"model": "gru", "config.lr": 1e-3})
+    report = read_sweep(run_dir)
+    text = report.text(report.write())
+    assert text.startswith("No trial has ever reported env_runners/episode_len_mean.\n")
+    assert "tune.metric" in text
+    assert "--metric, e.g. env_runners/episode_return_mean" in text
 
 
 @pytest.mark.parametrize(

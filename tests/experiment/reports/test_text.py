@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
-from rllib_recattn.experiment.reports.text import command_text, count_text, duration_text, number_text, path_text
+from rllib_recattn.experiment.reports.text import (
+    command_text,
+    count_text,
+    duration_text,
+    number_text,
+    path_text,
+    trials_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,10 @@ def test_durations(seconds, text):
 def test_numbers():
     assert [count_text(1234567.0), count_text(math.nan)] == ["1,234,567", "–"]
     assert [number_text(-1234.5678), number_text(0.5, 3), number_text(math.nan)] == ["-1,234.57", "0.500", "–"]
+    assert [number_text(-0.001), number_text(-0.0, 0), number_text(-0.006)] == ["0.00", "0", "-0.01"]
+    assert [trials_text(1), trials_text(1, 1), trials_text(2), trials_text(2, 6)] == [
+        *("1 trial", "1 trial", "2 trials", "2 of 6 planned trials")
+    ]
 
 
 def test_paths_are_relative_below_the_working_directory_only(tmp_path, monkeypatch):

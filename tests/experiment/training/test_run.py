@@ -9,6 +9,7 @@ import os
 import pytest
 import ray
 
+from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.cluster.ray_session import quiet_ray
@@ -33,6 +34,7 @@ def test_a_finished_run_leaves_checkpoint_curve_and_summary(finished_run):
     assert result.status == "finished"
     assert result.exit_code == 0
     assert result.checkpoint == result.run_dir / "trial_00000" / "checkpoint_000000"
+    assert iteration_of(result.checkpoint) == 2
     summary = json.loads((result.run_dir / "summary.json").read_text())
     assert summary["solved"] is False
     assert summary["iterations"] == 2
