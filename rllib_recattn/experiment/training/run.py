@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ray import tune
 from ray.tune.experiment import Trial
 
+from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.checkpoints.checkpoint import check_resumable, find_checkpoint, load_config
 from rllib_recattn.experiment.cluster.prepare import ready_cluster
 from rllib_recattn.experiment.cluster.ray_session import ray_session, require_resources
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import last_result
-from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, new_run_directory, newest_checkpoint
+from rllib_recattn.experiment.records.run_directory import (
+    EXPERIMENT_FILE,
+    discard_run_directory,
+    new_run_directory,
+    newest_checkpoint,
+)
 from rllib_recattn.experiment.records.trials import read_trials
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.sweep_report import read_sweep
@@ -34,11 +39,13 @@ from rllib_recattn.experiment.training.outcome import (
 from rllib_recattn.experiment.training.progress.sweep_progress import restored_terminal
 from rllib_recattn.experiment.training.searchers import number_of_trials
 from rllib_recattn.experiment.training.time_budget import set_time_budget
-from rllib_recattn.experiment.training.trial import trial_class
-from rllib_recattn.experiment.training.tuner import new_tuner, run_callbacks
+from rllib_recattn.experiment.training.tuner import new_tuner, resumed_tuner, run_callbacks
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+
+Status = Literal["finished", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class RunResult:
         checkpoint: The newest checkpoint, of that trial, if one was saved.
     """
 
-    status: Literal["finished", "interrupted", "failed"]
+    status: Status
     run_dir: Path
     metrics: Mapping[str, Any]
     checkpoint: Path | None
@@ -106,8 +113,8 @@ def run_experiment(
         check_resumable(resume)
         config = build_config(experiment) if experiment.is_sweep else load_config(find_checkpoint(resume))
         variants = ()
-    console = report_console()
     check_services(experiment)
+    console = report_console()
     callbacks = run_callbacks(experiment) if resume is None else []
     run_dir = resume
     trials: list[Trial] = []
@@ -125,8 +132,7 @@ def run_experiment(
                 of_trials = f", {trials_text(number_of_trials(experiment))}," if experiment.is_sweep else ""
                 console.print(f"Training {experiment.name}{of_trials} in {path_text(run_dir)}")
             else:
-                assert config.algo_class is not None
-                tuner = tune.Tuner.restore(str(resume), trainable=trial_class(config.algo_class), resume_errored=True)
+                tuner = resumed_tuner(resume, config)
                 console.print(f"Resuming {path_text(resume)}")
             with handle_interrupts(), restored_terminal(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Consider boosting PBT")  # by what breaks RLlib's trials
@@ -135,12 +141,22 @@ def run_experiment(
     except KeyboardInterrupt:
         if run_dir is None:
             raise
+    except SettingsError:
+        if run_dir is not None and resume is None and not read_trials(run_dir):
+            discard_run_directory(run_dir, experiment.name)  # a logger could not begin
+        raise
     assert run_dir is not None
     status = _status(trials, number_of_trials(experiment))
     resume_with = resume_command(file, ray_num_cpus, ray_address, ship_package)
     if experiment.is_sweep:
-        report_sweep_end(console, file, run_dir, trials, status, resume_with)
+        report_sweep_end(report_console(), file, run_dir, trials, status, resume_with)
         return _sweep_result(status, run_dir)
+    return _reported(status, run_dir, file, trials, resume_with)
+
+
+def _reported(status: Status, run_dir: Path, file: Experiment, trials: Sequence[Trial], resume_with: str) -> RunResult:
+    """Say how a run of one trial ended, and return that."""
+    console = report_console()
     result, checkpoint = last_result(run_dir), newest_checkpoint(run_dir)
     if status == "failed":
         report_failed(console, run_dir, checkpoint, _error_of(trials[0]), resume_with)
@@ -161,7 +177,7 @@ def _error_of(trial: Trial) -> Exception:
     return trial.get_pickled_error() or trial.get_error() or RuntimeError(f"{trial.custom_dirname} failed")
 
 
-def _status(trials: Sequence[Trial], planned: int) -> Literal["finished", "interrupted", "failed"]:
+def _status(trials: Sequence[Trial], planned: int) -> Status:
     if not trials or not all(trial.is_finished() for trial in trials):
         return "interrupted"
     # After an interrupt Tune calls trials terminated that had not begun; what it wrote before says that they are not.
@@ -171,7 +187,7 @@ def _status(trials: Sequence[Trial], planned: int) -> Literal["finished", "inter
     return "failed" if any(trial.status == Trial.ERROR for trial in trials) else "finished"
 
 
-def _sweep_result(status: Literal["finished", "interrupted", "failed"], run_dir: Path) -> RunResult:
+def _sweep_result(status: Status, run_dir: Path) -> RunResult:
     best = read_sweep(run_dir).best if any(trial.last_result for trial in read_trials(run_dir)) else None
     if best is None:
         return RunResult(status, run_dir, {}, None)

@@ -65,6 +65,12 @@ def new_tuner(
     )
 
 
+def resumed_tuner(run_dir: Path, config: AlgorithmConfig) -> tune.Tuner:
+    """Make the Tuner that goes on with the run in a directory, also with its trials that failed."""
+    assert config.algo_class is not None
+    return tune.Tuner.restore(str(run_dir), trainable=trial_class(config.algo_class), resume_errored=True)
+
+
 def _tune_config(experiment: Experiment) -> tune.TuneConfig:
     block = experiment.tune
     of_sweeps: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock, MlflowBlock
 from rllib_recattn.experiment.training import run
+from rllib_recattn.experiment.training.loggers.tensorboard_logger import TensorBoardLogger
 from rllib_recattn.experiment.training.outcome import resume_command
 from rllib_recattn.experiment.training.run import run_experiment
 
@@ -108,6 +109,29 @@ def test_a_database_for_logs_that_is_none_is_refused_before_ray_starts(
     with pytest.raises(SettingsError, match=r"small-tmaze.logging.mlflow.tracking_uri = 'sqlite:.*not a database"):
         run_experiment(experiment, build_config(experiment), resume=tmp_path if resumes else None)
     assert not experiment.storage_path.exists()
+
+
+def test_a_logger_that_cannot_begin_ends_a_run_without_a_trace(ray_session, small_experiment, tmp_path, monkeypatch):
+    def fail(self, **info):
+        raise OSError("no such server")
+
+    monkeypatch.setattr(TensorBoardLogger, "setup", fail)
+    experiment = small_experiment(tmp_path)
+    with pytest.raises(SettingsError, match=r"^logging.tensorboard cannot begin: OSError: no such server$"):
+        run_experiment(experiment, build_config(experiment))
+    assert list(experiment.storage_path.iterdir()) == []
+
+
+def test_training_goes_on_without_a_logger(ray_session, small_experiment, tmp_path, monkeypatch, capsys):
+    def fail(self, **info):
+        raise OSError("the server is away")
+
+    monkeypatch.setattr(TensorBoardLogger, "on_trial_start", fail)
+    monkeypatch.setattr(TensorBoardLogger, "on_trial_result", fail)
+    experiment = small_experiment(tmp_path)
+    result = run_experiment(experiment, build_config(experiment))
+    assert (result.status, result.metrics["training_iteration"]) == ("finished", 2)
+    assert capsys.readouterr().out.count("logging.tensorboard failed, training goes on: OSError: the server") == 1
 
 
 def test_ray_keeps_running_if_it_ran_before(finished_run):
