@@ -22,7 +22,7 @@ SMALL_EXPERIMENT = """
 small-tmaze:
   run: PPO
   env: rllib_recattn/TMaze-v0
-  stop: {{env_runners/success_rate: 2.0, training_iteration: {iterations}}}
+  stop: {{env_runners/success_rate: 1.0, training_iteration: {iterations}}}
   model: {{name: agalite, max_seq_len: 8, d_model: 16, n_layers: 1, n_heads: 2, d_head: 4}}
   config:
     env_config: {{corridor_length: 3, max_episode_steps: 12}}

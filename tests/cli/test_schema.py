@@ -65,6 +65,8 @@ MISTAKES = {
     "no environment": ("  env: rllib_recattn/TMaze-v0\n", ""),
     "metric": ("training_iteration", "training_iterations"),
     "text for a number in stop": ("1e2", "soon"),
+    "no iteration": ("1e2", "0"),
+    "success in percent": ("training_iteration: 1e2", "env_runners/success_rate: 95"),
     "config key": ("num_env_runners", "num_env_runnerz"),
     "text for a number": ("lr: 1e-3", "lr: fast"),
     "out of bounds": ("num_env_runners: 0", "num_env_runners: -1"),

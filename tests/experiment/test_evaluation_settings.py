@@ -25,7 +25,7 @@ EVALUATION = """    seed: 0
 @pytest.mark.parametrize("runners", [0, 1])
 def test_greedy_episodes_in_an_environment_of_its_own(ray_session, tmp_path, runners):
     text = SMALL_EXPERIMENT.format(iterations=5, storage_path=tmp_path / "results")
-    text = text.replace("env_runners/success_rate: 2.0", "evaluation/env_runners/episode_len_mean: 5")
+    text = text.replace("env_runners/success_rate: 1.0", "evaluation/env_runners/episode_len_mean: 5")
     (tmp_path / "x.yaml").write_text(text.replace("    seed: 0\n", EVALUATION.format(runners=runners)))
     experiment = load_experiment(tmp_path / "x.yaml")
     with redirect_stdout(io.StringIO()) as output:

@@ -6,6 +6,7 @@ criterion that only comes with evaluation, is left to ``rllib validate``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ from rllib_recattn.experiment.definition.reader import ExperimentFile
 from rllib_recattn.experiment.definition.schedulers import SCHEDULER_ALIASES, SCHEDULERS
 from rllib_recattn.experiment.definition.searchers import SEARCHER_ALIASES, SEARCHERS
 from rllib_recattn.experiment.definition.spec import CheckpointBlock
-from rllib_recattn.experiment.definition.stop import metrics_of
+from rllib_recattn.experiment.definition.stop import bounds_of, metrics_of
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
 from rllib_recattn.inputs.settings import ENCODERS
 from rllib_recattn.models.registry import model_names, settings_of
@@ -133,12 +134,18 @@ def _stop() -> Schema:
     metrics = sorted({*metrics_of("new"), *metrics_of("old")})
     of_policies = {*metrics_of("new", ["POLICY"], ["AGENT"]), *metrics_of("old", ["POLICY"], ["AGENT"])} - {*metrics}
     patterns = {re.sub("POLICY|AGENT", "[^/]+", metric) for metric in of_policies}
-    properties: dict[str, Schema] = dict.fromkeys(metrics, NUMBER)
+    properties: dict[str, Schema] = {metric: _reachable(metric) for metric in metrics}
     for translated in (names.STOP, names.OLD_STACK_STOP):
         for old, new in translated.items():
             if old not in properties:
-                properties[old] = {**NUMBER, "deprecated": True, "description": f"is called {new} now"}
-    return block(properties, patternProperties={f"^{pattern}$": NUMBER for pattern in sorted(patterns)})
+                properties[old] = {**_reachable(new), "deprecated": True, "description": f"is called {new} now"}
+    return block(properties, patternProperties={f"^{pattern}$": _reachable(pattern) for pattern in sorted(patterns)})
+
+
+def _reachable(metric: str) -> Schema:
+    low, high = bounds_of(metric)
+    limits = {"exclusiveMinimum": low, "maximum": high}
+    return {**NUMBER, **{word: limit for word, limit in limits.items() if math.isfinite(limit)}}
 
 
 def _with_old_names(schema: Schema, name: str, translated: Mapping[str, str]) -> Schema:

@@ -88,6 +88,24 @@ _COMMON = (
 )
 
 
+_AT_MOST_ONE = ("success_rate", "vf_explained_var")
+
+
+def counts_effort(metric: str) -> bool:
+    """Say whether a metric only counts effort (steps, iterations, time), so that reaching it solves nothing."""
+    return any(part.startswith(("num_", "time_")) or "iteration" in part for part in metric.split("/"))
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Return the number that a metric always reaches, so that it has to be more, and the highest that it can reach."""
+    name = metric.rpartition("/")[2]
+    can_be_negative = not (
+        counts_effort(metric) or name.startswith("episode_len_") or name == "episode_duration_sec_mean"
+    )
+    low = -math.inf if can_be_negative and name != "success_rate" else 0
+    return low, 1 if name in _AT_MOST_ONE else math.inf
+
+
 def metrics_of(
     stack: ApiStack, policies: Collection[str] = ("default_policy",), agents: Collection[Any] = ("default_agent",)
 ) -> frozenset[str]:
@@ -152,8 +170,23 @@ def check_stop(
             problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             problems.add(f"{where}: {metric} = {value!r}: should be a number")
+        elif not _can_end(metric, value):
+            problems.add(f"{where}: {metric} = {value!r}: should be {_right(metric, value)}")
         elif metric.startswith("evaluation/") and not evaluates:
             problems.add(f"{where}: {metric} never comes without config.evaluation_interval; set it, e.g. to 10")
         else:
             criteria[metric] = value
     return criteria
+
+
+def _can_end(metric: str, value: float) -> bool:
+    low, high = bounds_of(metric)
+    return low < value <= high
+
+
+def _right(metric: str, value: float) -> str:
+    low, high = bounds_of(metric)
+    if math.isinf(high):
+        return f"greater than {low}"
+    percent = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+    return (f"at most {high}" if math.isinf(low) else f"greater than {low} and at most {high}") + percent

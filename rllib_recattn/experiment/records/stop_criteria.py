@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rllib_recattn.experiment.definition.stop import counts_effort
 from rllib_recattn.experiment.records import metrics
 
 
@@ -32,7 +33,7 @@ class StopCriterion:
     @property
     def is_budget(self) -> bool:
         """Whether the metric only counts effort (steps, iterations, time), so that reaching it solves nothing."""
-        return any(part.startswith(("num_", "time_")) or "iteration" in part for part in self.key.split("/"))
+        return counts_effort(self.key)
 
     def __str__(self) -> str:
         relation = "≥" if self.is_met else "<"

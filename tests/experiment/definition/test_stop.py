@@ -48,6 +48,38 @@ def test_values_are_numbers(value):
         check({"time_total_s": value})
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "right"),
+    [
+        ("training_iteration", 0, "greater than 0"),
+        ("training_iteration", -3, "greater than 0"),
+        ("time_total_s", -1.5, "greater than 0"),
+        ("env_runners/num_episodes_lifetime", 0, "greater than 0"),
+        ("env_runners/num_agent_steps_sampled_lifetime/default_agent", 0, "greater than 0"),
+        ("env_runners/episode_len_mean", 0, "greater than 0"),
+        ("env_runners/success_rate", 95, "greater than 0 and at most 1; 95 % is 0.95"),
+        ("env_runners/success_rate", 0, "greater than 0 and at most 1"),
+        ("evaluation/env_runners/success_rate", 1000, "greater than 0 and at most 1"),
+        ("learners/default_policy/vf_explained_var", 2, "at most 1; 2 % is 0.02"),
+    ],
+)
+def test_a_value_that_ends_training_at_once_or_never_is_refused(metric, value, right):
+    with pytest.raises(SettingsError) as error:
+        check({metric: value})
+    assert str(error.value) == f"x.yaml: a.stop: {metric} = {value!r}: should be {right}"
+
+
+def test_returns_and_losses_may_be_anything():
+    block = {
+        "env_runners/episode_return_mean": -110,
+        "env_runners/agent_episode_return_mean/default_agent": 0,
+        "learners/default_policy/policy_loss": -1,
+        "learners/default_policy/vf_explained_var": -0.5,
+        "env_runners/success_rate": 1,
+    }
+    assert check(block)[0] == block
+
+
 def test_a_misspelt_metric_brings_the_right_one():
     with pytest.raises(SettingsError, match="unknown metric 'success_rate': did you mean 'env_runners/success_rate'"):
         check({"success_rate": 1})
