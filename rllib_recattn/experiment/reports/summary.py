@@ -49,6 +49,8 @@ class RunSummary:
         goals_met = [criterion for criterion in met if not criterion.is_budget]
         if goals_met:
             return "solved: " + ", ".join(map(str, goals_met))
+        if self.criteria and all(math.isnan(criterion.value) for criterion in self.criteria):
+            return "not solved: " + ", ".join(map(str, self.criteria))
         spent = ", ".join(map(str, met)) or "the algorithm itself ended"
         return f"{'finished' if self.solved is None else 'budget exhausted, not solved'}: {spent}"
 

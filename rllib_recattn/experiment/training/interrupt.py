@@ -18,6 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.training.time_budget import begin_time_budget, time_is_over
+from rllib_recattn.experiment.training.unreported import never_ends
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
 _requested = threading.Event()
@@ -63,7 +64,8 @@ def handle_interrupts() -> Iterator[None]:
 class PauseOnInterrupt(FIFOScheduler):
     """Pauses trials, which saves them, when the experiment was asked to end; starts none from then on.
 
-    When the time of the experiment is over, trials are not paused but at their end.
+    When the time of the experiment is over, trials are not paused but at their end, and so is a trial whose stop
+    criteria never come.
 
     By itself it runs trials one after the other. In front of another scheduler, among the bases of a class, it leaves
     all else to that one.
@@ -73,7 +75,7 @@ class PauseOnInterrupt(FIFOScheduler):
         """Decide what a trial does after an iteration."""
         if interrupt_requested():
             return TrialScheduler.PAUSE
-        if time_is_over():
+        if time_is_over() or never_ends(trial, result):
             return TrialScheduler.STOP
         return super().on_trial_result(tune_controller, trial, result)
 

@@ -97,6 +97,14 @@ def report_failed(console: Console, run_dir: Path, checkpoint: Path | None, erro
         _print_way_on(console, checkpoint, resume_with)
 
 
+def report_endless(console: Console, error: str, file: Path | None = None, checkpoint: Path | None = None) -> None:
+    """Show why a run was ended that nothing else would have, and how to go on after its file was changed."""
+    console.print(f"\n{error}", style="bold red")
+    if file is not None and checkpoint is not None:
+        command = [command_text(), "train", "file", path_text(file), "--restore", path_text(checkpoint)]
+        console.print(f"Then go on with:\n  {shlex.join(command)}")
+
+
 def _print_way_on(console: Console, checkpoint: Path, resume_with: str) -> None:
     console.print(f"  checkpoint      {path_text(checkpoint)}")
     _print_command(console, resume_with)

@@ -30,6 +30,7 @@ from rllib_recattn.experiment.reports.text import path_text, trials_text
 from rllib_recattn.experiment.training.interrupt import handle_interrupts, interrupt_requested
 from rllib_recattn.experiment.training.loggers.make import check_services
 from rllib_recattn.experiment.training.outcome import (
+    report_endless,
     report_failed,
     report_finished,
     report_interrupted,
@@ -40,6 +41,7 @@ from rllib_recattn.experiment.training.progress.sweep_progress import restored_t
 from rllib_recattn.experiment.training.searchers import number_of_trials
 from rllib_recattn.experiment.training.time_budget import set_time_budget
 from rllib_recattn.experiment.training.tuner import new_tuner, resumed_tuner, run_callbacks
+from rllib_recattn.experiment.training.unreported import UnreportedMetrics, looking_out
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -53,8 +55,8 @@ class RunResult:
     """How a run ended.
 
     Attributes:
-        status: ``finished`` by its stop criteria, ``interrupted`` by the user, or ``failed`` with an error; of several
-            trials, whether any failed.
+        status: ``finished`` by its stop criteria, ``interrupted`` by the user, or ``failed`` with an error, as that
+            its stop criteria never come; of several trials, whether any failed.
         run_dir: The run directory; it is gone if an interrupted run had nothing to keep.
         metrics: The last iteration's metrics, of the best trial if there are several, nested; empty if there was none.
         checkpoint: The newest checkpoint, of that trial, if one was saved.
@@ -117,6 +119,7 @@ def run_experiment(
     console = report_console()
     callbacks = run_callbacks(experiment) if resume is None else []
     run_dir = resume
+    unreported = UnreportedMetrics(experiment)
     trials: list[Trial] = []
     try:
         with ray_session(ray_num_cpus, verbose, ray_address):
@@ -134,7 +137,7 @@ def run_experiment(
             else:
                 tuner = resumed_tuner(resume, config)
                 console.print(f"Resuming {path_text(resume)}")
-            with handle_interrupts(), restored_terminal(), warnings.catch_warnings():
+            with handle_interrupts(), restored_terminal(), looking_out(unreported), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Consider boosting PBT")  # by what breaks RLlib's trials
                 set_time_budget(experiment.tune.time_budget_s)
                 trials = tuner.fit()._experiment_analysis.trials
@@ -150,18 +153,26 @@ def run_experiment(
     resume_with = resume_command(file, ray_num_cpus, ray_address, ship_package)
     if experiment.is_sweep:
         report_sweep_end(report_console(), file, run_dir, trials, status, resume_with)
+        if unreported.endless is not None:
+            report_endless(report_console(), unreported.endless)
+            status = "failed" if status == "finished" else status
         return _sweep_result(status, run_dir)
-    return _reported(status, run_dir, file, trials, resume_with)
+    return _reported(status, run_dir, file, trials, resume_with, unreported.endless)
 
 
-def _reported(status: Status, run_dir: Path, file: Experiment, trials: Sequence[Trial], resume_with: str) -> RunResult:
-    """Say how a run of one trial ended, and return that."""
+def _reported(
+    status: Status, run_dir: Path, file: Experiment, trials: Sequence[Trial], resume_with: str, endless: str | None
+) -> RunResult:
+    """Say how a run of one trial ended, and return that; `endless` tells of stop criteria that never come."""
     console = report_console()
     result, checkpoint = last_result(run_dir), newest_checkpoint(run_dir)
     if status == "failed":
         report_failed(console, run_dir, checkpoint, _error_of(trials[0]), resume_with)
     elif status == "finished":
         report_finished(console, run_dir, result, checkpoint)
+        if endless is not None:
+            report_endless(console, endless, file.path, checkpoint)
+            status = "failed"
     else:
         report_interrupted(console, file, run_dir, result, checkpoint, resume_with)
     return RunResult(status, run_dir, result, checkpoint)
