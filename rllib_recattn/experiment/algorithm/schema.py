@@ -75,7 +75,7 @@ def _experiment(definitions: Mapping[str, Schema]) -> Schema:
     schema = of_settings(ExperimentFile, {})
     properties = {name: nullable(each) for name, each in schema["properties"].items()}
     properties["run"] = {"enum": list(CONFIG_CLASSES)}
-    properties["env"] = {"type": "string"}
+    properties["env"] = searchable({"type": "string"})
     properties |= {name: nullable(ref(name)) for name in ("stop", "checkpoint", "tune", "logging", "multi_agent")}
     properties |= {name: searchable(nullable(ref(name))) for name in ("model", CONFIG)}
     for name in definitions["tune"]["properties"]:

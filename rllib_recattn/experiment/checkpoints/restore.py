@@ -93,7 +93,9 @@ def _differences(
 
 
 def _specs(config: AlgorithmConfig, experiment: Experiment) -> dict[str, Any]:
-    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
+    # That of a variant, which a sweep may have several of: an id, or a class.
+    creator = env_creator(config.env, experiment.where) if isinstance(config.env, str) else config.env
+    env = creator(dict(config.env_config))
     try:
         return dict(config.get_multi_rl_module_spec(env=env).rl_module_specs)
     finally:

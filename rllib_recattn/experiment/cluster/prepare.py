@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ from rllib_recattn.experiment.cluster.tryout import load_and_make
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-    from rllib_recattn.experiment.definition.spec import Experiment
+    from rllib_recattn.experiment.definition.load import environments_of
+from rllib_recattn.experiment.definition.spec import Experiment
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def prepare_cluster(
         ray.shutdown()
         connect(address, environment, verbose)
     if experiment is not None:
-        findings += _try_out(experiment, nodes)
+        for env, env_config in environments_of(experiment):
+            findings += _try_out(env, env_config, nodes)
     return examination
 
 
@@ -145,14 +147,7 @@ def examine_this_machine(
     findings += checks.check_shared_memory(nodes)
     findings += checks.check_placement(nodes, configs)
     if experiment is not None:
-        try:
-            load_and_make(experiment.env, experiment.config.get("env_config", {}))
-            findings.append(Finding("ok", f"the environment {experiment.env} can be made"))
-        except SettingsError as error:
-            findings.append(Finding("problem", str(error)))
-        except Exception as error:  # whatever the environment's own code raises
-            why_not = f"{type(error).__name__}: {error}"
-            findings.append(Finding("problem", f"the environment {experiment.env} cannot be made: {why_not}"))
+        findings += [_tried_here(env, env_config) for env, env_config in environments_of(experiment)]
     return Examination(nodes, findings)
 
 
@@ -170,11 +165,20 @@ def _examined(
     return nodes, list(checks.check_storage(nodes, storage_path))
 
 
-def _try_out(experiment: Experiment, nodes: Sequence[Node]) -> list[Finding]:
-    errors = on_every_node(load_and_make, nodes, experiment.env, experiment.config.get("env_config", {}))
+def _tried_here(env: str, env_config: Mapping[str, Any]) -> Finding:
+    try:
+        load_and_make(env, env_config)
+    except SettingsError as error:
+        return Finding("problem", str(error))
+    except Exception as error:  # whatever the environment's own code raises
+        return Finding("problem", f"the environment {env} cannot be made: {type(error).__name__}: {error}")
+    return Finding("ok", f"the environment {env} can be made")
+
+
+def _try_out(env: str, env_config: Mapping[str, Any], nodes: Sequence[Node]) -> list[Finding]:
+    errors = on_every_node(load_and_make, nodes, env, env_config)
     if not errors:
-        return [Finding("ok", f"the environment {experiment.env} can be made on every node")]
+        return [Finding("ok", f"the environment {env} can be made on every node")]
     return [
-        Finding("problem", f"{label} cannot make the environment {experiment.env}: {error}")
-        for label, error in errors.items()
+        Finding("problem", f"{label} cannot make the environment {env}: {error}") for label, error in errors.items()
     ]

@@ -71,7 +71,8 @@ def convert_experiment(path: Path) -> Converted:
     settings |= new_stack_searches(experiment.space, translate, losses)
     networks = _networks(experiment, written, losses)
     model_config = {**networks.model_config, **experiment.config.get("model_config", {})}
-    content: dict[str, Any] = {"run": experiment.run, "env": experiment.env, "stop": _stop(experiment, losses)}
+    env = written["env"] if "env" in experiment.space else experiment.env
+    content: dict[str, Any] = {"run": experiment.run, "env": env, "stop": _stop(experiment, losses)}
     if networks.block is not None:
         content["model"] = networks.block
     if settings or model_config:

@@ -98,3 +98,14 @@ def load_variant(experiment: Experiment, choices: Mapping[str, Any]) -> Experime
     changes = {"env": env, "config": config, "model": model, "content": content, "space": {}}
     tune = experiment.tune.model_copy(update={"num_samples": 1})
     return experiment.model_copy(update={**changes, "tune": tune})
+
+
+def environments_of(experiment: Experiment) -> list[tuple[str, dict[str, Any]]]:
+    """Return the environments that an experiment trains in, more than one if they are searched, with their settings.
+
+    Raises:
+        SettingsError: As :func:`load_variant`.
+    """
+    labels = experiment.space["env"].labels if "env" in experiment.space else []
+    variants = [load_variant(experiment, {"env": label}) for label in labels] or [experiment]
+    return [(variant.env, variant.config.get("env_config", {})) for variant in variants]

@@ -1,6 +1,7 @@
 """Search domains: values that Ray Tune is to choose, written as ``lr: {loguniform: [1e-5, 1e-3]}``.
 
-A domain stands in the place of a value, anywhere inside the blocks ``model`` and ``config``, or of such a block itself.
+A domain stands in the place of a value, anywhere inside the blocks ``model`` and ``config``, or of such a block itself,
+or of the environment's id.
 Each has a key path, ``config.lr`` or ``config.entropy_coeff[1][0]``, under which its choices are found everywhere.
 """
 
@@ -15,8 +16,8 @@ from typing import Any
 from rllib_recattn.experiment.definition.domain import CATEGORICAL, KINDS, SEEDS, Domain, parse_domain
 from rllib_recattn.experiment.definition.problems import Problems
 
-BLOCKS = ("model", "config")
-"""The blocks of an experiment inside which values can be searched for."""
+BLOCKS = ("env", "model", "config")
+"""What can be searched for in an experiment: its environment, and values inside these blocks."""
 
 SEED = "config.seed"
 
@@ -42,7 +43,9 @@ def find_domains(content: Mapping[str, Any], where: str, problems: Problems) -> 
             if word == "sample_from":
                 problems.add(f"{place}: sample_from runs code, which no experiment may; write one of {_listed()}")
             elif block not in BLOCKS:
-                problems.add(f"{place}: {word}: values can be searched for inside 'model' and 'config' only")
+                problems.add(f"{place}: {word}: {_why_not(block, keys)}")
+            elif block == "env" and not (word in CATEGORICAL and _are_texts(argument)):
+                problems.add(f"{place}.{word} = {argument!r}: should be choice or grid_search, and a list of ids")
             elif any(_SEPARATORS.search(key) for key in keys):
                 problems.add(f"{place}: {word}: a key with '.', '/', '[' or ']' in it cannot be searched for")
             elif word in CATEGORICAL and _holds_domain(argument):
@@ -171,6 +174,23 @@ def _other_keys(value: Any, key_path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _other_keys(item, f"{key_path}[{index}]")
+
+
+def _are_texts(options: Any) -> bool:
+    return isinstance(options, list) and all(isinstance(option, str) for option in options)
+
+
+def _why_not(block: str, keys: tuple[str, ...]) -> str:
+    if block == "run":
+        return "an experiment is of one algorithm: write a file for each, and compare their runs with `rllib plot`"
+    if is_of_mutations(*keys[:-1]):
+        return f"write it at config.{keys[-1]}: what is searched for there is what the scheduler changes"
+    return "values can be searched for inside 'model' and 'config' only, and for 'env'"
+
+
+def is_of_mutations(*keys: str) -> bool:
+    """Tell whether one of some keys is what Ray's population-based schedulers call their search domains."""
+    return any("mutations" in key or key == "hyperparam_bounds" for key in keys)
 
 
 def _listed() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -23,6 +23,7 @@ from rllib_recattn.experiment.definition.schedulers import (
     Pb2,
     Pbt,
 )
+from rllib_recattn.experiment.definition.search import is_of_mutations
 from rllib_recattn.experiment.definition.searchers import (
     SEARCHER_ALIASES,
     SEARCHERS,
@@ -133,10 +134,16 @@ def _named(value: Any, kinds: Mapping[str, type[Settings]], aliases: Mapping[str
     if unknown:
         raise SettingsError(
             "\n".join(
-                f"{where}.{name}: unknown setting {argument!r}: {suggest(argument, valid)}" for argument in unknown
+                f"{where}.{name}: unknown setting {argument!r}: {_advice(argument, valid)}" for argument in unknown
             )
         )
     return validate(kinds[known], arguments, f"{where}.{name}")
+
+
+def _advice(argument: str, valid: Collection[str]) -> str:
+    if is_of_mutations(argument):
+        return "write searches in the places of their values, e.g. config: {lr: {loguniform: [1e-5, 1e-3]}}"
+    return suggest(argument, valid)
 
 
 def _with_present_metric(content: dict[str, Any], where: str, notes: list[str], stack: ApiStack) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.variants import build_variants
-from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.load import environments_of, load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 
 
@@ -77,6 +77,24 @@ def test_a_wrong_setting_of_an_environment_is_named(load):
     assert '(with config.env_config = "colour=red")' in message
 
 
+def test_environments_are_all_built(load):
+    environments = ["CartPole-v1", "stateless_cartpole", "minigrid:MiniGrid-MemoryS7-v0"]
+    experiment = load(env={"grid_search": environments}, model={"name": "gru", "max_seq_len": 8})
+    assert [str(config.env).rpartition(".")[2] for config in build_variants(experiment)] == [
+        "CartPole-v1",
+        "StatelessCartPole'>",
+        "rllib_recattn/MiniGrid-v0",
+    ]
+    (_, (_, none), (_, task)) = environments_of(experiment)
+    assert (none, task) == ({}, {"task": "MiniGrid-MemoryS7-v0"})
+
+
+def test_a_wrong_environment_is_named(load):
+    message = refusal(load(env={"grid_search": ["CartPole-v1", "CartPole-v7"]}))
+    assert "exp.env: unknown environment 'CartPole-v7'" in message
+    assert '(with env = "CartPole-v7")' in message
+
+
 def test_options_that_do_not_go_together_are_found(load):
     message = refusal(
         load(
@@ -101,6 +119,7 @@ def test_whole_models_are_named_by_their_labels(load):
         ({"model": {"name": "gru", "d_model": {"choice": [16, 32]}}}, "model.d_model"),
         ({"config": {"model_config": {"fcnet_hiddens": {"choice": [[8], [16]]}}}}, "config.model_config.fcnet_hiddens"),
         ({"config": {"num_env_runners": {"randint": [0, 3]}}}, "config.num_env_runners"),
+        ({"env": {"choice": ["CartPole-v1", "Acrobot-v1"]}}, "env"),
     ],
 )
 def test_what_cannot_change_while_an_agent_learns_is_refused(load, changes, key_path):

@@ -11,6 +11,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import Overrides
@@ -122,6 +123,19 @@ def test_what_must_not_differ_is_named(finished_run, tmp_path, changes, problems
     assert all(line.startswith(f"{tmp_path / 'x.yaml'}: small-tmaze.restore = ") for line in lines)
     assert len(lines) >= len([problem for problem in problems if problem])
     assert all(problem in str(error.value) for problem in problems)
+
+
+def test_the_environments_of_a_search_are_told_apart(finished_run, tmp_path):
+    experiment = restored(
+        tmp_path,
+        finished_run.result.checkpoint,
+        ("env: rllib_recattn/TMaze-v0", "env: {grid_search: [rllib_recattn/TMaze-v0, CartPole-v1]}"),
+        ("    env_config: {corridor_length: 3, max_episode_steps: 12}\n", ""),
+    )
+    same, other = build_variants(experiment)
+    check_restore(experiment, same)
+    with pytest.raises(SettingsError, match="observation_space is Box"):
+        check_restore(experiment, other)
 
 
 def test_a_checkpoint_that_is_gone_by_then_is_an_error(finished_run, tmp_path):

@@ -60,6 +60,11 @@ def test_there_are_old_files():
     assert len(OLD_FILES) >= 7
 
 
+def test_a_search_of_environments_is_carried(tmp_path):
+    search = {"grid_search": ["CartPole-v1", "Acrobot-v1"]}
+    assert converted(tmp_path, env=search)[0]["env"] == search
+
+
 def test_searches_samples_and_blocks_are_carried(tmp_path):
     new, losses = converted(
         tmp_path,

@@ -47,6 +47,12 @@ def test_a_whole_block_can_be_searched_for():
     assert list(found({"model": {"grid_search": [{"name": "gru"}, {"name": "lstm"}]}})) == ["model"]
 
 
+def test_environments_can_be_searched_for():
+    content = {"env": {"grid_search": ["CartPole-v1", "Acrobot-v1"]}, "run": "PPO"}
+    assert found(content)["env"].labels == ["CartPole-v1", "Acrobot-v1"]
+    assert fill(content, {"env": "Acrobot-v1"}) == {"env": "Acrobot-v1", "run": "PPO"}
+
+
 def test_values_take_the_places_of_their_domains_and_nothing_else_changes():
     content = {"run": "PPO", "model": {"choice": [None, {"name": "gru"}]}, "config": {"a": [1, {"uniform": [0, 1]}]}}
     assert fill(content, {"model": {"name": "gru"}, "config.a[1]": 0.5}) == {
@@ -62,7 +68,17 @@ def test_values_take_the_places_of_their_domains_and_nothing_else_changes():
     ("content", "message"),
     [
         ({"stop": {"a": {"uniform": [0, 1]}}}, "x.yaml: exp.stop.a: uniform: values can be searched for inside"),
-        ({"run": {"grid_search": ["PPO", "APPO"]}}, "x.yaml: exp.run: grid_search: values can be searched for inside"),
+        ({"run": {"grid_search": ["PPO", "APPO"]}}, "exp.run: grid_search: an experiment is of one algorithm: write a"),
+        ({"env": {"grid_search": ["a", 3]}}, "exp.env.grid_search = ['a', 3]: should be choice or grid_search, and a"),
+        ({"env": {"uniform": [0, 1]}}, "x.yaml: exp.env.uniform = [0, 1]: should be choice or grid_search"),
+        (
+            {"tune": {"scheduler": {"pbt": {"mutations": {"lr": {"uniform": [0, 1]}}}}}},
+            "exp.tune.scheduler.pbt.mutations.lr: uniform: write it at config.lr",
+        ),
+        (
+            {"scheduler": {"pbt": {"hyperparam_mutations": {"gamma": {"uniform": [0, 1]}}}}},
+            "exp.scheduler.pbt.hyperparam_mutations.gamma: uniform: write it at config.gamma",
+        ),
         ({"config": {"lr": {"sample_from": "lambda: 1"}}}, "x.yaml: exp.config.lr: sample_from runs code"),
         ({"config": {"lr": {"choice": [1, {"uniform": [0, 1]}]}}}, "config.lr.choice: an option cannot hold a search"),
         ({"config": {"env_config": {"a/b": {"choice": [1, 2]}}}}, "a key with '.', '/', '[' or ']' in it"),

@@ -125,6 +125,10 @@ def test_the_longest_time_is_the_stop_criterion(load, scheduler):
 @pytest.mark.parametrize(
     ("block", "message"),
     [
+        (
+            {"scheduler": {"pbt": {"hyperparam_mutations": {"lr": [1e-3, 1e-4]}}}},
+            "pbt: unknown setting 'hyperparam_mutations': write searches in the places of their values",
+        ),
         ({"num_sample": 2}, "tune: unknown setting 'num_sample': did you mean 'num_samples'?"),
         ({"num_samples": 0}, "tune: num_samples = 0: "),
         ({"num_samples": "2"}, "tune: num_samples = '2': "),

@@ -9,14 +9,18 @@ import pytest
 from ray.rllib.algorithms.algorithm import Algorithm
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.records.run_directory import find_unfinished_run
+from rllib_recattn.experiment.records.settings import group_trials
+from rllib_recattn.experiment.records.trials import read_trials
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
 from rllib_recattn.experiment.training.trial import PPOTrial
 from tests.experiment.training.sweeps import (
     GRU,
     LSTM,
+    CountingEnv,
     iterations,
     load_sweep,
     parameters,
@@ -105,6 +109,18 @@ def test_a_failed_trial_ends_no_other_and_is_tried_again_when_resumed(ray_sessio
     assert (resumed.status, resumed.run_dir) == ("finished", result.run_dir)
     assert [iterations(trial_dir) for trial_dir in (failed, other)] == [[1, 2], [1, 2]]
     assert (result.run_dir / "summary.json").exists()
+
+
+def test_environments_are_compared(ray_session, tmp_path, capsys):
+    environments = ["CartPole-v1", f"{CountingEnv.__module__}.CountingEnv"]
+    result = run_sweep(load_sweep(tmp_path, env={"grid_search": environments}, config={"num_envs_per_env_runner": 4}))
+    assert result.status == "finished"
+    assert [choices["env"] for choices in parameters(result.run_dir)] == environments
+    # CartPole's first episodes last for 20 steps or so, the other's for five.
+    assert "\n  env           CartPole-v1\n" in capsys.readouterr().out
+    assert load_experiment(result.run_dir / "best.yaml").env == "CartPole-v1"
+    trials = read_trials(result.run_dir)
+    assert group_trials(trials) == dict(zip(environments, ([trial] for trial in trials), strict=True))
 
 
 def test_an_interrupted_sweep_goes_on_with_all_its_trials(ray_session, tmp_path, monkeypatch, capsys):
