@@ -14,6 +14,7 @@ from PIL import Image
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
+from rllib_recattn.experiment.conversion.convert import convert_experiment
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
@@ -41,7 +42,7 @@ old:
 """
 
 
-AT_THE_TOP = ("api_stack", "env", "num_samples", "stop")
+AT_THE_TOP = ("api_stack", "env", "num_samples", "pass_criteria", "stop")
 
 
 def load(tmp_path, text):
@@ -126,6 +127,10 @@ def test_training_reports_success_and_evaluation_repeats(ray_session, tmp_path):
         (changed(drop=["api_stack"], enable_rl_module_and_learner=False), "old"),
         (changed(drop=["api_stack"], _enable_learner_api=False), "old"),
         (changed(drop=["model"], api_stack="new"), "new"),
+        (changed(drop=["api_stack", "model"], _enable_learner_api=True, model={"use_lstm": True}), "old"),
+        (changed(drop=["api_stack", "model"], _enable_learner_api=True), "new"),
+        (changed(drop=["api_stack", "model"], enable_rl_module_and_learner=True, model={"use_lstm": True}), "new"),
+        (changed(drop=["api_stack", "model"], preprocessor_pref=None, model=None), "new"),
     ],
 )
 def test_which_stack_a_file_is_for(tmp_path, text, stack):
@@ -159,7 +164,6 @@ def test_which_stack_a_file_is_for(tmp_path, text, stack):
         (changed(stop={"env_runners/num_episodes_lifetime": 3}), "unknown metric"),
         (TMAZE.replace("memory_length: 4", "memory_length: 4, burn_in: 2"), "burn_in: has no effect"),
         (changed(horizon=200), r"horizon = 200: there is no such setting any more: write env_config"),
-        (changed(api_stack="old", _enable_rl_module_api=True), "write api_stack: new"),
         (changed(env="no.such.module.Env"), "the module 'no.such.module' cannot be imported"),
         (changed(env="numpy.array"), "a subclass of gymnasium.Env"),
     ],
@@ -172,7 +176,28 @@ def test_mistakes(tmp_path, text, message):
 def test_settings_that_ray_has_taken_away_are_left_out_where_nothing_is_lost(tmp_path):
     experiment = load(tmp_path, changed(horizon=None, simple_optimizer=True, _enable_rl_module_api=False))
     assert not {"horizon", "simple_optimizer", "_enable_rl_module_api"} & experiment.config.keys()
-    assert sum("is not needed any more" in note for note in experiment.notes) == 3
+    assert sum("is not needed any more" in note for note in experiment.notes) == 2
+    assert sum("has no counterpart any more; `api_stack` says" in note for note in experiment.notes) == 1
+
+
+@pytest.mark.parametrize("stack", ["old", "new"])
+def test_null_is_nothing(tmp_path, stack):
+    nulls = dict.fromkeys(("callbacks", "exploration_config", "model", "preprocessor_pref"))
+    experiment = load(tmp_path, changed(api_stack=stack, **nulls, evaluation_config=nulls))
+    assert not nulls.keys() & experiment.config.keys()
+    assert experiment.config["evaluation_config"] == {}
+
+
+def test_files_of_ray_2_9_train_and_are_converted(tmp_path):
+    flags = {"_enable_rl_module_api": True, "_enable_learner_api": True}
+    criteria = {"episode_reward_mean": 150}
+    text = changed(drop=["api_stack", "model"], **flags, pass_criteria=criteria, model={"use_lstm": True})
+    experiment = load(tmp_path, text)
+    assert not build_config(experiment).enable_rl_module_and_learner
+    assert any("'pass_criteria' said when a test of RLlib passed" in note for note in experiment.notes)
+    new = load(tmp_path, convert_experiment(tmp_path / "old.yaml").text)
+    assert (new.api_stack, new.model.name) == ("new", "lstm")
+    assert build_config(new).enable_rl_module_and_learner
     build_config(experiment)
 
 

@@ -20,6 +20,7 @@ from rllib_recattn.experiment.algorithm.config_keys import (
 )
 from rllib_recattn.experiment.algorithm.json_schema import (
     ANYTHING,
+    NULL,
     Schema,
     block,
     not_null,
@@ -60,6 +61,7 @@ def config_definitions(config_classes: Mapping[str, type[AlgorithmConfig]]) -> d
     properties = dict(sorted(properties.items()))
     properties |= old_names(names.CONFIG.items(), (CONFIG, "properties"), properties)
     properties |= {name: {"deprecated": True} for name in gone_names.CONFIG if name not in properties}
+    properties |= {name: nullable(properties.get(name, NULL)) for name in gone_names.NOTHING_IF_NULL}
     return {
         CONFIG: block(properties),
         "model_config": block({name: searchable(of_type(kind)) for name, kind in _model_config_types().items()}),

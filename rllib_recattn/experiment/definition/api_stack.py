@@ -11,9 +11,9 @@ ApiStack = Literal["new", "old"]
 
 # Settings that mean something on the old stack only.
 _OLD_SETTINGS = ("model", "exploration_config", "observation_filter", "preprocessor_pref", "remote_worker_envs")
+_PRESENT_FLAGS = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
 _FLAGS = (
-    "enable_rl_module_and_learner",
-    "enable_env_runner_and_connector_v2",
+    *_PRESENT_FLAGS,
     "_enable_rl_module_api",
     "_enable_learner_api",
     "_enable_new_api_stack",
@@ -30,8 +30,8 @@ def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> Ap
 
     Returns:
         What ``api_stack`` says; without it ``old`` if RLlib's settings under ``config`` switch the new stack off, or
-        hold settings that only the old one has. A ``model`` block of this package works on both and is taken to mean
-        the new one.
+        hold settings that only the old one has and do not switch the new one on. A ``model`` block of this package
+        works on both and is taken to mean the new one.
     """
     said = content.get("api_stack")
     if said is not None:
@@ -40,7 +40,9 @@ def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> Ap
     if not isinstance(config, Mapping):
         return "new"
     switched_off = [flag for flag in _FLAGS if config.get(flag) is False]
-    old = switched_off or [key for key in _OLD_SETTINGS if key in config and "model" not in content]
+    if not switched_off and any(config.get(flag) is True for flag in _PRESENT_FLAGS):
+        return "new"
+    old = switched_off or [key for key in _OLD_SETTINGS if config.get(key) is not None and "model" not in content]
     if not old:
         return "new"
     notes.append(

@@ -14,15 +14,19 @@ class Gone(NamedTuple):
     Attributes:
         harmless: The values that ask for what happens anyway; None: all of them do.
         advice: What to write for another value.
+        note: What to say of a harmless one.
     """
 
     harmless: tuple[Any, ...] | None = None
     advice: str = ""
+    note: str = "is not needed any more"
 
 
-_NEW_STACK = Gone((False,), "write api_stack: new beside 'config'")
+# Half of the new API stack, beside the old one's `model`: which of the two an experiment is for is told by that.
+_NEW_STACK = Gone(note="has no counterpart any more; `api_stack` says which of RLlib's API stacks runs")
 
 TOP_LEVEL = {
+    "pass_criteria": Gone(note="said when a test of RLlib passed; 'stop' alone ends training"),
     "resources_per_trial": Gone(),
     "reuse_actors": Gone((False,), "RLlib's trials cannot share actors"),
     "verbose": Gone(),
@@ -51,6 +55,10 @@ CONFIG = {
 }
 
 
+NOTHING_IF_NULL = ("callbacks", "exploration_config", "model", "preprocessor_pref")
+"""Settings of ``config`` that old files have as null, as if they were not there."""
+
+
 def without_gone(
     block: Mapping[str, Any], gone: Mapping[str, Gone], where: str, problems: Problems, notes: list[str]
 ) -> dict[str, Any]:
@@ -67,9 +75,9 @@ def without_gone(
         The rest of the block.
     """
     for key in sorted(block.keys() & gone.keys()):
-        harmless, advice = gone[key]
+        harmless, advice, note = gone[key]
         if harmless is None or block[key] in harmless:
-            notes.append(f"{where}: {key!r} is not needed any more")
+            notes.append(f"{where}: {key!r} {note}")
         else:
             problems.add(f"{where}: {key} = {block[key]!r}: there is no such setting any more: {advice}")
     return {key: value for key, value in block.items() if key not in gone}

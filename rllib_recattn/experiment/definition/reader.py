@@ -281,6 +281,10 @@ class ExperimentReader:
         key_path: str = "",
     ) -> dict[str, Any]:
         where = f"{self.where}.{key_path}".rstrip(".")
+        if gone is gone_names.CONFIG:
+            block = {
+                key: value for key, value in block.items() if value is not None or key not in gone_names.NOTHING_IF_NULL
+            }
         block = gone_names.without_gone(block, gone, where, self.problems, self.notes)
         return old_names.translate(block, names, where, self.problems, self.notes)
 
