@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rllib_recattn.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rllib_recattn.experiment.definition.spec import Experiment
 
 
 @click.command()
@@ -18,7 +22,8 @@ from rllib_recattn.errors import SettingsError
 def validate(ctx: click.Context, paths: tuple[Path, ...], quick: bool) -> None:
     """Check experiment files without starting anything, and list all that is wrong with any of them.
 
-    The environment of each is built once. Ends with exit code 2 if anything is wrong.
+    The environment of each is built once, and the directory for its results is tried. Ends with exit code 2 if anything
+    is wrong.
     """
     wrong = 0
     for path in paths:
@@ -52,9 +57,23 @@ def _problems(path: Path) -> list[str]:
 
     with quiet_ray():
         problems = problems_in(path)
+        if problems:
+            return problems
+        experiment = load_experiment(path)
+        problems = _storage_problems(experiment)
         try:
-            if not problems and (experiment := load_experiment(path)).restore:
+            if experiment.restore:
                 check_restore(experiment, build_config(experiment))
         except SettingsError as error:
-            return str(error).splitlines()
+            problems += str(error).splitlines()
     return problems
+
+
+def _storage_problems(experiment: Experiment) -> list[str]:
+    from rllib_recattn.experiment.cluster.storage import trial_directory
+
+    try:
+        with trial_directory(experiment.storage_path):  # permissions alone do not tell whether it can be written to
+            return []
+    except SettingsError as error:
+        return [f"{experiment.where}.{error}"]

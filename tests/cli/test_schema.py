@@ -72,6 +72,7 @@ MISTAKES = {
     "config key": ("num_env_runners", "num_env_runnerz"),
     "text for a number": ("lr: 1e-3", "lr: fast"),
     "out of bounds": ("num_env_runners: 0", "num_env_runners: -1"),
+    "no machine holds them": ("num_env_runners: 0", "num_env_runners: 1e30"),
     "in evaluation": ("explore: false", "explor: false"),
     "another algorithm's setting": ("lr: 1e-3", "vtrace: true"),
     "Python objects": ("lr: 1e-3", "policies: [a]"),

@@ -111,3 +111,13 @@ def test_what_it_begins_with_is_compared(finished_run, directory):
     result = validate("other.yaml")
     assert result.exit_code == 2
     assert "model.name is 'agalite' in the checkpoint, 'gru' here" in result.stderr
+
+
+def test_the_directory_for_results_is_tried_and_left_as_it_was(directory):
+    (directory / "kernel.yaml").write_text(GOOD + "  storage_path: /proc/results\n")  # in which even root makes none
+    (directory / "new.yaml").write_text(GOOD + "  storage_path: new/results\n")
+    result = validate("kernel.yaml", "new.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("kernel.yaml: maze.storage_path = '/proc/results': cannot be written to: ")
+    assert result.stdout.startswith("new.yaml: fine\n")
+    assert not (directory / "new").exists()

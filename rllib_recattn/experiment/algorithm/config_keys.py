@@ -44,12 +44,16 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "log_level": ("DEBUG", "INFO", "WARN", "ERROR"),
 }
 
+MOST = 2**31 - 1
+"""The highest whole number that a setting may be: far more than a machine holds of what they count."""
+
 _BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("gamma", "lambda_"), (0, 1)),
     **dict.fromkeys(("clip_param", "grad_clip", "kl_coeff", "kl_target", "lr"), (0, math.inf)),
     **dict.fromkeys(("entropy_coeff", "vf_clip_param", "vf_loss_coeff"), (0, math.inf)),
     **dict.fromkeys(("evaluation_duration", "minibatch_size", "num_envs_per_env_runner"), (1, math.inf)),
     **dict.fromkeys(("num_epochs", "train_batch_size", "train_batch_size_per_learner"), (1, math.inf)),
+    "seed": (0, MOST),
 }
 
 # Settings of the old API stack that the new one takes and ignores.
@@ -59,6 +63,7 @@ _WITHOUT_EFFECT = {
     "model": "write 'model_config', or a 'model' block beside 'config', or run `rllib convert` on the file, or say "
     "api_stack: old",
     "observation_filter": "normalise observations in the environment",
+    "optimizer": "learners use Adam; write lr and grad_clip",
     "preprocessor_pref": "wrap the environment",
     "remote_env_batch_wait_ms": "write gym_env_vectorize_mode: async",
     "remote_worker_envs": "write gym_env_vectorize_mode: async",
@@ -227,7 +232,11 @@ def _check_setting(
         right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
     low, high = bounds_of(name)
+    if not matches(0.5, annotation):
+        high = min(high, MOST)
     if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
-        limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+        limits = f"between {low} and {high}"
+        if high in (math.inf, MOST):
+            limits = f"at least {low}" if value < low else f"at most {high}"
         raise SettingsError(f"{where}: {name} = {value!r}: should be {limits}")
     return value

@@ -12,6 +12,7 @@ from ray.rllib.models import MODEL_DEFAULTS
 
 from rllib_recattn.experiment.algorithm.config_keys import (
     BLOCKS,
+    MOST,
     ConfigKey,
     allowed_values,
     bounds_of,
@@ -98,6 +99,8 @@ def _bounded(name: str, schema: Schema) -> Schema:
     if schema.get("type") not in ("number", "integer"):
         return schema
     low, high = bounds_of(name)
+    if schema["type"] == "integer":
+        high = min(high, MOST)
     limits = {"minimum": low, "maximum": high}
     return {**schema, **{word: limit for word, limit in limits.items() if math.isfinite(limit)}}
 

@@ -21,6 +21,7 @@ _GONE: dict[str, tuple[tuple[Any, ...], str]] = {
         "policies explore by sampling from their action distributions",
     ),
     "framework": (("torch",), "PyTorch runs instead"),
+    "optimizer": (({},), "learners use Adam"),
     "observation_filter": (("NoFilter",), "normalise observations in the environment, with a Gymnasium wrapper"),
     "preprocessor_pref": ((None, "deepmind", "rllib"), "wrap the environment"),
     "remote_env_batch_wait_ms": ((0,), "EnvRunners wait for all of their environments"),

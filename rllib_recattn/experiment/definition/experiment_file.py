@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, TypeGuard
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.yaml_file import read_yaml
+
+_LONGEST_NAME = 200  # in bytes: file systems allow 255, and the time of a run's beginning follows
 
 
 def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[str, Any]]:
@@ -43,6 +46,11 @@ def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[
         raise SettingsError(
             f"{path}: the experiment's name, {name!r}, should be a text that can name a directory: letters, digits, "
             "'-', '_' and '.'"
+        )
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise SettingsError(
+            f"{path}: the experiment's name, {name[:20]!r}…, is too long to name a directory: {len(os.fsencode(name))} "
+            f"bytes, should be at most {_LONGEST_NAME}"
         )
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: {name}: expected a mapping with 'run', 'env' and so on, found {_kind(content)}")

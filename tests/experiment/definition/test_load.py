@@ -164,6 +164,7 @@ def test_all_problems_are_reported_at_once(tmp_path):
         ("a:", "a: expected a mapping with 'run', 'env' and so on, found nothing"),
         ("a: [1]", "found a list"),
         ("../a: {}", "the experiment's name, '../a'"),
+        (f"{'ä' * 101}: {{}}", "is too long to name a directory: 202 bytes, should be at most 200"),
         ("5: {}", "the experiment's name, 5,"),
         ("a: {}", "a: the setting 'run' is missing"),
     ],
