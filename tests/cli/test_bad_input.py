@@ -65,7 +65,7 @@ MISTAKES = {
     "list for a mapping": (
         "  config: {",
         "  config: []\n  max_failures: 0 # {",
-        "maze: config = []: input should be a valid",
+        "maze: config = []: should be a mapping",
     ),
     "sweep": (
         "d_model: 16",

@@ -82,7 +82,7 @@ def test_a_machine_without_a_screen_is_not_warned_of(directory):
     [
         ("{choice: []}", "maze.config.lr.choice = []: should be a list of the values to choose from"),
         ("[[0, {uniform: [2, 1]}], [9, 0]]", "maze.config.lr[0][1].uniform: lower = 2: should be less than upper = 1"),
-        ("{log_uniform: [1, 2]}", "should be a number or a list, or a search: did you mean 'loguniform'?"),
+        ("{log_uniform: [1, 2]}", "a number or a list [[step, value], …], or a search: did you mean 'loguniform'?"),
     ],
 )
 def test_a_wrong_search_domain_is_one_problem(directory, lr, problem):

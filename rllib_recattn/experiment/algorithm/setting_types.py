@@ -69,10 +69,16 @@ def describe(annotation: Any, null: bool) -> str:
     if float in containers_and_scalars:
         containers_and_scalars.pop(int, None)  # a whole number is a number
     words = [_WORDS[member] for member in containers_and_scalars if member in _WORDS]
+    if any(_is_schedule(member) for member in members):
+        words[words.index(_WORDS[list])] = "a list [[step, value], …]"
     words += ["null"] if null else []
     if not words:
         return "a value"
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def _is_schedule(plain: Any) -> bool:
+    return get_origin(plain) is list and all(get_origin(element) is list for element in get_args(plain))
 
 
 def _generic(container: Any, arguments: tuple[Any, ...]) -> Any:

@@ -80,4 +80,5 @@ def without_gone(
             notes.append(f"{where}: {key!r} {note}")
         else:
             problems.add(f"{where}: {key} = {block[key]!r}: there is no such setting any more: {advice}")
-    return {key: value for key, value in block.items() if key not in gone}
+    nothing = NOTHING_IF_NULL if gone is CONFIG else ()
+    return {key: value for key, value in block.items() if key not in gone and (value is not None or key not in nothing)}

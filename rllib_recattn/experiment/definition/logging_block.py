@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.experiment.definition.experiment_file import is_block
+from rllib_recattn.experiment.definition.problems import Problems
 
 # What nobody should keep in a file that others read, and where it belongs.
 _SECRETS = {
@@ -115,17 +116,27 @@ def check_logging(block: Mapping[str, Any], where: str) -> LoggingBlock:
     Raises:
         SettingsError: If a setting is unknown, wrong or a secret, or a package is missing.
     """
-    for service, schema in _SERVICES.items():
-        settings = block.get(service)
-        if not is_block(settings):
-            continue
-        place = f"{where}.{service}"
-        for key in _SECRETS.keys() & settings.keys():
-            raise SettingsError(f"{place}.{key}: a secret does not belong in a file: {_SECRETS[key]}")
-        validate(schema, settings, place)
-        if not _is_installed(service):
-            raise SettingsError(f"{place}: needs a package that is missing: pip install 'rllib-recattn[{service}]'")
+    problems = Problems()
+    for service in _SERVICES:
+        if block.get(service) is not None:
+            with problems.collect():
+                _check_service(service, block[service], f"{where}.{service}")
+    with problems.collect():
+        validate(LoggingBlock, {key: value for key, value in block.items() if key not in _SERVICES}, where)
+    problems.raise_any()
     return validate(LoggingBlock, block, where)
+
+
+def _check_service(service: str, settings: Any, where: str) -> None:
+    if not is_block(settings):
+        # A text may be a key or a password, which is not repeated.
+        said = "" if isinstance(settings, str) else f" = {settings!r}"
+        raise SettingsError(f"{where}{said}: should be a mapping from its settings to values, which may be {{}}")
+    for key in _SECRETS.keys() & settings.keys():
+        raise SettingsError(f"{where}.{key}: a secret does not belong in a file: {_SECRETS[key]}")
+    validate(_SERVICES[service], settings, where)
+    if not _is_installed(service):
+        raise SettingsError(f"{where}: needs a package that is missing: pip install 'rllib-recattn[{service}]'")
 
 
 def _is_installed(package: str) -> bool:

@@ -13,6 +13,7 @@ from pydantic import Field
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
+from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.callbacks import CallbackEntry, check_callbacks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env, ready_made
 from rllib_recattn.experiment.definition.experiment_file import is_block
@@ -103,8 +104,10 @@ class ExperimentReader:
 
     def file(self) -> ExperimentFile:
         """Return the top level."""
+        content = without_wrong_blocks(self.content, self.where, self.problems)
+        content.pop("callbacks", None)  # `callbacks` says what is wrong with them
         with self.problems.collect():
-            return validate(ExperimentFile, self.content, self.where)
+            return validate(ExperimentFile, content, self.where)
         return ExperimentFile(run="", env="")
 
     def model(self) -> ModelBlock | None:
@@ -140,8 +143,7 @@ class ExperimentReader:
             self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
         for key in ("env_config", "evaluation_config", "model_config", "model"):
             if not is_block(config.get(key, {})):
-                value = config.pop(key)
-                self.problems.add(f"{self.where}.config: {key} = {value!r}: should be a mapping")
+                say_what_is_wrong(key, config.pop(key), f"{self.where}.config", self.problems)
         if "evaluation_config" in config:
             config["evaluation_config"] = self._translated(
                 config["evaluation_config"], names, gone_names.CONFIG, "config.evaluation_config"
@@ -188,7 +190,7 @@ class ExperimentReader:
     def stop(self) -> dict[str, float]:
         """Return the stop criteria."""
         block = self._block("stop")
-        if not block and not self.overrides.stop:
+        if not block and not self.overrides.stop and is_block(self.content.get("stop", {})):
             self.problems.add(
                 f"{self.where}.stop is missing: say when training ends, e.g. stop: {{training_iteration: 100}}"
             )
@@ -281,10 +283,6 @@ class ExperimentReader:
         key_path: str = "",
     ) -> dict[str, Any]:
         where = f"{self.where}.{key_path}".rstrip(".")
-        if gone is gone_names.CONFIG:
-            block = {
-                key: value for key, value in block.items() if value is not None or key not in gone_names.NOTHING_IF_NULL
-            }
         block = gone_names.without_gone(block, gone, where, self.problems, self.notes)
         return old_names.translate(block, names, where, self.problems, self.notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition import old_names
@@ -166,7 +166,10 @@ def check_stop(
     names = old_names.STOP if stack == "new" else old_names.OLD_STACK_STOP
     valid = metrics_of(stack) if metrics is None else metrics
     for metric, value in old_names.translate(block, names, where, problems, notes).items():
-        if metric not in valid:
+        if metric not in valid and isinstance(value, Mapping):
+            right = ", ".join(f"{path}: {each}" for path, each in _flat(metric, value))
+            problems.add(f"{where}: {metric} = {value!r}: should be written as {right}")
+        elif metric not in valid:
             problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             problems.add(f"{where}: {metric} = {value!r}: should be a number")
@@ -177,6 +180,14 @@ def check_stop(
         else:
             criteria[metric] = value
     return criteria
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        yield path, value
+        return
+    for key, item in value.items():
+        yield from _flat(f"{path}/{key}", item)
 
 
 def _can_end(metric: str, value: float) -> bool:

@@ -101,7 +101,7 @@ def test_evaluation_config_is_checked_by_the_same_rules():
         ("qqqqq", 1, ": unknown setting 'qqqqq': the parameters of PPOConfig's methods are valid"),
         ("self", 1, ": unknown setting 'self'"),
         ("lr", "fast", ": lr = 'fast': should be a number or a list"),
-        ("lr", [0.1], ": lr = [0.1]: should be a number or a list"),
+        ("lr", [0.1], ": lr = [0.1]: should be a number or a list [[step, value], …]"),
         ("lr", None, ": lr = None: should be a number or a list"),
         ("lr", True, ": lr = True: should be a number or a list"),
         ("lr", -0.1, ": lr = -0.1: should be at least 0"),

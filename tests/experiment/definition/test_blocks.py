@@ -95,7 +95,7 @@ def test_other_metrics_may_not(tmp_path, metric, advice):
         ("{policies: {a: {model: {name: gru, d_modl: 1}}}}", "policies.a.model: unknown setting 'd_modl'"),
         ("{policies: {a: {modle: {}}}}", "policies.a: unknown setting 'modle'"),
         ("{policies: {a: gru}}", "policies.a = 'gru': should be a mapping"),
-        ("[a, b]", "multi_agent = ['a', 'b']: input should be a valid dictionary"),
+        ("[a, b]", "multi_agent = ['a', 'b']: should be a mapping"),
     ],
 )
 def test_mistakes_in_the_block(tmp_path, block, problem):
@@ -140,6 +140,8 @@ def test_callbacks(tmp_path, written, paths):
     ("written", "problem"),
     [
         ("[ray.a.B, ray.a.B]", "callbacks[1]: 'ray.a.B' is there already"),
+        ("[3]", "callbacks[0] = 3: should be the path of a class"),
+        ("3", "callbacks = 3: should be the path of a class"),
         ("[Mark]", "callbacks[0] = 'Mark': should be the path of a class"),
         ("tests.experiment.callbacks_of_tests.Mark", "belongs to no installed package"),
         ("os.path.join", "'os' (frozen) belongs to no installed package"),
@@ -150,7 +152,8 @@ def test_callbacks(tmp_path, written, paths):
     ],
 )
 def test_mistakes_in_callbacks(tmp_path, written, problem):
-    assert any(problem in line for line in problems_of(tmp_path, f"{HEAD}env: CartPole-v1\ncallbacks: {written}"))
+    (line,) = problems_of(tmp_path, f"{HEAD}env: CartPole-v1\ncallbacks: {written}")
+    assert problem in line
 
 
 def checkpoint(directory: Path) -> Path:

@@ -181,7 +181,10 @@ def test_files_that_hold_no_experiment(tmp_path, text, problem):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("config: [1]", "maze: config = [1]: input should be a valid dictionary"),
+        ("config: [1]", "maze: config = [1]: should be a mapping"),
+        ("config: {0: 1}", "maze.config: the key 0 should be a text"),
+        ("config: {null: 1}", "maze.config: the key None should be a text"),
+        ("config: {env_config: {0: 1}}", "maze.config.env_config: the key 0 should be a text"),
         ("config: {env_config: 3}", "maze.config: env_config = 3: should be a mapping"),
         ("config: {env_config: {corridor: 3}}", "has no setting 'corridor': did you mean 'corridor_length'?"),
         ("config: {env_config: {corridor_length: 1}}", "corridor_length = 1: input should be greater than or equal"),
@@ -192,7 +195,7 @@ def test_files_that_hold_no_experiment(tmp_path, text, problem):
         ("model: {max_seq_len: 3}", "maze.model: the setting 'name' is missing; valid are: "),
         ("model: {name: agalit}", "maze.model: unknown model 'agalit': did you mean 'agalite' or 'galite'?"),
         ("model: {name: [a]}", "maze.model: unknown model ['a']"),
-        ("model: agalite", "maze: model = 'agalite': input should be a valid dictionary"),
+        ("model: agalite", "maze: model = 'agalite': should be a mapping, e.g. {name: agalite}"),
         ("checkpoint: {frequency: -1}", "maze.checkpoint: frequency = -1: input should be greater"),
         ("checkpoint: {at_end: yes}", "maze.checkpoint: at_end = 'yes': input should be a valid boolean"),
         ("checkpoint_freq: 3\ncheckpoint: {frequency: 4}", "'checkpoint_freq' and 'frequency' mean the same"),
@@ -214,6 +217,12 @@ def test_a_stop_criterion_is_required(tmp_path):
         "maze.stop is missing: say when training ends, e.g. stop: {training_iteration: 100}"
     ]
     assert load(tmp_path, "run: PPO\nenv: CartPole-v1\n", Overrides(stop={"time_total_s": 1})).stop
+
+
+@pytest.mark.parametrize("stop", ["[training_iteration]", "training_iteration"])
+def test_stop_criteria_are_a_mapping(tmp_path, stop):
+    (problem,) = problems_of(tmp_path, f"run: PPO\nenv: CartPole-v1\nstop: {stop}\n")
+    assert problem.endswith(": should be a mapping, e.g. {training_iteration: 100}")
 
 
 def test_evaluation_metrics_may_end_an_experiment_that_evaluates(tmp_path):

@@ -40,7 +40,7 @@ def test_one_line_is_enough(installed):
     [
         ({"wand": {}}, r"unknown setting 'wand': did you mean 'wandb'\?"),
         ({"tensorboard": "on"}, "tensorboard = 'on'"),
-        ({"wandb": True}, "wandb = True"),
+        ({"wandb": True}, "wandb = True: should be a mapping"),
         ({"wandb": {"projet": "x"}}, r"logging.wandb: unknown setting 'projet': did you mean 'project'\?"),
         ({"wandb": {"mode": "off"}}, "wandb: mode = 'off': input should be 'online', 'offline' or 'disabled'"),
         ({"wandb": {"upload_timeout": -1}}, "upload_timeout = -1"),
@@ -58,6 +58,7 @@ def test_what_is_wrong_is_named(installed, block, problem):
     [
         ({"wandb": {"api_key": "hunter2"}}, "logging.wandb.api_key: .*WANDB_API_KEY"),
         ({"mlflow": {"tracking_token": "hunter2"}}, "logging.mlflow.tracking_token: .*MLFLOW_TRACKING_TOKEN"),
+        ({"wandb": "hunter2"}, "logging.wandb: should be a mapping"),
         ({"mlflow": {"tracking_uri": "https://me:hunter2@host"}}, "tracking_uri: .*MLFLOW_TRACKING_PASSWORD"),
     ],
 )
@@ -65,6 +66,15 @@ def test_secrets_are_refused_and_not_repeated(installed, block, advice):
     with pytest.raises(SettingsError, match=advice) as refused:
         check_logging(block, WHERE)
     assert "hunter2" not in str(refused.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(installed):
+    with pytest.raises(SettingsError) as error:
+        check_logging({"wandb": {"projet": "x"}, "mlflow": 3, "tensorbord": {}}, WHERE)
+    places = ("wandb: unknown setting 'projet'", "mlflow = 3: should be", "unknown setting 'tensorbord'")
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(places)
+    assert all(place in line for place, line in zip(places, lines, strict=True))
 
 
 @pytest.mark.parametrize("service", ["wandb", "mlflow"])

@@ -90,6 +90,12 @@ def test_a_metric_without_any_likeness_brings_common_ones():
         check({"qqqq": 1})
 
 
+def test_a_nested_metric_brings_its_path():
+    with pytest.raises(SettingsError) as error:
+        check({"env_runners": {"episode_return_mean": 3, "x": 1}})
+    assert str(error.value).endswith("should be written as env_runners/episode_return_mean: 3, env_runners/x: 1")
+
+
 def test_evaluation_metrics_need_evaluation():
     block = {"evaluation/env_runners/episode_return_mean": 1}
     assert check(block)[0] == block
