@@ -55,18 +55,17 @@ def _problems(path: Path) -> list[str]:
     from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.definition.load import load_experiment
 
+    storage_problems: list[str] = []
     with quiet_ray():
         problems = problems_in(path)
-        if problems:
-            return problems
-        experiment = load_experiment(path)
-        problems = _storage_problems(experiment)
         try:
-            if experiment.restore:
+            experiment = load_experiment(path)
+            storage_problems = _storage_problems(experiment)
+            if experiment.restore and not problems:
                 check_restore(experiment, build_config(experiment))
         except SettingsError as error:
-            problems += str(error).splitlines()
-    return problems
+            return problems or [*storage_problems, *str(error).splitlines()]
+    return [*problems, *storage_problems]
 
 
 def _storage_problems(experiment: Experiment) -> list[str]:

@@ -115,9 +115,14 @@ def test_what_it_begins_with_is_compared(finished_run, directory):
 
 def test_the_directory_for_results_is_tried_and_left_as_it_was(directory):
     (directory / "kernel.yaml").write_text(GOOD + "  storage_path: /proc/results\n")  # in which even root makes none
+    (directory / "both.yaml").write_text(GOOD.replace("lr:", "gamma: 3, lr:") + "  storage_path: /proc/results\n")
     (directory / "new.yaml").write_text(GOOD + "  storage_path: new/results\n")
-    result = validate("kernel.yaml", "new.yaml")
+    result = validate("kernel.yaml", "both.yaml", "new.yaml")
     assert result.exit_code == 2
-    assert result.stderr.startswith("kernel.yaml: maze.storage_path = '/proc/results': cannot be written to: ")
+    storage = "maze.storage_path = '/proc/results': cannot be written to: "
+    starts = (f"kernel.yaml: {storage}", "both.yaml: maze.config: gamma = 3: ", f"both.yaml: {storage}")
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
     assert result.stdout.startswith("new.yaml: fine\n")
     assert not (directory / "new").exists()
