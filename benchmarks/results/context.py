@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.results.markdown import made_by, not_measured, table
+from benchmarks.results.markdown import measured_by, not_measured, table
 from benchmarks.results.sources import Json, Sources
 
 CONTEXT = "models/context.json"
@@ -33,4 +33,4 @@ def context_table(sources: Sources) -> str:
                 what = f"{size}, acting, {batch.replace('=', ' = ')}, {path}"
                 rows.append([what, *(f"{of_gtrxl[name]:.2g} ×" for name in names)])
         rows.append([f"{size}, state", *(f"{ratios['state_bytes'][name]:.2g} ×" for name in names)])
-    return f"{table(rows)}\n\n{made_by(CONTEXT, context['command'])}"
+    return f"{table(rows)}\n\n{measured_by(CONTEXT, context)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.results.context import ratios_with_kernels
-from benchmarks.results.markdown import NOTHING, listed, made_by, not_measured, table
+from benchmarks.results.markdown import NOTHING, listed, measured_by, not_measured, table
 from benchmarks.results.sources import Json, Sources
 from benchmarks.results.verdicts import MET, MISSED, Verdict, at_most, of_cases
 
@@ -99,7 +99,7 @@ def cost_table(sources: Sources) -> str:
                 f"{m['state_bytes'] / 1024:,.0f} KiB",
             ]
         )
-    return f"{table(rows)}\n\n{made_by(COST, cost['command'])}"
+    return f"{table(rows)}\n\n{measured_by(COST, cost)}"
 
 
 def growth_table(sources: Sources) -> str:
@@ -116,7 +116,7 @@ def growth_table(sources: Sources) -> str:
         rows.append([label, *cells])
     ratios = zip(_growth_ratios(cost, "acting_ms").values(), _growth_ratios(cost, "state_bytes").values(), strict=True)
     rows.append(["AGaLiTe / GTrXL", *(f"{time:.2g} ×, {size:.2g} ×" for time, size in ratios)])
-    return f"{table(rows)}\n\n{made_by(COST, cost['command'])}"
+    return f"{table(rows)}\n\n{measured_by(COST, cost)}"
 
 
 def beside_lstm_table(sources: Sources) -> str:
@@ -131,7 +131,7 @@ def beside_lstm_table(sources: Sources) -> str:
         by_case.setdefault(case, []).append(f"{ratio:.2f} × {MET if ratio <= target else MISSED}")
         targets[case] = target
     rows += [[case, f"≤ {targets[case]:.1f} ×", *cells] for case, cells in by_case.items()]
-    return f"{table(rows)}\n\n{made_by(BESIDE_LSTM, beside['command'])}"
+    return f"{table(rows)}\n\n{measured_by(BESIDE_LSTM, beside)}"
 
 
 def loop_table(sources: Sources) -> str:
@@ -146,7 +146,7 @@ def loop_table(sources: Sources) -> str:
     for label, measured in (minigrid["results"] if minigrid else {}).items():
         rows.append(["MiniGrid-MemoryS7", *_iteration(label, measured), NOTHING])
     made = [
-        made_by(place, content["command"]) if content else not_measured(place, f"python -m benchmarks.training.{name}")
+        measured_by(place, content) if content else not_measured(place, f"python -m benchmarks.training.{name}")
         for place, content, name in ((LOOP, loop, "loop"), (LOOP_MINIGRID, minigrid, "loop_minigrid"))
     ]
     sizes = {f"{content['env_steps_per_iteration']:,}" for content in (loop, minigrid) if content}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 NOTHING = "–"
 
@@ -14,9 +15,15 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def made_by(place: str, command: str) -> str:
-    """Say where figures come from: a place below benchmarks/, and the command that writes it."""
-    return f"<sub>[{place}](../benchmarks/{place}) · `{command}`</sub>"
+def made_by(place: str, command: str, *facts: str) -> str:
+    """Say where figures come from: a place below benchmarks/, the command that writes it, and other facts if given."""
+    return f"<sub>{' · '.join([f'[{place}](../benchmarks/{place})', f'`{command}`', *facts])}</sub>"
+
+
+def measured_by(place: str, content: Mapping[str, Any]) -> str:
+    """Say the same of a file, with the processor that its figures are from if it names one."""
+    cpu = content.get("machine", {}).get("cpu")
+    return made_by(place, content["command"], *([cpu] if cpu else []))
 
 
 def not_measured(place: str, command: str) -> str:

@@ -12,7 +12,7 @@ from benchmarks.results.environments import environments
 from benchmarks.results.phrases import phrases
 from benchmarks.results.ranking import ranking_table
 from benchmarks.results.recall import probe_table
-from benchmarks.results.sources import Json, Sources
+from benchmarks.results.sources import Sources
 from benchmarks.results.travels import plumbing_table
 from benchmarks.results.verdicts import MET, MIN_SEEDS, Verdict, verdict_table
 
@@ -37,7 +37,6 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
     """
     missed = [v for v in cost.target_verdicts(sources.read(cost.BESIDE_LSTM)) if v.verdict != MET]
     fields = {
-        "machine": machine(sources),
         "min_seeds": MIN_SEEDS,
         "paper_claims": verdict_table(paper_verdicts(sources), "the paper's claims"),
         "targets": verdict_table(target_verdicts(sources), "targets"),
@@ -85,13 +84,3 @@ def target_verdicts(sources: Sources) -> list[Verdict]:
     """What becomes of this package's own targets."""
     of_speed = cost.target_verdicts(sources.read(cost.BESIDE_LSTM))
     return [*of_speed, whole_runs.wall_clock_verdict(sources.read(whole_runs.WALL_CLOCK))]
-
-
-def machine(sources: Sources) -> str:
-    """Describe the machine on which the costs were measured."""
-    measured: Json = next(filter(None, map(sources.read, (cost.COST, cost.LOOP))), {"machine": {}})
-    described = measured["machine"]
-    if not described:
-        return "the machines that their files name"
-    versions = f"Python {described['python']}, PyTorch {described['torch']}"
-    return f"one machine ({described['cpu']}, {described['cores']} hardware threads, {versions})"

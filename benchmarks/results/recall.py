@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.memory.plan import ABLATIONS
 from benchmarks.results.labels import named
-from benchmarks.results.markdown import NOTHING, made_by, not_measured, percent, table
+from benchmarks.results.markdown import NOTHING, measured_by, not_measured, percent, table
 from benchmarks.results.sources import Json, Sources
 
 PROBE = "memory/probe.json"
@@ -29,7 +29,7 @@ def probe_table(sources: Sources) -> str:
     limit, right = probe["settings"]["max_updates"], percent(probe["settings"]["right"])
     return (
         f"Median updates until {right} of the answers are right; of those that {limit} do not suffice, the "
-        f"share of right answers then.\n\n{table(rows)}\n\n{made_by(PROBE, probe['command'])}"
+        f"share of right answers then.\n\n{table(rows)}\n\n{measured_by(PROBE, probe)}"
     )
 
 

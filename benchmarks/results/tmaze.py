@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.results.labels import named
-from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
+from benchmarks.results.markdown import NOTHING, measured_by, not_measured, steps, table
 from benchmarks.results.sources import Json, Sources
 
 BESIDE_LSTM, CATALOG = "tmaze/learning.json", "tmaze/catalog.json"
@@ -18,7 +18,7 @@ def beside_rllib_table(sources: Sources) -> str:
     for length, corridor in content["tasks"].items():
         for model, s in corridor["summary"].items():
             rows.append([f"{length} cells", model, s["solved"], *medians(s)])
-    return f"{table(rows)}\n\n{made_by(BESIDE_LSTM, content['command'])}"
+    return f"{table(rows)}\n\n{measured_by(BESIDE_LSTM, content)}"
 
 
 def medians(summary: Json) -> list[str]:
@@ -35,7 +35,7 @@ def catalog_table(sources: Sources) -> str:
         return not_measured(CATALOG, "python -m benchmarks.tmaze.catalog")
     rows = [["", *(named(model) for model in catalog["runs"])]]
     rows.append(["steps until solved", *(_steps_of(run) for run in catalog["runs"].values())])
-    return f"{table(rows)}\n\n{made_by(CATALOG, catalog['command'])}"
+    return f"{table(rows)}\n\n{measured_by(CATALOG, catalog)}"
 
 
 def _steps_of(run: Json) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.results import cost
-from benchmarks.results.markdown import made_by, not_measured, steps, table, than
+from benchmarks.results.markdown import measured_by, not_measured, steps, table, than
 from benchmarks.results.sources import Json, Sources
 from benchmarks.results.verdicts import MET, MISSED, NOT_MEASURED, Verdict, of_cases
 
@@ -71,7 +71,7 @@ def whole_runs_table(sources: Sources) -> str:
             rows.append([size, named(label), f"{measured['env_steps_per_second']:,.0f}", f"{ratio:.2f} ×", *memory])
     return (
         f"{table(rows)}\n\nIn brackets what a process took on after it had built its module.\n\n"
-        f"{made_by(WHOLE_RUNS, whole['command'])}"
+        f"{measured_by(WHOLE_RUNS, whole)}"
     )
 
 
@@ -87,7 +87,7 @@ def wall_clock_table(sources: Sources) -> str:
             medians = [steps(s["median_env_steps"]), f"{s['median_seconds']:.0f}"]
             rate = f"{s['seconds_per_1000_env_steps']:.2f}"
             rows.append([cost.with_kernels(name), f"{lr:g}{', chosen' * chosen}", s["solved"], *medians, rate])
-    return f"{table(rows)}\n\n{made_by(WALL_CLOCK, clock['command'])}"
+    return f"{table(rows)}\n\n{measured_by(WALL_CLOCK, clock)}"
 
 
 def named(label: str) -> str:
