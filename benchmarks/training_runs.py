@@ -106,6 +106,8 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: float | None = 0.5) -> None:
     """Draw learning curves over steps and over time: of success where it is known, else of the return.
 
+    Over time only if all runs were on one kind of processor.
+
     Args:
         runs: The runs of each model.
         colours: The colour of each model.
@@ -123,10 +125,13 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
 
     points = [point for model_runs in runs.values() for run in model_runs for point in run["curve"]]
     measure = "success_rate" if any(point["success_rate"] is not None for point in points) else "return"
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
-    for axis, (key, label, scale) in zip(
-        axes, (("env_steps", "environment steps (thousands)", 1e-3), ("seconds", "seconds of training", 1)), strict=True
-    ):
+    panels = [("env_steps", "environment steps (thousands)", 1e-3)]
+    if len({run.get("machine", {}).get("cpu") for model_runs in runs.values() for run in model_runs}) == 1:
+        panels.append(("seconds", "seconds of training", 1))
+    figure, (axes,) = pyplot.subplots(
+        1, len(panels), figsize=(5 * len(panels), 3.6), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, (key, label, scale) in zip(axes, panels, strict=True):
         for model, model_runs in runs.items():
             for index, run in enumerate(model_runs):
                 shown = [point for point in run["curve"] if point[measure] is not None]
@@ -146,7 +151,7 @@ def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: 
         tidy(axis, measure)
         axis.set_xlim(left=0)
     axes[0].set_ylabel(metric_label(measure))
-    axes[1].legend(frameon=False, loc="lower right")
+    axes[-1].legend(frameon=False, loc="lower right")
     figure.suptitle(title)
     figure.savefig(out, dpi=150)
     pyplot.close(figure)
