@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ from rllib_recattn.experiment.training.trial import trial_directory_name
 
 _MODE = "WANDB_MODE"
 _KEY = "WANDB_API_KEY"
-_RAYS_WARNING = b"has constructor arguments in the object store"
 
 
 class WandbLogger(WandbLoggerCallback):
@@ -60,10 +56,7 @@ class WandbLogger(WandbLoggerCallback):
             "dir": str(directory),
             "config": settings,
         }
-        # The process may be started again, and the queue that it is given lives as long as this one, which Ray's core
-        # does not know when it warns; that is no use of Python's logging and has no level of its own.
-        with lines_left_out(_RAYS_WARNING):
-            super()._start_logging_actor(trial, exclude_results, **{**arguments, **changed})
+        super()._start_logging_actor(trial, exclude_results, **{**arguments, **changed})
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Wait until everything has been sent."""
@@ -72,25 +65,6 @@ class WandbLogger(WandbLoggerCallback):
         for trial in list(self._trial_queues):
             self._signal_logging_actor_stop(trial)
         super().on_experiment_end(trials, **info)
-
-
-@contextmanager
-def lines_left_out(marker: bytes) -> Iterator[None]:
-    """Keep lines with a marker off standard error, also those of code that is not Python's; others come at the end."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            held.seek(0)
-            for line in held:
-                if marker not in line:
-                    os.write(2, line)
 
 
 def check_credentials(mode: str | None, api_key_file: str | None, where: str) -> None:
