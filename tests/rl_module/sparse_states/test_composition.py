@@ -233,7 +233,9 @@ def recorded(episode):
 
 
 @pytest.mark.parametrize(
-    "as_another", [copy.deepcopy, lambda episode: pickle.loads(pickle.dumps(episode)), recorded], ids=str
+    "as_another",
+    [copy.deepcopy, lambda episode: pickle.loads(pickle.dumps(episode)), recorded],
+    ids=["copied", "pickled", "recorded"],
 )
 def test_episodes_survive_copies_of_all_kinds(expected, as_another):
     config = recurrent_config(sparse=True, lengths=LENGTHS)
