@@ -8,7 +8,7 @@ EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
 # Files of tests that run side by side; each process starts a Ray of its own.
 JOBS := 2
-PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 

@@ -16,12 +16,12 @@ from rllib_recattn.experiment.cluster.checks import Finding
 from rllib_recattn.experiment.cluster.nodes import Node, driver_facts, examine_nodes, on_every_node, this_machine
 from rllib_recattn.experiment.cluster.storage import trial_directory
 from rllib_recattn.experiment.cluster.tryout import load_and_make
+from rllib_recattn.experiment.definition.load import environments_of
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-    from rllib_recattn.experiment.definition.load import environments_of
-from rllib_recattn.experiment.definition.spec import Experiment
+    from rllib_recattn.experiment.definition.spec import Experiment
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.experiment.records.trials import TrialRecord, flatten
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
-_TOP_LEVEL = ("run", "api_stack", "env")
+_TOP_LEVEL = ("run", "api_stack")
 _TELLING = ("model.name", "model", "run", "env")
 
 
@@ -29,7 +29,7 @@ def settings_of(trial: TrialRecord) -> dict[str, Any]:
         return dict(flatten("config", trial.parameters))
     model = dict(experiment.get("model") or {})
     own = model.pop("settings", {})
-    blocks = {"model": {**model, **own}, "config": experiment.get("config", {})}
+    blocks = {"env": experiment.get("env"), "model": {**model, **own}, "config": experiment.get("config", {})}
     settings = {key: experiment[key] for key in _TOP_LEVEL if key in experiment}
     # What is written is the first variant. A choice may stand inside a list, or for a whole block.
     chosen = _chosen(trial)

@@ -127,7 +127,9 @@ def test_checkpoint_config_of_ray_2_is_read(tmp_path):
     assert (experiment.checkpoint.frequency, experiment.checkpoint.num_to_keep) == (5, 2)
 
 
-def test_all_problems_are_reported_at_once(tmp_path):
+def test_all_problems_are_reported_at_once(tmp_path, monkeypatch):
+    # Each line names the file, whose path may be long.
+    monkeypatch.setattr("rllib_recattn.errors._LONGEST_MESSAGE", 10_000)
     problems = problems_of(
         tmp_path,
         "run: ppo\nenv: rllib_recattn/TMase-v0\nenvs: 3\nmax_failures: many\n"
