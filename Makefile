@@ -6,9 +6,6 @@ BIN := $(VENV)/bin
 RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
-# Files of tests that run side by side; each process starts a Ray of its own.
-JOBS := 2
-PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
@@ -40,14 +37,14 @@ $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
 
 test: setup  ## the tests, but for the slow ones
-	$(BIN)/python $(PYTEST) -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow'
 
 test-slow: setup  ## the tests that take more than half a minute
-	$(BIN)/python $(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.54.1
 	sh scripts/ray_environment.sh $(RAY)
-	.venv-ray-$(RAY)/bin/python $(PYTEST) -m 'not slow' $(MEETS_RLLIB)
+	.venv-ray-$(RAY)/bin/python -m pytest -m 'not slow' $(MEETS_RLLIB)
 
 check: setup  ## linter, formatter and type checker
 	$(BIN)/ruff check .
