@@ -13,6 +13,7 @@ from benchmarks.results.context import CONTEXT
 from benchmarks.results.figures import draw_all
 from benchmarks.results.memory import success_at, success_table
 from benchmarks.results.page import FIGURES, page, paper_verdicts, target_verdicts
+from benchmarks.results.ranking import ranking_table
 from benchmarks.results.sources import ROOT, Sources
 from benchmarks.results.verdicts import (
     IN_PART,
@@ -310,6 +311,9 @@ def test_the_hybrid_stands_between_its_halves_on_the_tasks_that_it_was_run_on(tm
     write_grid(tmp_path, "agalite", 40, (0.97,))
     said = phrases.hybrid(Sources(tmp_path).memory("grid"), {})
     assert said == "T-Maze, 80 cells: AGaLiTe 2 of 2 after 9 k, Hybrid 1 of 1 after 4 k"
+    ranked = ranking_table(Sources(tmp_path))
+    assert "| fewest steps, T-Maze, 40 cells (1 seed) | AGaLiTe, 1 k | – | 1 of 1, 1 k |" in ranked
+    assert "4 k | AGaLiTe, 9 k | 2 of 2, 9 k |" in ranked
 
 
 def test_ablations_name_what_fails_and_what_is_quickest_and_slowest():

@@ -32,6 +32,8 @@ CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
 # Name → the model's block in an experiment. LSTM and GRU have one layer and about AGaLiTe's number of parameters.
 MODELS: dict[str, dict[str, Any]] = {
     "agalite": {"name": "agalite", **STACKED},
+    # Gates that start with memories of up to 256 steps, more than the longest corridor but one has cells.
+    "agalite-256": {"name": "agalite", "max_timescale": 256, **STACKED},
     # Its one window is too short for 40 cells and more: what lies further back is for AGaLiTe to remember.
     "hybrid": {
         "name": "hybrid",

@@ -28,7 +28,7 @@ from rllib_recattn.experiment.records.metrics import metric_label
 
 DPI = 130
 # What else than its colour tells a model from its family.
-DASHED = ("gtrxl-32", "lstm-chrono", "gru-chrono")
+DASHED = ("agalite-256", "gtrxl-32", "lstm-chrono", "gru-chrono")
 
 
 def draw_all(sources: Sources, out: Path) -> list[str]:

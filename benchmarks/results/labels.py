@@ -4,6 +4,7 @@ from __future__ import annotations
 
 LABELS = {
     "agalite": "AGaLiTe",
+    "agalite-256": "AGaLiTe (max_timescale 256)",
     "hybrid": "Hybrid (AGaLiTe, GTrXL M = 32)",
     "gtrxl-128": "GTrXL (M = 128)",
     "gtrxl-32": "GTrXL (M = 32)",

@@ -56,5 +56,5 @@ def _tasks(sources: Sources) -> Iterator[Respect]:
             if runs and all(run["solved"] for run in runs)
         }
         if medians:
-            of_models = seeds([len(runs) for runs in by_model.values() if runs])
-            yield f"fewest steps, {task} ({of_models})", len(by_model), medians, steps
+            n_runs = [len(runs) for runs in by_model.values() if runs]
+            yield f"fewest steps, {task} ({seeds(n_runs)})", len(n_runs), medians, steps
