@@ -12,6 +12,8 @@ import rllib_recattn as ra
 from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.memory.statistics import interquartile_mean
+from benchmarks.results.memory import rate_table
+from benchmarks.results.sources import Sources
 from benchmarks.training_runs import train_experiment
 
 
@@ -121,6 +123,25 @@ def test_the_queue_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     trained.clear()
     grid.main()
     assert not trained
+
+
+def test_rates_that_the_search_did_not_choose_are_tried_and_stand_beside_the_one_it_chose(tmp_path, monkeypatch):
+    for lr in LEARNING_RATES:
+        steps_until_solved = 1000 if lr == 6e-4 else 9000
+        write_run(tmp_path, Run("search", "gla", SEARCH_LENGTH, SEARCH_SEED, lr), [point(steps_until_solved, 1)], True)
+    trained = []
+
+    def train(run, lr, results, niceness):
+        trained.append(lr)
+        write_run(results, run, [point(run.seed * 1000 + 5000, 1.0)], solved=lr > 6e-4)
+
+    monkeypatch.setattr(grid, "train_and_write", train)
+    monkeypatch.setattr("sys.argv", ["grid", "--stage", "rate", "--models", "gla", "--results", str(tmp_path)])
+    grid.main()
+    assert trained == [3e-4, 1.2e-3] * len(plan.SEEDS)
+    write_run(tmp_path, Run("grid", "gla", plan.RATE_LENGTH, 0, 6e-4), [point(4000, 1.0)], solved=True)
+    row = next(line for line in rate_table(Sources(memory_runs=tmp_path)).splitlines() if line.startswith("| GLA"))
+    assert row == "| GLA | 0 of 3 | 1 of 1, 4 k | 3 of 3, 6 k |"
 
 
 def test_the_middle_half_of_scores_and_an_interval_of_resampled_seeds():

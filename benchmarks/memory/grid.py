@@ -1,10 +1,11 @@
 """Does it remember longer: every model of the catalog on T-Mazes of 10 to 160 cells, and what AGaLiTe owes its parts.
 
-    python -m benchmarks.memory.grid [--list] [--stage search grid ablation] [--models agalite …] [--lengths 20 …]
+    python -m benchmarks.memory.grid [--list] [--stage search grid …] [--models agalite …] [--lengths 20 …]
 
 Trains one run after the other, each in a process of its own with one thread, in the order of
 benchmarks/memory/plan.py: first a search for the learning rate of each model, the same for all, then the corridors from
-the shortest on, then more seeds where something is claimed, then ablations. Each result is a JSON file of its own in
+the shortest on, then more seeds where something is claimed, then the learning rates that were not chosen, on a long
+corridor, then ablations. Each result is a JSON file of its own in
 runs/ beside this file, written as the run ends. Runs that are there already are not repeated, so that what was
 interrupted goes on with the same command. ``python -m benchmarks.results`` makes tables and figures of them.
 """
@@ -32,7 +33,7 @@ ATTEMPTS, PAUSE = 5, 60.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="list the runs that are missing, and train none")
-    parser.add_argument("--stage", nargs="+", choices=["search", "grid", "ablation"])
+    parser.add_argument("--stage", nargs="+", choices=["search", "grid", "rate", "ablation"])
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--lengths", nargs="+", type=int)
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -47,15 +48,17 @@ def main() -> None:
         # What is there is looked up now, not at the start, so that two of these can share the work.
         if not chosen or path_of(run, arguments.results).exists():
             continue
-        if arguments.list:
-            print(run.name)
-            continue
         try:
-            lr = run.lr or best_learning_rate(run.tuned_as, arguments.results)
+            best = None if run.stage == "search" else best_learning_rate(run.tuned_as, arguments.results)
         except FileNotFoundError as error:
             print(f"{run.name}: skipped, for its learning rate {error.filename} is missing", flush=True)
             continue
-        train_and_write(run, lr, arguments.results, arguments.nice)
+        if run.stage == "rate" and run.lr == best:
+            continue  # it is in the grid
+        if arguments.list:
+            print(run.name)
+        else:
+            train_and_write(run, run.lr or best, arguments.results, arguments.nice)
 
 
 def train_and_write(run: Run, lr: float, results: Path, niceness: int) -> None:

@@ -22,6 +22,8 @@ LAYER = {**STACKED, "n_layers": 1}
 LEARNING_RATES = (3e-4, 6e-4, 1.2e-3)
 SEARCH_LENGTH, SEARCH_SEED, SEARCH_BUDGET = 20, 100, 200_000
 ABLATION_LENGTH = 40
+# Whether what the search chose on a short corridor suits a long one, and whether models differ in that.
+RATE_MODELS, RATE_LENGTH = ("agalite", "gla"), 80
 # GTrXL with two layers sees twice M steps back, so that M = 32 is too short for 80 cells.
 CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
     ("agalite", "hybrid", "gtrxl-32", "gtrxl-128", "lstm", "lstm-chrono"),
@@ -99,7 +101,7 @@ class Run:
     """One training run.
 
     Attributes:
-        stage: "search", "grid" or "ablation".
+        stage: "search", "grid", "rate" or "ablation".
         model: A name of `MODELS`, or of `ABLATIONS`.
         length: Cells of the corridor.
         seed: The seed.
@@ -160,6 +162,8 @@ def all_runs() -> Iterator[Run]:
     ]
     yield from first
     yield from claims
+    for seed in SEEDS:
+        yield from (Run("rate", model, RATE_LENGTH, seed, lr) for model in RATE_MODELS for lr in LEARNING_RATES)
     for seed in SEEDS:
         yield from (Run("ablation", change, ABLATION_LENGTH, seed) for change in ABLATIONS)
     done = {*first, *claims}

@@ -11,12 +11,14 @@ from benchmarks.memory.plan import (
     ABLATIONS,
     CORRIDORS,
     LEARNING_RATES,
+    RATE_LENGTH,
+    RATE_MODELS,
     SEARCH_BUDGET,
     SEARCH_LENGTH,
 )
 from benchmarks.memory.statistics import Estimate, interquartile_mean
 from benchmarks.results.labels import LABELS
-from benchmarks.results.markdown import NOTHING, made_by, steps, table
+from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
 from benchmarks.results.processors import Processors
 from benchmarks.results.sources import Cells, Json, Sources
 
@@ -89,11 +91,28 @@ def search_table(sources: Sources) -> str:
     )
 
 
+def rate_table(sources: Sources) -> str:
+    """How many seeds solved a long corridor with each learning rate, and the median of their steps."""
+    others = sources.memory("rate")
+    if not others:
+        return not_measured(f"{RUNS}rate/", f"{COMMAND} --stage rate")
+    grid = sources.memory("grid")
+    rows = [["model", *(f"lr {lr:g}" for lr in LEARNING_RATES)]]
+    for model in RATE_MODELS:
+        runs = [*others[model][RATE_LENGTH], *grid[model][RATE_LENGTH]]
+        by_rate = [[run for run in runs if run["lr"] == lr] for lr in LEARNING_RATES]
+        rows.append([LABELS[model], *(_steps_until_solved(of_rate) for of_rate in by_rate)])
+    return (
+        f"What the search on {SEARCH_LENGTH} cells did not choose, on {RATE_LENGTH}: seeds that solved it, and their "
+        f"median steps.\n\n{table(rows)}\n\n{made_by(f'{RUNS}rate', f'{COMMAND} --stage rate')}"
+    )
+
+
 def ablation_table(sources: Sources) -> str:
     """Success and cost of AGaLiTe with one setting changed."""
     ablations = sources.memory("ablation")
     if not ablations:
-        return f"Not measured yet: `{COMMAND} --stage ablation` writes benchmarks/{RUNS}ablation/."
+        return not_measured(f"{RUNS}ablation/", f"{COMMAND} --stage ablation")
     # AGaLiTe as it is stands beside its ablations.
     ablations["agalite"] = {ABLATION_LENGTH: sources.memory("grid").get("agalite", {}).get(ABLATION_LENGTH, [])}
     processors = _processors(ablations)
@@ -111,7 +130,7 @@ def grid_tables(sources: Sources) -> str:
     """Success, and cost until solved."""
     grid = sources.memory("grid")
     if not grid:
-        return f"Not measured yet: `{COMMAND} --stage grid` writes benchmarks/{RUNS}grid/."
+        return not_measured(f"{RUNS}grid/", f"{COMMAND} --stage grid")
     return "\n\n".join(
         [
             "Success rate at the end of the budget: interquartile mean, its 95 % interval, and the number of seeds.",
@@ -130,14 +149,17 @@ def _processors(cells: Cells) -> Processors:
 
 
 def _solved(runs: Sequence[Json], processors: Processors) -> str:
+    solved = [run for run in runs if run["solved"]]
+    outcome = _steps_until_solved(runs)
+    return f"{outcome}, {processors.seconds(solved)}" if solved else outcome
+
+
+def _steps_until_solved(runs: Sequence[Json]) -> str:
     if not runs:
         return NOTHING
-    solved = [run for run in runs if run["solved"]]
+    solved = [run["env_steps"] for run in runs if run["solved"]]
     outcome = f"{len(solved)} of {len(runs)}"
-    if not solved:
-        return outcome
-    env_steps = statistics.median(run["env_steps"] for run in solved)
-    return f"{outcome}, {steps(env_steps)}, {processors.seconds(solved)}"
+    return f"{outcome}, {steps(statistics.median(solved))}" if solved else outcome
 
 
 def _outcome(run: Json) -> str:

@@ -52,6 +52,7 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         "grid_tables": memory.grid_tables(sources),
         "comparison_table": comparisons.comparison_table(sources),
         "search_table": memory.search_table(sources),
+        "rate_table": memory.rate_table(sources),
         "beside_rllib_table": tmaze.beside_rllib_table(sources),
         "catalog_table": tmaze.catalog_table(sources),
         "ablation_length": ABLATION_LENGTH,

@@ -34,9 +34,9 @@ def test_the_package_is_the_command_where_the_shell_does_not_find_it():
 
 def test_help_names_the_commands_and_options():
     runner = CliRunner()
-    help_of_all = runner.invoke(main, ["--help"]).output
+    help_of_all = runner.invoke(main, ["--help"], catch_exceptions=False).output
     assert all(command in help_of_all for command in ("train", "evaluate"))
-    help_of_file = runner.invoke(main, ["train", "file", "-h"]).output
+    help_of_file = runner.invoke(main, ["train", "file", "-h"], catch_exceptions=False).output
     options = "--stop --storage-path --checkpoint-freq --checkpoint-at-end --resume --ray-num-cpus --ray-address"
     assert [option for option in [*options.split(), "--dry-run", "-v"] if option not in help_of_file] == []
 
