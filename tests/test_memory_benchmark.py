@@ -12,7 +12,7 @@ import rllib_recattn as ra
 from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.memory.statistics import interquartile_mean
-from benchmarks.results.memory import rate_table
+from benchmarks.results.memory import phases_table, rate_table
 from benchmarks.results.sources import Sources
 from benchmarks.training_runs import train_experiment
 
@@ -142,6 +142,19 @@ def test_rates_that_the_search_did_not_choose_are_tried_and_stand_beside_the_one
     write_run(tmp_path, Run("grid", "gla", plan.RATE_LENGTH, 0, 6e-4), [point(4000, 1.0)], solved=True)
     row = next(line for line in rate_table(Sources(memory_runs=tmp_path)).splitlines() if line.startswith("| GLA"))
     assert row == "| GLA | 0 of 3 | 1 of 1, 4 k | 3 of 3, 6 k |"
+
+
+def test_steps_until_an_agent_arrives_are_told_from_those_until_it_recalls(tmp_path):
+    curves = [
+        ([point(4000, None), point(8000, 0.5), point(20_000, 0.96)], True),
+        ([point(4000, None), point(6000, 0.5), point(30_000, 0.97)], True),
+        ([point(4000, None), point(9000, 0.5), point(400_000, 0.6)], False),
+        ([point(4000, None), point(400_000, None)], False),
+    ]
+    for seed, (points, solved) in enumerate(curves):
+        write_run(tmp_path, Run("grid", "gla", 40, seed, 6e-4), points, solved)
+    written = phases_table(Sources(memory_runs=tmp_path).memory("grid"))
+    assert written.splitlines()[-1] == "| GLA | 7 k + 18 k; unsolved: 9 k, never |"
 
 
 def test_the_middle_half_of_scores_and_an_interval_of_resampled_seeds():

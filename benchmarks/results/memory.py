@@ -74,6 +74,20 @@ def solved_table(grid: Cells) -> str:
     return table(rows)
 
 
+def phases_table(grid: Cells) -> str:
+    """Of the steps until a corridor was solved, those until the junction was reached, and those from then on."""
+    lengths = lengths_of(grid)
+    rows = [["model", *(f"{length} cells" for length in lengths)]]
+    for model in (model for model in LABELS if model in grid):
+        rows.append([LABELS[model], *(_phases(grid[model].get(length, [])) for length in lengths)])
+    return table(rows)
+
+
+def steps_until_it_arrives(run: Json) -> float | None:
+    """Return the steps after which a hundred episodes had ended, of which the first success rate is; None if never."""
+    return next((point["env_steps"] for point in run["curve"] if point["success_rate"] is not None), None)
+
+
 def search_table(sources: Sources) -> str:
     """What each learning rate came to with each model, and which one was taken."""
     found = sources.memory("search")
@@ -139,6 +153,11 @@ def grid_tables(sources: Sources) -> str:
             "so that their wall clocks tell little; those of runs that had the machine for themselves are above."
             + (f" {legend}" if (legend := _processors(grid).legend()) else ""),
             solved_table(grid),
+            "What of these steps is memory. A random agent takes thousands of steps to the junction, and one that has "
+            "not learned to walk there has nothing to recall. Steps until a hundred episodes had ended + from there "
+            "until it was solved, each the median of the runs that solved it; of each run that did not solve it, the "
+            "steps until a hundred episodes had ended.",
+            phases_table(grid),
             made_by(f"{RUNS}grid", f"{COMMAND} --stage grid"),
         ]
     )
@@ -160,6 +179,16 @@ def _steps_until_solved(runs: Sequence[Json]) -> str:
     solved = [run["env_steps"] for run in runs if run["solved"]]
     outcome = f"{len(solved)} of {len(runs)}"
     return f"{outcome}, {steps(statistics.median(solved))}" if solved else outcome
+
+
+def _phases(runs: Sequence[Json]) -> str:
+    solved = [(run["env_steps"], steps_until_it_arrives(run)) for run in runs if run["solved"]]
+    parts = [(first, last - first) for last, first in solved if first is not None]
+    found = [" + ".join(steps(statistics.median(part)) for part in zip(*parts, strict=True))] if parts else []
+    late = [steps_until_it_arrives(run) for run in runs if not run["solved"]]
+    if late:
+        found.append("unsolved: " + ", ".join("never" if first is None else steps(first) for first in late))
+    return "; ".join(found) or NOTHING
 
 
 def _outcome(run: Json) -> str:
