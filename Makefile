@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
+# Of the tests, about half by the time they take; and of the slow ones.
+HALF := tests/models tests/rl_module
+SLOW_HALF := tests/models tests/rl_module tests/envs tests/fuzz
 MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
@@ -37,10 +40,10 @@ $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
 
 test: setup  ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+	sh scripts/test_halves.sh 'not slow' $(HALF)
 
 test-slow: setup  ## the tests that take more than half a minute
-	$(BIN)/python -m pytest -m slow
+	sh scripts/test_halves.sh slow $(SLOW_HALF)
 
 test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.54.1
 	sh scripts/ray_environment.sh $(RAY)

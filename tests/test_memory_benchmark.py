@@ -13,6 +13,7 @@ from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.memory.statistics import interquartile_mean
 from benchmarks.results.memory import phases_table, rate_table
+from benchmarks.results.phrases import linear
 from benchmarks.results.sources import Sources
 from benchmarks.training_runs import train_experiment
 
@@ -153,8 +154,10 @@ def test_steps_until_an_agent_arrives_are_told_from_those_until_it_recalls(tmp_p
     ]
     for seed, (points, solved) in enumerate(curves):
         write_run(tmp_path, Run("grid", "gla", 40, seed, 6e-4), points, solved)
-    written = phases_table(Sources(memory_runs=tmp_path).memory("grid"))
-    assert written.splitlines()[-1] == "| GLA | 7 k + 18 k; unsolved: 9 k, never |"
+    cells = Sources(memory_runs=tmp_path).memory("grid")
+    assert phases_table(cells).splitlines()[-1] == "| GLA | 7 k + 18 k; unsolved: 9 k, never |"
+    cells["agalite"][40] = [{"solved": False, "env_steps": 400_000, "curve": []}] * 2
+    assert linear(cells) == "40 cells: AGaLiTe 0 of 2, GLA 2 of 4 after 18 k"
 
 
 def test_the_middle_half_of_scores_and_an_interval_of_resampled_seeds():

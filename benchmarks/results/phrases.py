@@ -10,11 +10,13 @@ from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
 from benchmarks.results import cost, recall, tmaze
 from benchmarks.results.labels import LABELS, named
 from benchmarks.results.markdown import listed, seeds, steps, than
-from benchmarks.results.memory import lengths_of
+from benchmarks.results.memory import lengths_of, steps_until_it_arrives
 from benchmarks.results.sources import Cells, Json, Sources
 from benchmarks.results.tasks import runs_by_task
 
 UNKNOWN = "not measured yet"
+# The models whose memory is a sum over all steps.
+LINEAR = ("agalite", "gla", "hgrn2", "galite")
 
 
 def phrases(sources: Sources) -> dict[str, str]:
@@ -29,11 +31,13 @@ def phrases(sources: Sources) -> dict[str, str]:
         "longest": longest(grid),
         "rllib_lstm": rllib_lstm(sources.read(tmaze.BESIDE_LSTM)),
         "recall_bit": recalled(sources.read(recall.PROBE), "bit, 40 steps", ("agalite", "lstm", "lstm-chrono")),
+        "recall_far": recalled(sources.read(recall.PROBE), "bit, 160 steps", LINEAR),
         "recall_repeat": recalled(sources.read(recall.PROBE), "repeat, 20 steps", ("agalite", "gtrxl-32", "lstm")),
         "minigrid": environment(sources.learning().get("minigrid-memory-s7")),
         "miniworld": environment(sources.learning().get("miniworld-memory-tmaze")),
         "miniworld_long": environment(sources.learning().get("miniworld-memory-tmaze-long")),
         "hybrid": hybrid(grid, sources.learning()),
+        "linear": linear(grid),
         "ablations": ablations(grid, sources.memory("ablation")),
     }
 
@@ -134,6 +138,16 @@ def hybrid(grid: Cells, learning: dict[str, Json]) -> str:
     return "; ".join(parts) or UNKNOWN
 
 
+def linear(grid: Cells) -> str:
+    """Those of AGaLiTe's kind on each corridor: solved, and the median steps from the first hundred episodes on."""
+    parts = []
+    for length in lengths_of(grid):
+        cells = {model: runs for model in LINEAR if len(runs := grid.get(model, {}).get(length, [])) > 1}
+        if len(cells) > 1:
+            parts.append(f"{length} cells: {', '.join(f'{LABELS[m]} {_recalled(runs)}' for m, runs in cells.items())}")
+    return "; ".join(parts) or UNKNOWN
+
+
 def ablations(grid: Cells, found: Cells) -> str:
     """The changes with which AGaLiTe did not always solve the task, and the quickest and slowest of the others."""
     changed = {change: runs for change in ABLATIONS if (runs := found.get(change, {}).get(ABLATION_LENGTH, []))}
@@ -164,6 +178,12 @@ def _named(change: str) -> str:
 
 def _all_solved(runs: Sequence[Json]) -> bool:
     return bool(runs) and all(run["solved"] for run in runs)
+
+
+def _recalled(runs: Sequence[Json]) -> str:
+    solved = [run for run in runs if run["solved"]]
+    parts = [run["env_steps"] - first for run in solved if (first := steps_until_it_arrives(run)) is not None]
+    return f"{len(solved)} of {len(runs)}" + (f" after {steps(statistics.median(parts))}" if parts else "")
 
 
 def _environment(runs: list[Any]) -> str:
