@@ -203,7 +203,8 @@ def test_corridors_of_which_some_models_ran_some(tmp_path):
     assert lstm == "| LSTM | – | 0.50 (1) | – |"
     text = page(sources, [])
     assert "| AGaLiTe | 0 of 3 | 1 of 1, 1 k, 1 s |" in text
-    longest = "20 cells by AGaLiTe; 10 cells by GLA; none by LSTM; tried: 10 and 20 cells, 1 to 3 seeds each"
+    # A model that solved a long corridor by chance, but not all seeds of a shorter one, is not said to.
+    longest = "10 cells by GLA; none by AGaLiTe and LSTM; tried: 10 and 20 cells, 1 to 3 seeds each"
     assert f"The longest corridor that all seeds solved: {longest}." in text
     assert {"success-by-corridor", "learning-curves"} <= set(draw_all(sources, tmp_path / "images"))
     assert (tmp_path / "images/learning-curves.png").read_bytes().startswith(b"\x89PNG")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
@@ -85,11 +86,12 @@ def training_memory(measured: Json | None) -> str:
 
 
 def longest(grid: Cells) -> str:
-    """The longest corridor that every seed of a model has solved, of those that were run; and with how many seeds."""
+    """The longest corridor that every seed of a model has solved, and all shorter ones that it ran; and the seeds."""
     reached: dict[int, list[str]] = {}
     for model in (model for model in LABELS if model in grid):
-        solved = [length for length in lengths_of(grid) if _all_solved(grid[model].get(length, []))]
-        reached.setdefault(max(solved, default=0), []).append(LABELS[model])
+        ran = [(length, runs) for length in lengths_of(grid) if (runs := grid[model].get(length))]
+        solved = takewhile(lambda cell: _all_solved(cell[1]), ran)
+        reached.setdefault(max((length for length, _ in solved), default=0), []).append(LABELS[model])
     parts = [
         f"{length} cells by {listed(models)}" if length else f"none by {listed(models)}"
         for length, models in sorted(reached.items(), reverse=True)
