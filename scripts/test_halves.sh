@@ -22,4 +22,6 @@ wait "$hidden"
 hidden_status=$?
 hidden=
 cat "$output"
+test "$shown_status" -eq 0 || echo "The half that was shown first has failed; see above."
+test "$hidden_status" -eq 0 || echo "The half of $* has failed."
 test "$shown_status" -eq 0 && test "$hidden_status" -eq 0
