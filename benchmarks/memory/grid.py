@@ -5,9 +5,9 @@
 Trains one run after the other, each in a process of its own with one thread, in the order of
 benchmarks/memory/plan.py: first a search for the learning rate of each model, the same for all, then the corridors from
 the shortest on, then more seeds where something is claimed, then the learning rates that were not chosen, on a long
-corridor, then ablations. Each result is a JSON file of its own in
-runs/ beside this file, written as the run ends. Runs that are there already are not repeated, so that what was
-interrupted goes on with the same command. ``python -m benchmarks.results`` makes tables and figures of them.
+corridor, then ablations. Each result is a JSON file of its own in runs/ beside this file, written as the run ends. Runs
+that are there already are not repeated, so that what was interrupted goes on with the same command.
+``python -m benchmarks.results`` makes tables and figures of them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main() -> None:
         try:
             best = None if run.stage == "search" else best_learning_rate(run.tuned_as, arguments.results)
         except FileNotFoundError as error:
-            print(f"{run.name}: skipped, for its learning rate {error.filename} is missing", flush=True)
+            skipped = f"{run.name}: skipped, for its learning rate {error.filename} is missing"
+            print(run.name if arguments.list else skipped, flush=True)
             continue
         if run.stage == "rate" and run.lr == best:
             continue  # it is in the grid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.memory.grid import best_learning_rate
 from benchmarks.memory.plan import (
@@ -66,26 +66,19 @@ def success_table(grid: Cells) -> str:
 
 def solved_table(grid: Cells) -> str:
     """How many seeds solved each corridor, and the medians of their steps and CPU seconds."""
-    lengths = lengths_of(grid)
     processors = _processors(grid)
-    rows = [["model", *(f"{length} cells" for length in lengths)]]
-    for model in (model for model in LABELS if model in grid):
-        rows.append([LABELS[model], *(_solved(grid[model].get(length, []), processors) for length in lengths)])
-    return table(rows)
+    return _by_corridor(grid, lambda runs: _solved(runs, processors))
 
 
 def phases_table(grid: Cells) -> str:
     """Of the steps until a corridor was solved, those until the junction was reached, and those from then on."""
-    lengths = lengths_of(grid)
-    rows = [["model", *(f"{length} cells" for length in lengths)]]
-    for model in (model for model in LABELS if model in grid):
-        rows.append([LABELS[model], *(_phases(grid[model].get(length, [])) for length in lengths)])
-    return table(rows)
+    return _by_corridor(grid, _phases)
 
 
-def steps_until_it_arrives(run: Json) -> float | None:
-    """Return the steps after which a hundred episodes had ended, of which the first success rate is; None if never."""
-    return next((point["env_steps"] for point in run["curve"] if point["success_rate"] is not None), None)
+def phases_of(runs: Iterable[Json]) -> list[tuple[float, float]]:
+    """Return the steps of solved runs until a hundred episodes had ended, and those from then on."""
+    solved = [(_arrival(run), run["env_steps"]) for run in runs if run["solved"]]
+    return [(first, last - first) for first, last in solved if first is not None]
 
 
 def search_table(sources: Sources) -> str:
@@ -163,6 +156,15 @@ def grid_tables(sources: Sources) -> str:
     )
 
 
+def _by_corridor(grid: Cells, write: Callable[[Sequence[Json]], str]) -> str:
+    """Write what became of the runs of each model on each corridor."""
+    lengths = lengths_of(grid)
+    rows = [["model", *(f"{length} cells" for length in lengths)]]
+    for model in (model for model in LABELS if model in grid):
+        rows.append([LABELS[model], *(write(grid[model].get(length, [])) for length in lengths)])
+    return table(rows)
+
+
 def _processors(cells: Cells) -> Processors:
     return Processors(run for by_length in cells.values() for runs in by_length.values() for run in runs)
 
@@ -182,13 +184,17 @@ def _steps_until_solved(runs: Sequence[Json]) -> str:
 
 
 def _phases(runs: Sequence[Json]) -> str:
-    solved = [(run["env_steps"], steps_until_it_arrives(run)) for run in runs if run["solved"]]
-    parts = [(first, last - first) for last, first in solved if first is not None]
-    found = [" + ".join(steps(statistics.median(part)) for part in zip(*parts, strict=True))] if parts else []
-    late = [steps_until_it_arrives(run) for run in runs if not run["solved"]]
+    phases = phases_of(runs)
+    found = [" + ".join(steps(statistics.median(phase)) for phase in zip(*phases, strict=True))] if phases else []
+    late = [_arrival(run) for run in runs if not run["solved"]]
     if late:
         found.append("unsolved: " + ", ".join("never" if first is None else steps(first) for first in late))
     return "; ".join(found) or NOTHING
+
+
+def _arrival(run: Json) -> float | None:
+    """Return the steps after which a hundred episodes had ended, of which the first success rate is; None if never."""
+    return next((point["env_steps"] for point in run["curve"] if point["success_rate"] is not None), None)
 
 
 def _outcome(run: Json) -> str:

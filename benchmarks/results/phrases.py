@@ -11,7 +11,7 @@ from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
 from benchmarks.results import cost, recall, tmaze
 from benchmarks.results.labels import LABELS, named
 from benchmarks.results.markdown import listed, seeds, steps, than
-from benchmarks.results.memory import lengths_of, steps_until_it_arrives
+from benchmarks.results.memory import lengths_of, phases_of
 from benchmarks.results.sources import Cells, Json, Sources
 from benchmarks.results.tasks import runs_by_task
 
@@ -183,9 +183,9 @@ def _all_solved(runs: Sequence[Json]) -> bool:
 
 
 def _recalled(runs: Sequence[Json]) -> str:
-    solved = [run for run in runs if run["solved"]]
-    parts = [run["env_steps"] - first for run in solved if (first := steps_until_it_arrives(run)) is not None]
-    return f"{len(solved)} of {len(runs)}" + (f" after {steps(statistics.median(parts))}" if parts else "")
+    outcome = f"{sum(run['solved'] for run in runs)} of {len(runs)}"
+    recalled_after = [rest for _, rest in phases_of(runs)]
+    return f"{outcome} after {steps(statistics.median(recalled_after))}" if recalled_after else outcome
 
 
 def _environment(runs: list[Any]) -> str:
