@@ -3,7 +3,7 @@
 A host is a set of Linux namespaces (network, mount, name, processes) that lives as long as its first process; ending
 that process ends everything on the host at once, as pulling its plug does. The first host has a bridge, to which the
 others are wired, so that this machine's own network is never touched. The file system is shared, as by NFS, except
-for ``/dev/shm``, ``/tmp/ray``, the home directory and what a host is told to hide.
+for ``/dev/shm``, the directory of Ray's sessions, the home directory and what a host is told to hide.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import which
+
+from rllib_recattn.experiment.checkpoints.run_state import rays_sessions
 
 PACKAGE = Path(__file__).parents[2] / "rllib_recattn"
 PORT = 6379
@@ -67,9 +69,10 @@ class Host:
         (directory / name).mkdir()
         hosts = directory / f"{name}.hosts"
         hosts.write_text(f"127.0.0.1 localhost\n{'127.0.1.1' if loopback else address} {name}\n")
-        Path("/tmp/ray").mkdir(exist_ok=True)
+        sessions = rays_sessions()
+        sessions.mkdir(parents=True, exist_ok=True)
         steps = [
-            *(f"mount -t tmpfs none '{path}'" for path in ("/dev/shm", "/tmp/ray", *hidden)),
+            *(f"mount -t tmpfs none '{path}'" for path in ("/dev/shm", sessions, *hidden)),
             f"mount --bind '{hosts}' /etc/hosts",
             f"hostname {name}",
             "ip link set lo up",

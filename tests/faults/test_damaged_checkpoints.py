@@ -140,10 +140,12 @@ def newest_record(run_dir):
     return max(run_dir.glob("experiment_state-*.json"))
 
 
-def test_a_record_that_is_cut_short_is_taken_from_rays_session(run_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variable", ["RAY_TMPDIR", "TMPDIR"])
+def test_a_record_that_is_cut_short_is_taken_from_rays_session(run_dir, tmp_path, monkeypatch, variable):
     record = newest_record(run_dir)
     whole = record.read_text()
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
     sessions = tmp_path / "ray" / "session_1" / "artifacts" / "now" / run_dir.name / "driver_artifacts"
     sessions.mkdir(parents=True)
     (sessions / record.name).write_text(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,7 @@ def mend_run_state(run_dir: Path) -> None:
     record = _read(path)
     is_whole = record is not None
     if record is None:
-        sessions = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray")
-        copies = sessions.glob(f"session_*/artifacts/*/{run_dir.name}/driver_artifacts/{path.name}")
+        copies = rays_sessions().glob(f"session_*/artifacts/*/{run_dir.name}/driver_artifacts/{path.name}")
         record = next((copy for copy in map(_read, copies) if copy is not None), None)
     if record is None:
         raise SettingsError(
@@ -44,6 +44,12 @@ def mend_run_state(run_dir: Path) -> None:
         mended = path.with_name(f".{path.name}")
         mended.write_text(json.dumps(record), encoding="utf-8")
         mended.replace(path)
+
+
+def rays_sessions() -> Path:
+    """Return the directory where Ray keeps its sessions on this machine, if it was not told another as it started."""
+    named = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
+    return Path(next((os.environ[name] for name in named if name in os.environ), "/tmp"), "ray")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
