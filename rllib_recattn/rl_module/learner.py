@@ -65,3 +65,5 @@ class RecAttnAPPOLearner(RecurrentVTraceMixin, APPOTorchLearner):
 
 class RecAttnMARWILLearner(RecurrentLearnerMixin, MARWILTorchLearner):
     """MARWIL's and BC's learner for the models of the catalog."""
+
+    rows_are_whole_episodes = True  # WholeEpisodesPreLearner makes them

@@ -18,9 +18,11 @@ import tree
 from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.marwil import MARWILConfig
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
+from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils import unflatten_dict
 
 import rllib_recattn as ra
@@ -127,6 +129,23 @@ def test_episodes_that_do_not_fit_into_a_row_are_refused(algorithm, needed):
     message = f"max_seq_len = {needed - 1}: should be at least {needed}, since the recorded episode .* has 10 steps"
     with pytest.raises(SettingsError, match=message):
         train_batch(offline_config(algorithm, max_seq_len=needed - 1), episodes)
+
+
+@pytest.mark.parametrize("algorithm", CONFIGS)
+@pytest.mark.parametrize("max_seq_len", [LENGTH, LENGTH + 1, 2 * LENGTH + 3])
+def test_every_step_of_whole_episodes_has_a_loss_whatever_the_burn_in(algorithm, max_seq_len):
+    """A row that an episode fills to its end looks like one that goes on in the next."""
+    max_seq_len += algorithm == "MARWIL"
+    config = offline_config(algorithm, max_seq_len=max_seq_len, burn_in=3)
+    columns = train_batch(config, expert_episodes(6))
+    env = gym.make(ENV[0], **ENV[1])
+    learner = config.build_learner(spaces={"default_policy": (env.observation_space, env.action_space)})
+    batch = MultiAgentBatch({"default_policy": SampleBatch(columns)}, env_steps=6 * LENGTH)
+
+    rows = learner._make_batch_if_necessary(TrainingData(batch=batch)).policy_batches["default_policy"]
+
+    assert rows[Columns.LOSS_MASK].sum() == 6 * LENGTH
+    assert len(rows[Columns.LOSS_MASK]) == (3 if max_seq_len > 2 * LENGTH else 6)
 
 
 def test_episodes_without_their_beginning_are_refused():

@@ -22,6 +22,8 @@ class PackedRowsMixin:
     as many steps as before; those that RLlib appends to chunks count no longer in PPO, which leaves them out.
     """
 
+    rows_are_whole_episodes = False  # what RLlib's connectors make of a chunk may fill several rows
+
     def _make_batch_if_necessary(self, training_data: Any) -> MultiAgentBatch:
         batch = super()._make_batch_if_necessary(training_data)  # type: ignore[misc]
         columns = {module_id: self._prepare(module_id, rows) for module_id, rows in batch.policy_batches.items()}
@@ -31,7 +33,8 @@ class PackedRowsMixin:
         module = self.module[module_id].unwrapped() if module_id in self.module else None  # type: ignore[attr-defined]
         if not isinstance(module, RecurrentModule) or not can_be_packed(batch):
             return batch
-        starts = starts_episode(batch, module.get_initial_state())  # type: ignore[attr-defined]
+        initial_state = module.get_initial_state()  # type: ignore[attr-defined]
+        starts = starts_episode(batch, initial_state, self.rows_are_whole_episodes)
         columns = without_burn_in(batch, starts, module.recurrence.burn_in)
         packed = None
         if module.recurrence.pack_rows:

@@ -120,19 +120,22 @@ def fit(lengths: Sequence[int], starts: Sequence[bool], max_seq_len: int) -> lis
     return sorted(groups)
 
 
-def starts_episode(batch: Mapping[str, Any], initial_state: Any) -> Tensor:
+def starts_episode(batch: Mapping[str, Any], initial_state: Any, whole_episodes: bool = False) -> Tensor:
     """Tell which rows of a train batch start an episode, so that ``is_first`` says all that their state does.
 
     Args:
         batch: In RLlib's rows.
         initial_state: The module's, with leaves [S].
+        whole_episodes: Whether each row is known to hold a whole episode, as those of BC and MARWIL do. BC's batches
+            have no appended steps, so that a full row would look like one that goes on.
 
     Returns:
         [B], true where the row does not go on from the one before, and its state is the initial one to the bit.
     """
     starts = torch.ones_like(batch[Columns.LOSS_MASK][:, 0], dtype=torch.bool)
-    # A chunk ends with a step without loss, which RLlib appends: a row that ends otherwise goes on in the next one.
-    starts[1:] = ~batch[Columns.LOSS_MASK][:-1, -1].bool()
+    if not whole_episodes:
+        # A chunk ends with a step without loss, which RLlib appends: a row that ends otherwise goes on in the next one.
+        starts[1:] = ~batch[Columns.LOSS_MASK][:-1, -1].bool()
     for state, initial in zip(tree.flatten(batch[Columns.STATE_IN]), tree.flatten(initial_state), strict=True):
         starts &= (state == initial.to(state.device)).flatten(1).all(1)
     return starts
