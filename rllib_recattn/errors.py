@@ -27,6 +27,10 @@ class SettingsError(ValueError):
         super().__init__(_readable(message))
 
 
+class SettingsWarning(UserWarning):
+    """A setting gives way to another one, or has no effect; the message names it and what to write instead."""
+
+
 class Settings(BaseModel):
     """Base of all settings: unknown keys, wrong types and later changes are errors, nothing is coerced."""
 

@@ -15,14 +15,22 @@ from rllib_recattn.importing import import_named
 INPUTS_KEY = "recattn_inputs"
 
 Activation = Literal["relu", "tanh", "silu", "gelu", "elu"]
+RLLIB_ACTIVATIONS: dict[str, Activation] = {"swish": "silu"}  # RLlib's names that differ from these
 Width = Annotated[int, Field(gt=0)]
 Widths = Annotated[Sequence[Width], Field(min_length=1), AfterValidator(list)]
 
 
 class AutoEncoderSettings(Settings):
-    """Images through a small CNN, all else as it is: numbers as numbers, discrete values as one-hot vectors."""
+    """Images through a small CNN, all else, as one vector, through an MLP of its own if `widths` names layers.
+
+    Without layers numbers stay numbers, and discrete values are one-hot vectors.
+    """
 
     type: Literal["auto"] = "auto"
+    widths: Annotated[Sequence[Width], AfterValidator(list)] = Field(
+        [], description="features of each layer of an MLP for all but images; none: all as it is"
+    )
+    activation: Activation = "relu"
 
 
 class MLPEncoderSettings(Settings):

@@ -68,7 +68,7 @@ class Tokenizer(nn.Module):
 
 
 class _PerLeaf(nn.Module):
-    """Encodes each leaf of a space for itself, joins the features and, if asked to, sends them through an MLP."""
+    """Encodes each leaf of a space for itself and joins the features, all but those of images by an MLP if asked to."""
 
     def __init__(self, space: gym.Space, settings: EncoderSettings):
         super().__init__()
@@ -76,17 +76,35 @@ class _PerLeaf(nn.Module):
         encoders = [_leaf_encoder(leaf, settings) for _, leaf in leaves(space)]
         _check_images(space, encoders, settings)
         self.encoders = nn.ModuleList(encoders)
-        self.output_dim = sum(encoder.output_dim for encoder in encoders)
         self.mlp = nn.Sequential()
-        if isinstance(settings, MLPEncoderSettings):
-            for width in settings.widths:
-                self.mlp.append(nn.Linear(self.output_dim, width))
-                self.mlp.append(ACTIVATIONS[settings.activation]())
-                self.output_dim = width
+        in_mlp = [encoder for encoder in encoders if not isinstance(encoder, _Image)]
+        mlp_dim = 0
+        if isinstance(settings, MLPEncoderSettings | AutoEncoderSettings) and settings.widths and in_mlp:
+            _add_layers(self.mlp, sum(encoder.output_dim for encoder in in_mlp), settings)
+            mlp_dim = settings.widths[-1]
+        # Without layers the features stay in the order of the leaves.
+        self.in_mlp = [bool(self.mlp) and encoder in in_mlp for encoder in encoders]
+        kept = sum(encoder.output_dim for encoder, inside in zip(encoders, self.in_mlp, strict=True) if not inside)
+        self.output_dim = kept + mlp_dim
 
     def forward(self, obs: Any) -> Tensor:
         features = [encoder(leaf_at(obs, path)) for path, encoder in zip(self.paths, self.encoders, strict=True)]
-        return self.mlp(features[0] if len(features) == 1 else torch.cat(features, dim=-1))
+        if self.mlp:
+            inside = [x for x, goes_in in zip(features, self.in_mlp, strict=True) if goes_in]
+            outside = [x for x, goes_in in zip(features, self.in_mlp, strict=True) if not goes_in]
+            features = [self.mlp(_join(inside)), *outside]
+        return _join(features)
+
+
+def _add_layers(mlp: nn.Sequential, n_features: int, settings: MLPEncoderSettings | AutoEncoderSettings) -> None:
+    for width in settings.widths:
+        mlp.append(nn.Linear(n_features, width))
+        mlp.append(ACTIVATIONS[settings.activation]())
+        n_features = width
+
+
+def _join(features: list[Tensor]) -> Tensor:
+    return features[0] if len(features) == 1 else torch.cat(features, dim=-1)
 
 
 class _LeafEncoder(nn.Module):

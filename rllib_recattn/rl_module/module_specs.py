@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.rl_module.algorithms import Algorithm
 from rllib_recattn.rl_module.catalog import RecAttnCatalog
+from rllib_recattn.rl_module.given_settings import given_settings
 from rllib_recattn.rl_module.recurrence import settings_in
 
 
@@ -41,7 +42,10 @@ def spec_for_all(existing: RLModuleSpec | MultiRLModuleSpec | None, algorithm: A
 
 
 def spec_for_policies(
-    config: AlgorithmConfig, algorithm: Algorithm, policies: Collection[str], model_config: dict[str, Any]
+    config: AlgorithmConfig,
+    algorithm: Algorithm,
+    policies: Collection[str],
+    model_config_beside: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
 ) -> MultiRLModuleSpec:
     """Return the config's spec, in which some policies have the model and the others what they had.
 
@@ -49,7 +53,8 @@ def spec_for_policies(
         config: A multi-agent config.
         algorithm: Its algorithm.
         policies: The policies that get the model.
-        model_config: What `model_config` says of the model; merged into what a policy's spec holds already.
+        model_config_beside: From what a user has set for a policy, and for all, to what `model_config` has to say of
+            the model.
 
     Raises:
         SettingsError: If `policies` are not the config's, or one of them has a module of the user's own.
@@ -63,7 +68,6 @@ def spec_for_policies(
         for_each = {} if existing is None else {policy: copy.deepcopy(existing) for policy in known}
         multi_spec = MultiRLModuleSpec(rl_module_specs=for_each)
     specs = multi_spec.rl_module_specs
-    _check_sparse_states(config, specs, model_config, policies)
     for policy in policies:
         spec = specs.get(policy, RLModuleSpec())
         if spec.module_class not in (None, algorithm.module) or spec.catalog_class not in (None, RecAttnCatalog):
@@ -71,13 +75,15 @@ def spec_for_policies(
                 f"use_model: policies = {list(policies)}: the RLModule spec of {policy!r} has a module or a catalog of "
                 f"its own: {spec!r}; should be left to use_model"
             )
+        own = given_settings(spec.model_config)
+        model_config = model_config_beside(own, given_settings(config._model_config))
         specs[policy] = dataclasses.replace(
             spec,
             module_class=algorithm.module,
             catalog_class=RecAttnCatalog,
-            # RLlib's LSTM may be what the other policies have.
-            model_config={**spec._get_model_config(), "use_lstm": False, **model_config},
+            model_config={**own, **model_config},
         )
+    _check_sparse_states(config, specs, policies)
     for policy in config.policies:  # RLlib's AgentToModuleMapping finds the spaces only of policies that have a spec
         specs.setdefault(policy, RLModuleSpec())
     return multi_spec
@@ -96,18 +102,15 @@ def _check_policies(policies: Collection[str], known: set[str], is_multi_agent: 
             raise SettingsError(f"use_model: policies: unknown policy {policy!r}: {suggest(str(policy), known)}")
 
 
-def _check_sparse_states(
-    config: AlgorithmConfig, specs: Mapping[str, RLModuleSpec], model_config: dict[str, Any], policies: Collection[str]
-) -> None:
+def _check_sparse_states(config: AlgorithmConfig, specs: Mapping[str, RLModuleSpec], policies: Collection[str]) -> None:
     """Refuse what the connectors, which all policies share, cannot do."""
-    wanted = settings_in(model_config).sparse_states
-    others = [
-        policy
+    sparse = {
+        policy: settings_in({**config.model_config, **spec._get_model_config()}).sparse_states
         for policy, spec in specs.items()
-        if policy not in policies
-        and spec.catalog_class is RecAttnCatalog
-        and settings_in({**config.model_config, **spec._get_model_config()}).sparse_states != wanted
-    ]
+        if spec.catalog_class is RecAttnCatalog
+    }
+    wanted = sparse[next(iter(policies))]
+    others = [policy for policy in sparse if sparse[policy] != wanted]
     if others:
         raise SettingsError(
             f"use_model: sparse_states = {wanted}: should be the same for all policies; it is {not wanted} for "

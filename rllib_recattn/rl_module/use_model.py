@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-from rllib_recattn.errors import SettingsError, validate
+from rllib_recattn.errors import SettingsError, SettingsWarning, validate
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.extension import add_callback
+from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
-from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN, RecurrenceSettings, as_model_config
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings, as_model_config
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
@@ -27,9 +28,9 @@ def use_model(
     config: ConfigT,
     model: str,
     *,
-    max_seq_len: int = DEFAULT_MAX_SEQ_LEN,
-    vf_share_layers: bool = True,
-    encoder: str | Mapping[str, Any] = "auto",
+    max_seq_len: int | None = None,
+    vf_share_layers: bool | None = None,
+    encoder: str | Mapping[str, Any] | None = None,
     use_prev_action: bool = False,
     use_prev_reward: bool = False,
     sparse_states: bool = True,
@@ -43,9 +44,9 @@ def use_model(
     """Give an RLlib config of PPO, APPO, IMPALA, MARWIL or BC a model with memory.
 
     Only ordinary config fields are set, so the config survives ``to_dict()``, Ray Tune and checkpoints, and can be
-    changed further: the RLModule spec, the learner class, ``model_config`` (merged into what it holds already, so that
-    RLlib's own ``head_fcnet_…`` settings go on to shape the policy and value heads), connectors behind your own, and
-    callbacks, one of which reports the success rate. Call it last.
+    changed further: the RLModule spec, the learner class, ``model_config`` (merged into what it holds already: what you
+    have set there stays, and RLlib's own ``head_fcnet_…`` settings go on to shape the policy and value heads),
+    connectors behind your own, and callbacks, one of which reports the success rate. Call it last.
 
     Args:
         config: A config on RLlib's new API stack, with PyTorch. Changed in place. A learner class of your own must
@@ -55,12 +56,14 @@ def use_model(
         max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, and
             appends a step to each chunk of an episode, so it should be a little larger than the usual episode, or
             much smaller. The metric ``learners/<policy>/recattn/padding_share`` tells. BC and MARWIL need it larger
-            than the longest episode, since recorded ones have no states with which rows could continue them.
+            than the longest episode, since recorded ones have no states with which rows could continue them. None:
+            what your ``model_config`` says, else 64.
         vf_share_layers: Whether the value function reads the output of the policy's model. Otherwise it has a model,
-            and a state, of its own.
+            and a state, of its own. None: what your ``model_config`` says, else True.
         encoder: How observations become the model's inputs: ``"auto"`` (images through a small CNN, all else as it
             is), ``"mlp"``, ``"cnn"``, ``"impala_cnn"``, ``"package.module:Class"`` for a PyTorch module of your own,
-            or a mapping of such a ``type`` and its settings.
+            or a mapping of such a ``type`` and its settings. None: all but images through the MLP of
+            ``fcnet_hiddens`` and ``fcnet_activation`` if your ``model_config`` has them, else ``"auto"``.
         use_prev_action: Whether the model also reads the action before each observation.
         use_prev_reward: Whether the model also reads the reward before each observation.
         sparse_states: Whether episodes carry only the states that the learner asks for, one every `max_seq_len` steps,
@@ -81,39 +84,56 @@ def use_model(
 
     Raises:
         SettingsError: If the config is none that the model can be used with, or a setting is unknown or wrong.
+
+    Warns:
+        SettingsWarning: If your ``model_config`` says otherwise than this call, or has settings without effect beside
+            the model.
     """
-    recurrence = validate(
-        RecurrenceSettings,
-        {
-            "max_seq_len": max_seq_len,
-            "vf_share_layers": vf_share_layers,
-            "encoder": encoder,
-            "use_prev_action": use_prev_action,
-            "use_prev_reward": use_prev_reward,
-            "sparse_states": sparse_states,
-            "pack_rows": pack_rows,
-            "burn_in": burn_in,
-            "report_metrics": report_metrics,
-            "rllib_fixes": {} if rllib_fixes is None else rllib_fixes,
-        },
-        "use_model",
-    )
+    own_arguments = {"max_seq_len": max_seq_len, "vf_share_layers": vf_share_layers, "encoder": encoder}
+    further_arguments = {
+        "use_prev_action": use_prev_action,
+        "use_prev_reward": use_prev_reward,
+        "sparse_states": sparse_states,
+        "pack_rows": pack_rows,
+        "burn_in": burn_in,
+        "report_metrics": report_metrics,
+        "rllib_fixes": {} if rllib_fixes is None else rllib_fixes,
+    }
     chosen = model_settings(model, settings, where=f"use_model(config, {model!r})")
+    notes: list[str] = []
+
+    def model_config_beside(own: Mapping[str, Any], for_all: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `model_config` has to say of the model, beside what a user has set for a policy and for all."""
+        given = {**for_all, **own}
+        decided, contradictions = choose(given, own_arguments)
+        if MODEL_CONFIG_KEY not in given:  # else an earlier call wrote it, which this one is to change
+            # What is there for RLlib's LSTM is right for the other policies.
+            notes.extend([*in_vain(own), *([] if for_all.get("use_lstm") else contradictions)])
+        recurrence = validate(RecurrenceSettings, {**further_arguments, **decided}, "use_model")
+        return {
+            **({"use_lstm": False} if given.get("use_lstm") else {}),
+            **as_model_config(recurrence),
+            MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
+        }
+
     algorithm = algorithm_of(config, "use_model")
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
     is_offline = algorithm in OFFLINE_ALGORITHMS
+    given = given_settings(config._model_config)
+    rl_module: dict[str, Any]
+    if policies is None:
+        rl_module = {
+            "rl_module_spec": spec_for_all(config._rl_module_spec, algorithm),
+            "model_config": {**given, **model_config_beside(given, for_all={})},
+        }
+    else:
+        rl_module = {"rl_module_spec": spec_for_policies(config, algorithm, policies, model_config_beside)}
     if is_offline:
         read_whole_episodes(config)
-    model_config = {
-        **as_model_config(recurrence),
-        MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
-    }
-    if policies is None:
-        spec = spec_for_all(config._rl_module_spec, algorithm)
-        config.rl_module(rl_module_spec=spec, model_config={**_model_config_of(config), **model_config})
-    else:
-        config.rl_module(rl_module_spec=spec_for_policies(config, algorithm, policies, model_config))
+    config.rl_module(**rl_module)
+    for note in dict.fromkeys(notes):
+        warnings.warn(f"use_model: {note}", SettingsWarning, stacklevel=2)
     config.learners(learner_class=learner_class)
     report_success_rate(config)
     add_callback(config, LearnerCallback)
@@ -139,14 +159,3 @@ def _check_stack(config: AlgorithmConfig) -> None:
         )
     if config.framework_str != "torch":
         raise SettingsError(f"use_model: framework = {config.framework_str!r}; should be 'torch'")
-
-
-def _model_config_of(config: AlgorithmConfig) -> dict[str, Any]:
-    model_config = config._model_config
-    if dataclasses.is_dataclass(model_config) and not isinstance(model_config, type):
-        model_config = dataclasses.asdict(model_config)
-    if model_config.get("use_lstm"):
-        raise SettingsError(
-            "use_model: model_config has use_lstm = True; should be left out, the model takes its place"
-        )
-    return dict(model_config)

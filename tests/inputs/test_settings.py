@@ -15,7 +15,8 @@ OWN = "tests.inputs.own_encoders:Sum"
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("auto", {"type": "auto"}),
+        ("auto", {"type": "auto", "widths": [], "activation": "relu"}),
+        ({"type": "auto", "widths": (7,)}, {"type": "auto", "widths": [7], "activation": "relu"}),
         ("mlp", {"type": "mlp", "widths": [128, 128], "activation": "relu"}),
         (
             {"type": "cnn", "widths": (8, 16)},
@@ -36,7 +37,7 @@ def test_an_encoder_becomes_plain_data_that_means_the_same(written, meant):
     [
         ("cnnn", "use_model: encoder: unknown type 'cnnn': did you mean 'cnn'?.*'package.module:Class'"),
         ({"type": "cnn", "width": [3]}, "encoder 'cnn': unknown setting 'width': did you mean 'widths'?"),
-        ({"type": "auto", "widths": [3]}, "encoder 'auto': unknown setting 'widths'"),
+        ({"type": "auto", "output_dim": 3}, "encoder 'auto': unknown setting 'output_dim'"),
         ({"type": "mlp", "widths": [0]}, "widths.0 = 0: input should be greater than 0"),
         ({"type": "mlp", "widths": []}, "at least 1 item"),
         ({"type": "mlp", "widths": 64}, "widths = 64"),

@@ -153,3 +153,26 @@ def test_a_multidiscrete_space_of_several_dimensions_is_flattened():
     observations, single = samples(space)
     expected = [[gym.spaces.flatten(space, observation) for observation in row] for row in single]
     np.testing.assert_array_equal(tokenizer(space)(observations).numpy(), expected)
+
+
+def test_an_mlp_takes_all_but_images():
+    space = Dict({"image": Box(0, 255, (12, 12, 3), np.uint8), "numbers": Box(-1, 1, (5,)), "kind": Discrete(4)})
+    module = tokenizer(space, {"type": "auto", "widths": [7, 6], "activation": "tanh"})
+    observations, _ = samples(space)
+    tokens = module(observations)
+    assert [layer.in_features for layer in module.encoder.mlp[::2]] == [5 + 4, 7]
+    assert tokens.shape == (ROWS, STEPS, module.output_dim)
+    assert module.output_dim == 6 + tokenizer(space["image"]).output_dim
+    numbers, image = tokens.split([6, module.output_dim - 6], dim=-1)
+    changed = module({**observations, "image": observations["image"] ^ 255})
+    torch.testing.assert_close(changed[..., :6], numbers)
+    assert not torch.allclose(changed[..., 6:], image)
+    changed = module({**observations, "numbers": observations["numbers"] + 1})
+    torch.testing.assert_close(changed[..., 6:], image)
+
+
+def test_an_mlp_for_all_but_images_leaves_a_lone_image_alone():
+    space = Box(0, 255, (12, 12, 3), np.uint8)
+    observations, _ = samples(space)
+    plain, with_widths = tokenizer(space), tokenizer(space, {"type": "auto", "widths": [7]})
+    torch.testing.assert_close(with_widths(observations), plain(observations))

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import make_multi_agent
 from ray.rllib.policy.policy import PolicySpec
 
 import rllib_recattn as ra
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.models.agalite import AGaLiTe
 from rllib_recattn.models.rnn import GRU
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
@@ -83,6 +84,31 @@ def test_what_the_user_says_of_policies_is_kept():
     assert modules["gru"].model_config["head_fcnet_hiddens"] == [13]
     assert isinstance(model_of(modules["gru"]), GRU)
     assert specs["gru"].module_class is None, "the user's own spec was changed"
+
+
+@pytest.mark.parametrize("form", [dict, DefaultModelConfig])
+@pytest.mark.parametrize("place", ["config", "spec"])
+def test_what_the_user_set_for_a_policy_stays_unless_told_otherwise(form, place):
+    model_config = form(max_seq_len=50, vf_share_layers=False, fcnet_hiddens=[7])
+    if place == "config":
+        config = multi_agent(PPOConfig()).rl_module(model_config=model_config)
+    else:
+        spec = MultiRLModuleSpec(rl_module_specs={"gru": RLModuleSpec(model_config=model_config)})
+        config = multi_agent(PPOConfig()).rl_module(rl_module_spec=spec)
+    ra.use_model(config, "gru", policies=["gru"], d_model=8)
+    gru = modules_of(config)["gru"]
+    assert (gru.recurrence.max_seq_len, gru.recurrence.vf_share_layers) == (50, False)
+    assert gru.encoder.actor_encoder.tokenizer.output_dim == 7
+
+    with pytest.warns(SettingsWarning, match="max_seq_len = 50, which gives way to max_seq_len = 9") as told:
+        ra.use_model(
+            multi_agent(PPOConfig()).rl_module(model_config=model_config),
+            "gru",
+            policies=["gru", "agalite"],
+            max_seq_len=9,
+            d_model=8,
+        )
+    assert len(told) == 1, "said once, not for each policy"
 
 
 def test_other_policies_may_have_rllibs_lstm():

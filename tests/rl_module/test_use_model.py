@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
+from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
@@ -16,7 +19,7 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_recattn as ra
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.learner import RecAttnPPOLearner, RecurrentPPOMixin
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
@@ -27,6 +30,7 @@ from tests.rl_module.small_agents import CONFIGS, SMALL, small_config
 VECTOR = gym.spaces.Box(-1, 1, (4,), np.float32)
 CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS}
 ACTION = gym.spaces.Discrete(2)
+TINY = {"d_model": 8, "n_layers": 1, "n_heads": 1, "d_head": 4}
 SPACES = {DEFAULT_MODULE_ID: (VECTOR, ACTION)}
 
 
@@ -67,12 +71,104 @@ def test_the_config_survives_its_own_dict_and_further_changes(algorithm):
 def test_rllibs_own_head_settings_are_kept():
     for model_config in ({"head_fcnet_hiddens": [11]}, DefaultModelConfig(head_fcnet_hiddens=[11])):
         config = PPOConfig().rl_module(model_config=model_config)
-        module = module_of(ra.use_model(config, "agalite", d_model=8, n_layers=1, n_heads=1, d_head=4))
+        module = module_of(ra.use_model(config, "agalite", **TINY))
         assert [layer.out_features for layer in module.pi.net.mlp if hasattr(layer, "out_features")] == [11, 2]
 
 
+@pytest.mark.parametrize("given", [dict, DefaultModelConfig])
+def test_what_the_user_set_in_model_config_stays(given):
+    config = PPOConfig().rl_module(model_config=given(max_seq_len=50, vf_share_layers=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ra.use_model(config, "agalite", **TINY)
+    assert (config.model_config["max_seq_len"], config.model_config["vf_share_layers"]) == (50, False)
+    module = module_of(config)
+    assert module.recurrence.max_seq_len == 50
+    assert module.encoder.critic_encoder is not None
+
+
+@pytest.mark.parametrize("given", [dict, DefaultModelConfig])
+def test_an_argument_takes_the_place_of_what_model_config_says_and_tells_it_once(given):
+    config = PPOConfig().rl_module(model_config=given(max_seq_len=50, fcnet_hiddens=[7]))
+    with pytest.warns(SettingsWarning) as told:
+        ra.use_model(config, "agalite", max_seq_len=9, encoder="auto", **TINY)
+    assert [str(each.message) for each in told] == [
+        "use_model: model_config has max_seq_len = 50, which gives way to max_seq_len = 9",
+        "use_model: model_config has fcnet_hiddens = [7], which gives way to encoder = 'auto'",
+    ]
+    assert told[0].filename == __file__
+    assert config.model_config["max_seq_len"] == 9
+    assert not module_of(config).encoder.encoder.tokenizer.encoder.mlp
+
+
+def test_without_either_the_defaults_hold():
+    for config in (PPOConfig(), PPOConfig().rl_module(model_config=DefaultModelConfig())):
+        ra.use_model(config, "agalite")
+        assert (config.model_config["max_seq_len"], config.model_config["vf_share_layers"]) == (64, True)
+
+
+def test_a_wrong_value_in_model_config_is_refused_and_leaves_the_config_as_it_was():
+    for config in (PPOConfig(), BCConfig()):
+        config.rl_module(model_config={"max_seq_len": "50"})
+        before = config.to_dict()
+        with pytest.raises(SettingsError, match="max_seq_len = '50'"):
+            ra.use_model(config, "agalite")
+        assert config.to_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "widths", "activation"),
+    [
+        ({"fcnet_hiddens": [7, 5]}, [7, 5], torch.nn.Tanh),
+        ({"fcnet_hiddens": [7], "fcnet_activation": "swish"}, [7], torch.nn.SiLU),
+        ({"fcnet_activation": "relu"}, [256, 256], torch.nn.ReLU),
+        ({"fcnet_hiddens": []}, [], None),
+    ],
+)
+@pytest.mark.parametrize("form", [dict, DefaultModelConfig])
+def test_the_users_mlp_stands_before_the_model_as_it_would_before_rllibs_lstm(form, given, widths, activation):
+    if form is DefaultModelConfig and given == {"fcnet_activation": "relu"}:
+        given = {**given, "fcnet_hiddens": [256, 256]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = ra.use_model(PPOConfig().rl_module(model_config=form(**given)), "agalite", **TINY)
+    tokenizer = module_of(config).encoder.encoder.tokenizer
+    layers = list(tokenizer.encoder.mlp)
+    assert [layer.out_features for layer in layers[::2]] == widths
+    assert all(type(layer) is activation for layer in layers[1::2])
+    assert tokenizer.output_dim == (widths or VECTOR.shape)[-1]
+
+
+def test_an_activation_that_an_encoder_lacks_is_told():
+    config = PPOConfig().rl_module(model_config={"fcnet_hiddens": [7], "fcnet_activation": "linear"})
+    with pytest.warns(SettingsWarning, match="fcnet_activation = 'linear'; should be one of relu.*: tanh is used"):
+        ra.use_model(config, "agalite", **TINY)
+
+
+@pytest.mark.parametrize("form", [dict, DefaultModelConfig])
+def test_settings_that_have_no_effect_are_named(form):
+    given = {"lstm_cell_size": 99, "fcnet_use_layernorm": True, "lstm_use_prev_action": True, "use_lstm": True}
+    config = PPOConfig().rl_module(model_config=form(head_fcnet_hiddens=[11], conv_activation="elu", **given))
+    with pytest.warns(SettingsWarning) as told:
+        ra.use_model(config, "agalite", **TINY)
+    (message,) = [str(each.message) for each in told]
+    assert "without effect beside the model: " in message
+    for key in (*given, "conv_activation"):
+        assert key in message
+    assert "use_prev_action=True" in message
+    assert "head_fcnet_hiddens" not in message
+    assert type(module_of(config)) is RecAttnPPOModule
+
+
 def test_using_a_model_again_replaces_the_first():
-    config = ra.use_model(small_config(), "agalite", d_model=8, n_layers=1, n_heads=1, d_head=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = ra.use_model(small_config(max_seq_len=9), "agalite", max_seq_len=7, **TINY)
+    assert module_of(config).recurrence.max_seq_len == 7
+
+
+def test_a_model_in_the_place_of_another_has_its_own_settings():
+    config = ra.use_model(small_config(), "agalite", **TINY)
     assert len(module_of(config).encoder.encoder.model.layers) == 1
 
 
@@ -108,7 +204,6 @@ def test_an_unknown_model_is_refused():
             PPOConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),
             "old API stack",
         ),
-        (PPOConfig().rl_module(model_config={"use_lstm": True}), "use_lstm"),
         (PPOConfig().rl_module(rl_module_spec=RLModuleSpec(module_class=object)), "should be left to use_model"),
         (
             PPOConfig().rl_module(rl_module_spec=RLModuleSpec(model_config={"head_fcnet_hiddens": [11]})),

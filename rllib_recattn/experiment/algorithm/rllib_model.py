@@ -38,6 +38,12 @@ def check_model_config(
             problems.add(f"{where}: unknown setting {key!r}: {suggest(key, _DEFAULTS)}")
         elif has_model_block and key in RecurrenceSettings.model_fields:
             problems.add(f"{where}.{key}: belongs to the 'model' block")
+        elif has_model_block and key in ("fcnet_hiddens", "fcnet_activation"):
+            problems.add(
+                f"{where}.{key}: belongs to the 'model' block, where it is written encoder: {{type: auto, widths: "
+                f"{model_config.get('fcnet_hiddens', _DEFAULTS['fcnet_hiddens'])}, activation: "
+                f"{model_config.get('fcnet_activation', _DEFAULTS['fcnet_activation'])}}}"
+            )
         elif has_model_block and key not in _HEAD_KEYS:
             problems.add(
                 f"{where}.{key}: has no effect beside a 'model' block, which takes the place of RLlib's own model; "

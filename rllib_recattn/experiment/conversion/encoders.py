@@ -9,9 +9,7 @@ import gymnasium as gym
 
 from rllib_recattn.experiment.conversion.losses import Losses
 from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS
-from rllib_recattn.inputs.settings import Activation
-
-_OTHER_NAMES = {"swish": "silu"}
+from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, Activation
 
 
 def encoder_for(
@@ -75,7 +73,7 @@ def _cnn(model: Mapping[str, Any], where: str, losses: Losses) -> dict[str, Any]
 def _activation(model: Mapping[str, Any], key: str, where: str, losses: Losses) -> str:
     given = _get(model, key)
     name = str(given).lower()
-    name = _OTHER_NAMES.get(name, name)
+    name = RLLIB_ACTIVATIONS.get(name, name)
     known = get_args(Activation)
     if name in known:
         return name

@@ -121,6 +121,11 @@ def test_an_lstm_gets_rllibs_default_sequence_length(tmp_path):
             "maze.config.model_config.use_lstm: has no effect beside a 'model' block",
         ),
         (
+            "config: {model_config: {fcnet_hiddens: [7]}}\n" + MODEL,
+            "maze.config.model_config.fcnet_hiddens: belongs to the 'model' block, where it is written encoder: "
+            "{type: auto, widths: [7], activation: tanh}",
+        ),
+        (
             "config: {model_config: {max_seq_len: 5}}\n" + MODEL,
             "maze.config.model_config.max_seq_len: belongs to the 'model' block",
         ),
