@@ -8,6 +8,7 @@ from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLe
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
 from rllib_recattn.rl_module.faults.finite_gradients import FiniteGradientsMixin
+from rllib_recattn.rl_module.fixes.empty_minibatch import EmptyMinibatchMixin
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.fixes.value_pass import without_graph
 from rllib_recattn.rl_module.fixes.vtrace_bootstrap import VTraceBootstrapMixin
@@ -34,7 +35,7 @@ class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin, FiniteGradie
         super().configure_optimizers()  # type: ignore[misc]
 
 
-class RecurrentPPOMixin(RecurrentLearnerMixin):
+class RecurrentPPOMixin(RecurrentLearnerMixin, EmptyMinibatchMixin):
     """Makes a PPO learner one for recurrent modules; stands before it among the base classes."""
 
     def build(self) -> None:
@@ -47,7 +48,7 @@ class RecurrentPPOMixin(RecurrentLearnerMixin):
             without_graph(self._learner_connector.connectors)  # type: ignore[attr-defined]
 
 
-class RecurrentVTraceMixin(RecurrentLearnerMixin, VTraceBootstrapMixin):
+class RecurrentVTraceMixin(RecurrentLearnerMixin, VTraceBootstrapMixin, EmptyMinibatchMixin):
     """Makes a learner of IMPALA or APPO one for recurrent modules; stands before it among the base classes."""
 
 
@@ -63,7 +64,7 @@ class RecAttnAPPOLearner(RecurrentVTraceMixin, APPOTorchLearner):
     """APPO's learner for the models of the catalog."""
 
 
-class RecAttnMARWILLearner(RecurrentLearnerMixin, MARWILTorchLearner):
+class RecAttnMARWILLearner(RecurrentLearnerMixin, EmptyMinibatchMixin, MARWILTorchLearner):
     """MARWIL's and BC's learner for the models of the catalog."""
 
     rows_are_whole_episodes = True  # WholeEpisodesPreLearner makes them

@@ -27,6 +27,7 @@ class RLlibFixes(Settings):
     vtrace_bootstrap: bool = Field(default=True, description="IMPALA, APPO: right value targets at the ends of chunks")
     values_without_grad: bool = Field(default=True, description="PPO: estimate advantages without building a graph")
     minibatch_check: bool = Field(default=True, description="refuse minibatches that are smaller than one row")
+    empty_minibatch: bool = Field(default=True, description="no NaN where no step of a minibatch has a loss")
     float32_state: bool = Field(default=True, description="carry states as float32, whatever the model computes in")
 
 

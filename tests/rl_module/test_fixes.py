@@ -13,13 +13,15 @@ from ray.rllib.algorithms.impala import IMPALAConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import Learner
+from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.numpy import convert_to_numpy
 
+import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.fixes import vtrace_bootstrap
 from rllib_recattn.rl_module.recurrence import RLlibFixes
-from tests.rl_module.small_agents import CONFIGS, small_config
+from tests.rl_module.small_agents import CONFIGS, small_config, small_stock_config
 
 GAMMA = 0.9
 MAX_SEQ_LEN = 7
@@ -237,6 +239,55 @@ def test_stock_rllib_makes_empty_minibatches_of_them(sampled):
     learner = config.build_learner(spaces=spaces)
     with pytest.raises(KeyError, match="obs"):
         learner.update(episodes=copies(chunks), timesteps={}, minibatch_size=config.minibatch_size)
+
+
+# Minibatches in which no step has a loss
+
+
+def losses_without_a_step(algorithm, chunks, spaces, rllib_fixes):
+    """The loss and the gradients of a batch whose mask is empty."""
+    config = config_of(algorithm, rllib_fixes=rllib_fixes)
+    learner = config.build_learner(spaces=spaces)
+    learner.module.foreach_module(lambda _, module: getattr(module, "make_target_networks", lambda: None)())
+    batch = learner._make_batch_if_necessary(TrainingData(episodes=copies(chunks))).policy_batches[DEFAULT_MODULE_ID]
+    batch[Columns.LOSS_MASK] = torch.zeros_like(batch[Columns.LOSS_MASK])
+    batches = {DEFAULT_MODULE_ID: batch}
+    losses = learner.compute_losses(fwd_out=learner.module.forward_train(batches), batch=batches)
+    return losses[DEFAULT_MODULE_ID], learner.compute_gradients(losses)
+
+
+@pytest.mark.parametrize("algorithm", CONFIGS)
+def test_a_minibatch_without_a_step_to_learn_from_changes_nothing(sampled, algorithm):
+    _, chunks, spaces = sampled
+    loss, gradients = losses_without_a_step(algorithm, chunks, spaces, None)
+    assert loss == 0
+    # Several learners wait for each other's gradients of every weight.
+    assert all(gradient is not None and not gradient.any() for gradient in gradients.values())
+
+
+@pytest.mark.parametrize("algorithm", CONFIGS)
+def test_stock_rllib_makes_nan_of_it(sampled, algorithm):
+    _, chunks, spaces = sampled
+    loss, gradients = losses_without_a_step(algorithm, chunks, spaces, ALL_OFF)
+    assert loss.isnan()
+    if algorithm != "PPO":  # which means over no step at all, to which no gradient flows
+        assert any(gradient.isnan().any() for gradient in gradients.values())
+
+
+@pytest.mark.parametrize("algorithm", CONFIGS)
+def test_fragments_that_end_within_their_burn_in_train(ray_session, algorithm):
+    config = small_stock_config(algorithm).env_runners(rollout_fragment_length=2)
+    config.training(train_batch_size_per_learner=6)
+    if algorithm == "PPO":
+        config.training(minibatch_size=6)
+    algo = ra.use_model(config, "gru", d_model=8, max_seq_len=5, burn_in=4).build_algo()
+    try:
+        for _ in range(3):
+            algo.train()
+        weights = algo.learner_group.get_weights()[DEFAULT_MODULE_ID]
+    finally:
+        algo.stop()
+    assert all(np.isfinite(weight).all() for weight in weights.values())
 
 
 # States of other types than float32

@@ -26,12 +26,8 @@ class Float32StateMixin(RecurrentModule):
         return _float32(state) if self.recurrence.rllib_fixes.float32_state else state
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return self._with_float32_state(super()._forward(batch, **kwargs))  # type: ignore[misc]
-
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return self._with_float32_state(super()._forward_train(batch, **kwargs))  # type: ignore[misc]
-
-    def _with_float32_state(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        # A learner's pass goes another way, since nobody carries the states that come out of it.
+        outputs: dict[str, Any] = super()._forward(batch, **kwargs)  # type: ignore[misc]
         if Columns.STATE_OUT in outputs and self.recurrence.rllib_fixes.float32_state:
             outputs[Columns.STATE_OUT] = _float32(outputs[Columns.STATE_OUT])
         return outputs

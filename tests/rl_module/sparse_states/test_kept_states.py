@@ -47,6 +47,19 @@ def test_an_action_that_waited_for_its_outcome_when_the_chunk_was_cut():
     assert value(states.before(4, 0, 3)) == 3
 
 
+def test_what_is_kept_for_long_does_not_keep_the_states_of_all_environments():
+    """RLlib hands out views into an array of the states of all environments, of which a new one is made each step."""
+    states = KeptStates()
+    for step in range(7):
+        of_all_environments = np.full((5, 2), step, np.float32)
+        states.record(0, step, 3, {"state": of_all_environments[1]})
+        of_all_environments[:] = np.nan
+    assert len(states["rows"]) == 3
+    for kept in states["rows"][1:]:
+        assert kept["state"].base is None
+        assert np.isfinite(kept["state"]).all()
+
+
 def test_a_copy_does_not_see_later_steps():
     states = acted(2, max_seq_len=1)
     earlier = copy.deepcopy(states)

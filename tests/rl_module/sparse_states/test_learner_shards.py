@@ -96,6 +96,11 @@ def test_a_learner_group_is_sent_whole_rows_and_all_else_as_before():
     shards = sent[0]["training_data"].shard(2, 1, minibatch_size=1024, num_epochs=1)
     assert [keywords for _, keywords in shards] == [{"num_total_minibatches": 1}] * 2
 
+    # Whole epochs, where there are no minibatches or nobody waits.
+    for n_learners, keywords in ((2, {"num_epochs": 3}), (1, {"num_epochs": 3, "minibatch_size": 16})):
+        shards = sent[0]["training_data"].shard(n_learners, 1, **keywords)
+        assert [keywords for _, keywords in shards] == [{"num_total_minibatches": 0}] * n_learners
+
 
 def test_episodes_with_states_in_their_columns_are_cut_as_before():
     _, episodes, _ = sampled(False, (10_000,))
