@@ -32,9 +32,12 @@ class SettingsWarning(UserWarning):
 
 
 class Settings(BaseModel):
-    """Base of all settings: unknown keys, wrong types and later changes are errors, nothing is coerced."""
+    """Base of all settings: unknown keys, wrong types and later changes are errors, nothing is coerced.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    Numbers are finite, unless a subclass says otherwise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)

@@ -180,6 +180,8 @@ def test_a_model_in_the_place_of_another_has_its_own_settings():
         ({"max_seq_len": 0}, "max_seq_len = 0"),
         ({"max_seq_len": 20.5}, "max_seq_len = 20.5"),
         ({"vf_share_layers": "no"}, "vf_share_layers = 'no'"),
+        ({"gate_bias": float("inf")}, "gate_bias = inf: input should be a finite number"),
+        ({"max_timescale": float("nan")}, "max_timescale = nan: input should be"),
     ],
 )
 def test_wrong_arguments_are_refused_and_leave_the_config_as_it_was(arguments, message):

@@ -56,6 +56,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, MOST),
 }
 
+# Limits, of which infinity means that there is none.
+_MAY_BE_INFINITE = ("grad_clip", "vf_clip_param", "vtrace_clip_pg_rho_threshold", "vtrace_clip_rho_threshold")
+
 # Settings of the old API stack that the new one takes and ignores.
 _WITHOUT_EFFECT = {
     "enable_tf1_exec_eagerly": "TensorFlow is not supported",
@@ -200,6 +203,13 @@ def bounds_of(name: str) -> tuple[float, float]:
     return _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether a number, or all of those in a list such as a schedule, are finite."""
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _declared_type(parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
@@ -231,6 +241,8 @@ def _check_setting(
     if choices and value not in choices:
         right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
+    if not _is_finite(value) and (name not in _MAY_BE_INFINITE or value != math.inf):
+        raise SettingsError(f"{where}: {name} = {value!r}: should be finite")
     low, high = bounds_of(name)
     if not matches(0.5, annotation):
         high = min(high, MOST)

@@ -105,6 +105,12 @@ def test_evaluation_config_is_checked_by_the_same_rules():
         ("lr", None, ": lr = None: should be a number or a list"),
         ("lr", True, ": lr = True: should be a number or a list"),
         ("lr", -0.1, ": lr = -0.1: should be at least 0"),
+        ("lr", math.inf, ": lr = inf: should be finite"),
+        ("lr", [[0, 1e-3], [1000, math.inf]], ": lr = [[0, 0.001], [1000, inf]]: should be finite"),
+        ("entropy_coeff", math.inf, ": entropy_coeff = inf: should be finite"),
+        ("vf_loss_coeff", math.nan, ": vf_loss_coeff = nan: should be finite"),
+        ("clip_rewards", math.inf, ": clip_rewards = inf: should be finite"),
+        ("vf_clip_param", -math.inf, ": vf_clip_param = -inf: should be finite"),
         ("gamma", 1.5, ": gamma = 1.5: should be between 0 and 1"),
         ("num_epochs", 1.5, ": num_epochs = 1.5: should be a whole number"),
         ("num_epochs", 0, ": num_epochs = 0: should be at least 1"),
@@ -150,3 +156,16 @@ def test_all_problems_are_reported_at_once():
     with pytest.raises(SettingsError) as error:
         apply({"lr": "fast", "gama": 1, "num_epochs": 2})
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_no_number_of_a_config_may_be_infinite_but_for_limits():
+    """Every setting that takes a number, whatever later versions of RLlib add."""
+    keys = config_keys(PPOConfig)
+    infinite = []
+    for name in keys:
+        try:
+            apply({name: math.inf})
+            infinite.append(name)
+        except SettingsError:
+            pass
+    assert set(infinite) <= {"grad_clip", "vf_clip_param"}
