@@ -1,0 +1,45 @@
+"""What the README shows of experiments is what the files are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.yaml_file import read_yaml
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "tuned_examples"
+
+
+def blocks(language: str) -> list[tuple[str | None, str]]:
+    """The code blocks of a language, each with the file that it is said to be."""
+    return re.findall(rf"(?:<!-- file: (\S+) -->\n)?```{language}\n(.*?)```\n", README, re.DOTALL)
+
+
+def test_a_block_that_is_said_to_be_a_file_is_that_file():
+    shown = [(path, text) for path, text in blocks("yaml") if path]
+    assert shown
+    for path, text in shown:
+        assert text == (ROOT / path).read_text(encoding="utf-8"), path
+
+
+def test_an_experiment_with_the_name_of_a_tuned_example_is_that_example():
+    for path, text in blocks("yaml"):
+        for name in re.findall(r"^([\w-]+):", text, re.MULTILINE):
+            if (EXAMPLES / f"{name}.yaml").exists():
+                assert path == f"tuned_examples/{name}.yaml"
+
+
+def test_the_config_in_python_is_that_of_the_tuned_example():
+    code = next(text for _, text in blocks("python") if "PPOConfig" in text)
+    namespace = {}
+    exec(code.split("algorithm = ")[0], namespace)
+    shown = namespace["config"]
+    example = load_experiment(EXAMPLES / "tmaze-agalite-ppo.yaml")
+    expected = build_config(example)
+    settings = read_yaml(example.path)[example.name]["config"]
+    for key in (*settings, "env", "gym_env_vectorize_mode", "model_config"):
+        assert getattr(shown, key) == getattr(expected, key), key
