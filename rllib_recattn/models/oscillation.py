@@ -24,18 +24,18 @@ class Oscillation:
     The clock is an integer step count modulo `period`, so that the phases are exact however long an agent lives:
     a float32 clock that only grows is off by 0.02 radians after 10⁶ steps, and worthless after 1.6 · 10⁷.
 
+    It starts anew with every episode. Where time starts is no matter of taste: in the image term below, and in all of
+    what r ≥ 4 published channels read, it counts, and an agent that acts starts its episodes at 0.
+
     Attributes:
         frequencies: ω_1 … ω_r in radians per step.
         offset: t of an agent's first step; step n (from 0) uses t = n + offset.
         period: Number of steps after which every cosine repeats.
-        restarts: Whether the clock starts anew with an episode. Only differences of phases matter for what is
-            remembered, up to the image term below.
     """
 
     frequencies: tuple[float, ...]
     offset: float
     period: int
-    restarts: bool
 
     @classmethod
     def of(cls, choice: FrequencyChoice, n_channels: int) -> Oscillation:
@@ -48,18 +48,19 @@ class Oscillation:
         short: ω_j = jπ/r leaves −1 in place of 0 for every odd m − n; the grid above with integer t writes nothing at
         all at the steps n ≡ r (mod 2r); and with ω_j = 2πj/r the channels j and r − j are one.
 
-        "published": ω = linspace(−π, π, r) and t = n + 2, with a clock that resets never stop: what the authors'
-        implementation does, for matching published results. There ω and −ω are one channel; with r = 2 both channels
-        are (−1)^t.
+        "published": ω = linspace(−π, π, r) and t = n + 2, as the authors' implementation has them, for matching
+        published results. There ω and −ω are one channel; with r = 2 both channels are (−1)^t. The authors' clock runs
+        on through resets, so that what an episode computes depends on how many steps there were before it; with r ≤ 3
+        it does not, up to signs of the memory that cancel out.
         """
         if choice == "distinct":
             step = math.pi / (2 * n_channels)
             odd_multiples = tuple((2 * j + 1) * step for j in range(n_channels))
-            return cls(odd_multiples, offset=0.5, period=4 * n_channels, restarts=True)
+            return cls(odd_multiples, offset=0.5, period=4 * n_channels)
         if n_channels == 1:
-            return cls((-math.pi,), offset=2.0, period=2, restarts=False)
+            return cls((-math.pi,), offset=2.0, period=2)
         grid = tuple(-math.pi + 2 * math.pi * j / (n_channels - 1) for j in range(n_channels))
-        return cls(grid, offset=2.0, period=2 * (n_channels - 1), restarts=False)
+        return cls(grid, offset=2.0, period=2 * (n_channels - 1))
 
     def count(self, clock: Tensor, n_steps: int, is_first: Tensor | None) -> Tensor:
         """Return the step counts of the next `n_steps` steps.
@@ -74,7 +75,7 @@ class Oscillation:
         """
         index = torch.arange(n_steps, device=clock.device)
         counts = clock + index
-        if is_first is not None and self.restarts:
+        if is_first is not None:
             latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
             counts = torch.where(latest_first >= 0, (index - latest_first).to(counts.dtype), counts)
         return counts % self.period

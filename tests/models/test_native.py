@@ -149,7 +149,9 @@ def test_gradients_that_nobody_asked_for(calls, generator, monkeypatch):
 @pytest.mark.parametrize("rows", [1, 3, 5, 100])
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize(
-    "settings", [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published"}, {"d_model": 70}], ids=str
+    "settings",
+    [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published", "r": 5}, {"d_model": 70}],
+    ids=str,
 )
 def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, resets, rows):
     model = small_agalite(**settings)

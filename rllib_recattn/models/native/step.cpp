@@ -19,13 +19,12 @@ using at::Tensor;
 // cos(ω_j t) of each row's step and 1 [B, R]; the rows' clocks after it go to the first number of their new state.
 template <typename T>
 Tensor channels_of(const Tensor& state, const bool* is_first, at::ArrayRef<double> frequencies, double offset,
-                   int64_t period, bool restarts, const Tensor& new_state) {
+                   int64_t period, const Tensor& new_state) {
   const int64_t rows = state.size(0), size = state.size(1), n = frequencies.size() + 1;
   const Tensor channels = at::empty({rows, n}, state.options());
   T* out = channels.data_ptr<T>();
   for (int64_t row = 0; row < rows; ++row, out += n) {
-    const bool anew = restarts && is_first && is_first[row];
-    const T count = anew ? T(0) : std::fmod(state.const_data_ptr<T>()[row * size], T(period));
+    const T count = is_first && is_first[row] ? T(0) : std::fmod(state.const_data_ptr<T>()[row * size], T(period));
     for (int64_t j = 0; j < n - 1; ++j) out[j] = std::cos((count + T(offset)) * T(frequencies[j]));
     out[n - 1] = 1;
     new_state.data_ptr<T>()[row * size] = std::fmod(count + 1, T(period));
@@ -65,8 +64,7 @@ Tensor attend(const Tensor& features, const Tensor& channels, const bool* is_fir
 // Returns the output [B, D] and the new state.
 std::tuple<Tensor, Tensor> agalite_step(const Tensor& x_, const Tensor& state_, const std::optional<Tensor>& is_first_,
                                         at::TensorList weights_, int64_t heads, int64_t d_head, int64_t eta,
-                                        at::ArrayRef<double> frequencies, double offset, int64_t period,
-                                        bool restarts) {
+                                        at::ArrayRef<double> frequencies, double offset, int64_t period) {
   const std::vector<Tensor> weights = dense(weights_);
   constexpr size_t kTensors = Layer<const float>::kTensors;
   TORCH_CHECK(weights.size() % kTensors == 2, weights.size(), " weights are not those of an AGaLiTe");
@@ -81,7 +79,7 @@ std::tuple<Tensor, Tensor> agalite_step(const Tensor& x_, const Tensor& state_, 
   const Tensor room = at::empty({rows, 2 + 6 * d + d_ff}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "agalite_step", [&] {
     using T = scalar_t;
-    const Tensor channels = channels_of<T>(state, is_first, frequencies, offset, period, restarts, new_state);
+    const Tensor channels = channels_of<T>(state, is_first, frequencies, offset, period, new_state);
     T *const y = result.data_ptr<T>(), *const projected = features.data_ptr<T>();
     T *const h = room.data_ptr<T>(), *const said = h + rows * d, *const hidden = said + rows * d;
     const GateMemory<T> gates{hidden + rows * d_ff, hidden + rows * (d_ff + 3 * d)};
@@ -112,7 +110,7 @@ std::tuple<Tensor, Tensor> agalite_step(const Tensor& x_, const Tensor& state_, 
 TORCH_LIBRARY_FRAGMENT(rllib_recattn, library) {
   library.def(
       "agalite_step(Tensor x, Tensor state, Tensor? is_first, Tensor[] weights, int heads, int d_head, int eta,"
-      " float[] frequencies, float offset, int period, bool restarts) -> (Tensor, Tensor)");
+      " float[] frequencies, float offset, int period) -> (Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(rllib_recattn, CPU, library) { library.impl("agalite_step", agalite_step); }

@@ -31,6 +31,6 @@ class Step:
         first = None if is_first is None else is_first[:, 0]
         o = self._oscillation
         y, new_state = kernels().agalite_step(
-            x[:, 0], state, first, self._weights.now(), *self._sizes, o.frequencies, o.offset, o.period, o.restarts
+            x[:, 0], state, first, self._weights.now(), *self._sizes, o.frequencies, o.offset, o.period
         )
         return y.unsqueeze(1), new_state
