@@ -60,7 +60,7 @@ class PreviousViews(nn.Module):
             parts += [encoder(actions) for encoder in self._encoders]
         if self._with_reward:
             parts.append(batch[SampleBatch.PREV_REWARDS].reshape(-1, 1).float())
-        return torch.cat(parts, dim=-1) * ~is_first.unsqueeze(-1)
+        return torch.cat(parts, dim=-1).masked_fill(is_first.unsqueeze(-1), 0)
 
 
 class _LeafEncoder:

@@ -71,7 +71,7 @@ class AGaLiTe(Stack):
 
     def __init__(self, input_dim: int, settings: AGaLiTeSettings):
         mixers = [self.new_attention(settings) for _ in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers, shared_parts={"clock": (1,)})
+        super().__init__(input_dim, settings, mixers, counters=["clock"])
         self.oscillation = Oscillation.of(settings.frequencies, settings.r)
         self._native_step, self._native_blocks = None, {}
         if all(mixer.has_kernels for mixer in mixers) and settings.residual == "gated" and settings.feedforward:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from rllib_recattn.errors import Settings
+from rllib_recattn.models.containment import lose, lost_from, not_finite, without
 
 
 class StateLayout:
@@ -23,14 +24,17 @@ class StateLayout:
 
     Args:
         parts: The shape of each part, without the batch dimension, in the order in which they are packed.
+        counters: Names of those that count steps, whatever these say.
 
     Attributes:
         parts: As given.
+        counters: Likewise.
         size: S, the number of scalars in one row's state.
     """
 
-    def __init__(self, parts: Mapping[str, tuple[int, ...]]):
+    def __init__(self, parts: Mapping[str, tuple[int, ...]], counters: Collection[str] = ()):
         self.parts = dict(parts)
+        self.counters = frozenset(counters)
         self._sizes = [math.prod(shape) for shape in self.parts.values()]
         self.size = sum(self._sizes)
 
@@ -50,7 +54,9 @@ class SequenceModel(nn.Module, ABC):
     """A model that reads a sequence and carries a state of constant size from step to step.
 
     One call over T steps, T calls of one step, and any split in between give the same outputs, the same final state
-    and the same gradients. Rows of a batch never see each other, and no step sees a later one.
+    and the same gradients. Rows of a batch never see each other, no step sees a later one, and no episode another, not
+    even where inputs or states are not finite: a NaN or an infinity makes NaN of its step, of those that remember it,
+    and of nothing else.
 
     Args:
         input_dim: D_in, features of each input step.
@@ -89,7 +95,33 @@ class SequenceModel(nn.Module, ABC):
             ValueError: If a shape does not fit the model.
         """
         self._check_shapes(x, state, is_first)
-        y, parts = self.read(x, self.state_layout.unpack(state), None if is_first is None else is_first != 0)
+        is_first = None if is_first is None else is_first != 0
+        if x.shape[1] == 1 and not torch.is_grad_enabled():
+            return self.step(x, state, is_first)
+        return self.contain(x, state, is_first)
+
+    def contain(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Do what `forward` promises, on checked shapes, for numbers that `read` may not be given.
+
+        What is not finite is lost, and so is all that is remembered of the episode from then on.
+        """
+        lost, lost_before = not_finite(x), not_finite(state)
+        y, parts = self.read(without(x, lost), self.state_layout.unpack(without(state, lost_before)), is_first)
+        lost = lost_from(lost, lost_before, is_first)
+        parts = {
+            name: part if name in self.state_layout.counters else lose(part, lost[:, -1])
+            for name, part in parts.items()
+        }
+        return lose(y, lost), self.state_layout.pack(parts)
+
+    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Do what `forward` promises for a lone step, on checked shapes, without gradients: acting pays for everything.
+
+        There is no other step to keep a NaN from, but for what a first step forgets.
+        """
+        if is_first is not None:
+            state = state.masked_fill(is_first, 0)
+        y, parts = self.read(x, self.state_layout.unpack(state), is_first)
         return y, self.state_layout.pack(parts)
 
     def memories(self, state: Tensor) -> dict[str, Tensor]:
@@ -104,7 +136,10 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do what `forward` promises, on checked shapes, with the state's parts by name and `is_first` as booleans."""
+        """Do what `forward` promises, on checked shapes, with the state's parts by name and `is_first` as booleans.
+
+        Sequences, and whatever has gradients, come here with finite numbers only; see :meth:`contain`.
+        """
 
     def _check_shapes(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> None:
         if x.dim() != 3 or x.shape[-1] != self.input_dim or x.shape[1] == 0:

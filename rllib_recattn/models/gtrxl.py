@@ -29,6 +29,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.blocks import orthogonal_linear
+from rllib_recattn.models.containment import lose, lost_from, lost_in_window, not_finite, without
 from rllib_recattn.models.linear import linear
 from rllib_recattn.models.relative_attention import (
     sinusoid_table,
@@ -101,7 +102,7 @@ class GTrXL(Stack):
 
     def __init__(self, input_dim: int, settings: GTrXLSettings):
         mixers = [WindowAttention(settings) for _ in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers, shared_parts={"count": (1,)})
+        super().__init__(input_dim, settings, mixers, counters=["count"])
         self.memory_length, self.d_model = settings.memory_length, settings.d_model
         self.content_bias = nn.Parameter(torch.zeros(settings.n_heads, settings.d_head))  # u
         self.position_bias = nn.Parameter(torch.zeros(settings.n_heads, settings.d_head))  # v
@@ -115,6 +116,31 @@ class GTrXL(Stack):
         super()._apply(fn, recurse)
         self._make_sinusoids()  # float32 sines that are cast to float64 are no float64 sines
         return self
+
+    def contain(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keep what is not finite where it belongs; see :meth:`SequenceModel.contain`.
+
+        What is lost leaves a layer's memory again, as all does, where other models remember it until the episode ends.
+        Of what a memory holds only a count that is lost says nothing for as long.
+        """
+        parts, lost = self.state_layout.unpack(state), not_finite(x)
+        uncounted = not_finite(parts["count"])
+        parts["count"] = without(parts["count"], uncounted)
+        reach = steps_in_reach(parts["count"], x.shape[1], is_first, self.memory_length)
+        uncounted = lost_from(torch.zeros_like(lost), uncounted, is_first)
+        x, places = without(x, lost), {}
+        for names in self._part_names:
+            name = names["memory"]
+            lost_memory = not_finite(parts[name])
+            parts[name] = without(parts[name], lost_memory)
+            places[name] = torch.cat([lost.flip(1), lost_memory], dim=1)  # the newest first, as in the memory
+            lost = uncounted | lost_in_window(places[name].flip(1), reach)
+        y, parts = self.read(x, parts, is_first)
+        held = self._held(parts["count"])
+        for name, lost_places in places.items():
+            parts[name] = lose(parts[name], lost_places[:, : self.memory_length] & held)
+        parts["count"] = lose(parts["count"], uncounted[:, -1])
+        return lose(y, lost), self.state_layout.pack(parts)
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Do what `forward` promises for a lone step, on checked shapes, without gradients.
@@ -134,10 +160,9 @@ class GTrXL(Stack):
         first = CACHE_LINE - 1  # where the copied state begins, so that memories do so with a cache line
         copy = state.new_empty(n_rows, _round_up(first + self.state_size + d_model))[:, first:]
         count, memory, moved = state[:, :1], state[:, 1:], copy[:, 1 + d_model : self.state_size + d_model]
-        if is_first is None:
-            moved.copy_(memory)
-        else:
-            torch.mul(memory, ~is_first, out=moved)
+        moved.copy_(memory)
+        if is_first is not None:
+            moved.masked_fill_(is_first, 0)
         reach = steps_in_reach(count, 1, is_first, self.memory_length)
         copy[:, :1] = self._count_after(reach)
         context = LoneStep(self._biases(), self.sinusoids, step_mask(reach, self.memory_length))
@@ -155,12 +180,16 @@ class GTrXL(Stack):
         count = self._count_after(reach)
         held = None
         if is_first is not None:
-            held = (torch.arange(self.memory_length, device=count.device) < count).unsqueeze(-1)
+            held = self._held(count).unsqueeze(-1)
         masks = window_masks(reach, self.memory_length)
         return Chunk(self._biases(), self.sinusoids, masks, held), {"count": count}
 
     def _count_after(self, reach: Tensor) -> Tensor:
         return (reach[:, -1:] + 1).clamp(max=self.memory_length)
+
+    def _held(self, count: Tensor) -> Tensor:
+        """Tell which places of a memory hold a step [B, M], given how many do [B, 1]."""
+        return torch.arange(self.memory_length, device=count.device) < count
 
     def _biases(self) -> Tensor:
         return torch.stack([self.position_bias, self.content_bias]) / math.sqrt(self.content_bias.shape[-1])

@@ -83,6 +83,13 @@ class Hybrid(SequenceModel):
             for part, value in model.memories(parts[name]).items()
         }
 
+    def contain(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Leave it to each of the models; see :meth:`SequenceModel.contain`."""
+        y, parts = self.read(x, self.state_layout.unpack(state), is_first)
+        return y, self.state_layout.pack(parts)
+
+    step = contain
+
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`."""
         new_state = {}

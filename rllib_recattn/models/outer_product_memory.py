@@ -47,7 +47,7 @@ def outer_product_memory(
     """
     if value.shape[1] == 1:
         if is_first is not None:
-            initial = initial * ~is_first[:, 0, None, None, None]
+            initial = initial.masked_fill(is_first[:, 0, None, None, None], 0)
         return _one_step(value_gate, key_gate, value, key, query, initial)
     return _Sequence.apply(value_gate, key_gate, value, key, query, initial, is_first)
 

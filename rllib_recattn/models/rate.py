@@ -84,7 +84,7 @@ class RATE(SequenceModel):
         self._slot_parts = [f"layers.{layer}.slots" for layer in range(settings.n_layers)]
         parts: dict[str, tuple[int, ...]] = {"memory": (n_tokens, d_model), "written": (1,), "position": (1,)}
         parts |= dict.fromkeys(self._slot_parts, (n_tokens + n_steps, d_model))
-        super().__init__(input_dim, d_model, StateLayout(parts))
+        super().__init__(input_dim, d_model, StateLayout(parts, {"written", "position"}))
         self.n_memory_tokens, self.segment_length = n_tokens, n_steps
         self.embedding = orthogonal_linear(input_dim, d_model)
         self.first_memory = nn.Parameter(torch.randn(n_tokens, d_model))
@@ -108,11 +108,12 @@ class RATE(SequenceModel):
 
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`."""
-        written = state["written"][:, 0] > 0.5
+        written = state["written"][:, 0] != 0
         carry = _Carry(
             memory=_select(written, state["memory"], self.first_memory),
             written=written,
-            position=state["position"][:, 0].long(),
+            # No place for a position that is not finite: beside it, all is lost anyway.
+            position=state["position"][:, 0].nan_to_num(0, 0, 0).long(),
             slots=[state[part] for part in self._slot_parts],
         )
         steps = torch.relu(self.embedding(x))
@@ -159,7 +160,7 @@ class RATE(SequenceModel):
         if is_first is not None:
             first = is_first[:, 0]
             memory, written, position = _select(first, self.first_memory, memory), written & ~first, position * ~first
-            slots = [part * ~first[:, None, None] for part in slots]
+            slots = [part.masked_fill(first[:, None, None], 0) for part in slots]
         to_read, at_steps, to_write = self.slot_embedding.split([n_tokens, n_steps, n_tokens])
 
         begins = (position == 0).nonzero()[:, 0]

@@ -88,6 +88,13 @@ class RecurrentNetwork(SequenceModel):
             outputs.append(y)
         return torch.cat(outputs, dim=1), state
 
+    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Read a lone step without gradients; see :meth:`SequenceModel.step`.
+
+        An infinity, at which gates are just shut or wide open, is as little an input here as in a sequence.
+        """
+        return super().step(torch.add(x, x, alpha=0), state, is_first)  # x + 0 · x: NaN where x is infinite
+
     def memories(self, state: Tensor) -> dict[str, Tensor]:
         """Name what each layer remembers; see :meth:`SequenceModel.memories`."""
         return {

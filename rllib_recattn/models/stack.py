@@ -115,7 +115,7 @@ class Stack(SequenceModel):
         settings: Sizes and the kind of blocks.
         mixers: One for each block.
         rectified: Whether a relu follows the Dense layer.
-        shared_parts: Parts of the state that belong to no single block.
+        counters: Parts of the state that belong to no single block, of one number each.
     """
 
     def __init__(
@@ -125,15 +125,15 @@ class Stack(SequenceModel):
         mixers: Sequence[Mixer],
         *,
         rectified: bool = True,
-        shared_parts: Mapping[str, tuple[int, ...]] | None = None,
+        counters: Sequence[str] = (),
     ):
-        parts = dict(shared_parts or {})
+        parts: dict[str, tuple[int, ...]] = dict.fromkeys(counters, (1,))
         self._part_names = [
             {part: f"layers.{layer}.{part}" for part in m.state_parts} for layer, m in enumerate(mixers)
         ]
         for names, mixer in zip(self._part_names, mixers, strict=True):
             parts |= {names[part]: shape for part, shape in mixer.state_parts.items()}
-        super().__init__(input_dim, settings.output_dim, StateLayout(parts))
+        super().__init__(input_dim, settings.output_dim, StateLayout(parts, counters))
         self._rectified = rectified
         d_ff = (settings.d_ff or settings.d_model) if settings.feedforward else None
         self.embedding = orthogonal_linear(input_dim, settings.d_model)
@@ -156,15 +156,8 @@ class Stack(SequenceModel):
         """
         return None, {}
 
-    def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Read T steps; see :meth:`SequenceModel.forward`. A lone step without gradients goes a cheaper way."""
-        if x.shape[1] != 1 or torch.is_grad_enabled():
-            return super().forward(x, state, is_first)
-        self._check_shapes(x, state, is_first)
-        return self.step(x, state, None if is_first is None else is_first != 0)
-
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what `forward` promises for a lone step, on checked shapes, without gradients."""
+        """Read a lone step without gradients, a cheaper way; see :meth:`SequenceModel.step`."""
         parts = self.state_layout.unpack(state)
         context, shared = self.context(parts, 1, is_first)
         if is_first is not None:

@@ -1,5 +1,6 @@
 """The contract of models over all of their settings; test_contract.py asks more, of the defaults alone."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -84,6 +85,25 @@ def test_any_split_gives_the_same_with_its_gradients(model, row):
     split = [*run_split(model, *row[:2], [1, 6, 5], row[2]), *gradients(model, *row[:2], [1, 6, 5], row[2])]
     for actual, expected in zip(split, whole, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_what_is_not_finite_stays_where_it_belongs(model, row):
+    x, state, is_first = row
+    spoilt, spoilt_state = x.clone(), state.clone()
+    spoilt[0, 1] = spoilt[3, 7, 0] = math.nan
+    spoilt_state[2] = -math.inf
+    kept = torch.ones_like(is_first)
+    kept[0, 1:3] = kept[2, :1] = kept[3, 7:] = False
+
+    def outputs_and_gradients(x: Tensor, state: Tensor) -> list[Tensor]:
+        y = model(x, state, is_first)[0][kept]
+        return [y, *torch.autograd.grad(y.square().sum(), list(model.parameters()), materialize_grads=True)]
+
+    expected = outputs_and_gradients(x, state)
+    for actual, clean in zip(outputs_and_gradients(spoilt, spoilt_state), expected, strict=True):
+        torch.testing.assert_close(actual, clean, rtol=1e-8, atol=1e-9)
+    acted, _ = act(model, spoilt, spoilt_state, is_first)
+    torch.testing.assert_close(acted[kept], expected[0], rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", model_names())
