@@ -21,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.blocks import Block
+from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
 from rllib_recattn.models.key_memory import read_key_memory
 from rllib_recattn.models.native.attention import attend
@@ -71,8 +72,10 @@ class AGaLiTe(Stack):
 
     def __init__(self, input_dim: int, settings: AGaLiTeSettings):
         mixers = [self.new_attention(settings) for _ in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers, counters=["clock"])
-        self.oscillation = Oscillation.of(settings.frequencies, settings.r)
+        oscillation = Oscillation.of(settings.frequencies, settings.r)
+        clock = Counter(oscillation.period - 1, "r", settings.r)
+        super().__init__(input_dim, settings, mixers, counters={"clock": clock})
+        self.oscillation = oscillation
         self._native_step, self._native_blocks = None, {}
         if all(mixer.has_kernels for mixer in mixers) and settings.residual == "gated" and settings.feedforward:
             sizes = (settings.n_heads, settings.d_head, settings.eta)
@@ -87,11 +90,12 @@ class AGaLiTe(Stack):
         self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return cos(ω_j t) of the next T steps with a 1 behind them [B, T, r + 1], and the clock after them."""
-        counts = self.oscillation.count(state["clock"], n_steps, is_first)
+        clock = state["clock"]
+        counts = self.oscillation.count(clock, n_steps, is_first)
         # A count of steps has no gradient.
-        cosines = self.oscillation.cosines(counts.detach())
+        cosines = self.oscillation.cosines(counts.detach()).to(clock.dtype)
         channels = nn.functional.pad(cosines, (0, 1), value=1.0)
-        return channels, {"clock": (counts[:, -1:] + 1) % self.oscillation.period}
+        return channels, {"clock": ((counts[:, -1:] + 1) % self.oscillation.period).to(clock.dtype)}
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Read a lone step without gradients; see :meth:`Stack.step`."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from rllib_recattn.errors import Settings
 from rllib_recattn.models.containment import lose, lost_from, not_finite, without
+from rllib_recattn.models.counters import Counter
 
 
 class StateLayout:
@@ -24,7 +25,7 @@ class StateLayout:
 
     Args:
         parts: The shape of each part, without the batch dimension, in the order in which they are packed.
-        counters: Names of those that count steps, whatever these say.
+        counters: Those that count something, of one number each, and how far; None where any dtype will do.
 
     Attributes:
         parts: As given.
@@ -32,9 +33,9 @@ class StateLayout:
         size: S, the number of scalars in one row's state.
     """
 
-    def __init__(self, parts: Mapping[str, tuple[int, ...]], counters: Collection[str] = ()):
+    def __init__(self, parts: Mapping[str, tuple[int, ...]], counters: Mapping[str, Counter | None] | None = None):
         self.parts = dict(parts)
-        self.counters = frozenset(counters)
+        self.counters = dict(counters or {})
         self._sizes = [math.prod(shape) for shape in self.parts.values()]
         self.size = sum(self._sizes)
 
@@ -79,6 +80,18 @@ class SequenceModel(nn.Module, ABC):
         """Return the state [batch_size, S] of an agent that has seen nothing: zeros, unless a model says otherwise."""
         return next(self.parameters()).new_zeros(batch_size, self.state_size)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SequenceModel:
+        super()._apply(fn, recurse)
+        for parameter in self.parameters():
+            self._check_dtype(parameter.dtype)
+            break
+        return self
+
+    def _check_dtype(self, dtype: torch.dtype) -> None:
+        for counter in self.state_layout.counters.values():
+            if counter is not None:
+                counter.check(dtype)
+
     def forward(self, x: Tensor, state: Tensor, is_first: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Read T steps.
 
@@ -93,6 +106,7 @@ class SequenceModel(nn.Module, ABC):
 
         Raises:
             ValueError: If a shape does not fit the model.
+            SettingsError: If the state's dtype does not hold the model's counts of steps.
         """
         self._check_shapes(x, state, is_first)
         is_first = None if is_first is None else is_first != 0
@@ -146,6 +160,8 @@ class SequenceModel(nn.Module, ABC):
             raise ValueError(f"x has shape {list(x.shape)}; expected [B, T, {self.input_dim}] with T ≥ 1")
         if state.shape != (x.shape[0], self.state_size):
             raise ValueError(f"state has shape {list(state.shape)}; expected [{x.shape[0]}, {self.state_size}]")
+        if state.dtype.itemsize < 4:
+            self._check_dtype(state.dtype)
         if is_first is not None and is_first.shape != x.shape[:2]:
             raise ValueError(f"is_first has shape {list(is_first.shape)}; expected {list(x.shape[:2])}")
 

@@ -63,7 +63,7 @@ def lost_in_window(lost: Tensor, reach: Tensor) -> Tensor:
     index = torch.arange(lost.shape[1], device=lost.device)
     latest = torch.where(lost, index, -1).cummax(dim=1).values
     n_steps = reach.shape[1]
-    return latest[:, -n_steps:] >= index[-n_steps:] - reach
+    return latest[:, -n_steps:] >= index[-n_steps:] - reach.long()
 
 
 def _fill(x: Tensor, lost: Tensor, value: float) -> Tensor:

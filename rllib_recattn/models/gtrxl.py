@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.blocks import orthogonal_linear
 from rllib_recattn.models.containment import lose, lost_from, lost_in_window, not_finite, without
+from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.linear import linear
 from rllib_recattn.models.relative_attention import (
     sinusoid_table,
@@ -102,7 +103,8 @@ class GTrXL(Stack):
 
     def __init__(self, input_dim: int, settings: GTrXLSettings):
         mixers = [WindowAttention(settings) for _ in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers, counters=["count"])
+        count = Counter(settings.memory_length, "memory_length", settings.memory_length)
+        super().__init__(input_dim, settings, mixers, counters={"count": count})
         self.memory_length, self.d_model = settings.memory_length, settings.d_model
         self.content_bias = nn.Parameter(torch.zeros(settings.n_heads, settings.d_head))  # u
         self.position_bias = nn.Parameter(torch.zeros(settings.n_heads, settings.d_head))  # v

@@ -14,6 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.counters import widened
+
 FrequencyChoice = Literal["distinct", "published"]
 
 
@@ -71,10 +73,10 @@ class Oscillation:
             is_first: [B, T] booleans, or None.
 
         Returns:
-            Step counts modulo the period [B, T], in the clock's dtype.
+            Step counts modulo the period [B, T], in the clock's dtype, but at least float32.
         """
         index = torch.arange(n_steps, device=clock.device)
-        counts = clock + index
+        counts = widened(clock) + index
         if is_first is not None:
             latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
             counts = torch.where(latest_first >= 0, (index - latest_first).to(counts.dtype), counts)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.base import SequenceModel, StateLayout
 from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
+from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.segment_attention import MultiHeadAttention, SegmentAttention
 from rllib_recattn.models.segments import SegmentGrid
 from rllib_recattn.models.stack import StackSettings
@@ -84,7 +85,8 @@ class RATE(SequenceModel):
         self._slot_parts = [f"layers.{layer}.slots" for layer in range(settings.n_layers)]
         parts: dict[str, tuple[int, ...]] = {"memory": (n_tokens, d_model), "written": (1,), "position": (1,)}
         parts |= dict.fromkeys(self._slot_parts, (n_tokens + n_steps, d_model))
-        super().__init__(input_dim, d_model, StateLayout(parts, {"written", "position"}))
+        position = Counter(n_steps - 1, "segment_length", n_steps)
+        super().__init__(input_dim, d_model, StateLayout(parts, {"written": None, "position": position}))
         self.n_memory_tokens, self.segment_length = n_tokens, n_steps
         self.embedding = orthogonal_linear(input_dim, d_model)
         self.first_memory = nn.Parameter(torch.randn(n_tokens, d_model))

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rllib_recattn.models.counters import widened
+
 # Queries that share a matrix product on the CPU. Each reads M + BLOCK_STEPS keys, of which it needs M + 1: smaller
 # blocks waste less, larger ones make better matrix products.
 BLOCK_STEPS = 64
@@ -50,11 +52,11 @@ def steps_in_reach(count: Tensor, n_steps: int, is_first: Tensor | None, memory_
         [B, T], each at most M, in the dtype of `count`.
     """
     index = torch.arange(n_steps, device=count.device)
-    reach = count + index
+    reach = widened(count) + index
     if is_first is not None:
         latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
         reach = torch.where(latest_first >= 0, (index - latest_first).to(reach.dtype), reach)
-    return reach.clamp(max=memory_length)
+    return reach.clamp(max=memory_length).to(count.dtype)
 
 
 def step_mask(reach: Tensor, memory_length: int) -> Tensor:
@@ -67,7 +69,7 @@ def step_mask(reach: Tensor, memory_length: int) -> Tensor:
     Returns:
         A mask [B, 1, M + 1] for the step itself and the M steps before it, the newest first.
     """
-    return _mask(torch.arange(memory_length + 1, device=reach.device) <= reach.unsqueeze(-1), reach.dtype)
+    return _mask(torch.arange(memory_length + 1, device=reach.device) <= widened(reach).unsqueeze(-1), reach.dtype)
 
 
 def window_masks(reach: Tensor, memory_length: int) -> list[Tensor]:
@@ -80,9 +82,9 @@ def window_masks(reach: Tensor, memory_length: int) -> list[Tensor]:
     Returns:
         A mask [B, C, M + C] for each block of C steps. Its columns are the M steps before the block and the block.
     """
-    block_steps = BLOCK_STEPS if reach.device.type == "cpu" else reach.shape[1]
+    block_steps = BLOCK_STEPS if _in_blocks(reach) else reach.shape[1]
     masks = []
-    for block in reach.split(block_steps, dim=1):
+    for block in widened(reach).split(block_steps, dim=1):
         n_steps = block.shape[1]
         steps = torch.arange(memory_length + n_steps, device=reach.device)
         ages = steps[memory_length:, None] - steps
@@ -125,10 +127,15 @@ def window_attention(queries: Tensor, keys_values: Tensor, positions: Tensor, ma
     Returns:
         What each head reads [B, T, H, d].
     """
-    if queries.device.type != "cpu":
+    if not _in_blocks(queries):
         return window_attention_dense(queries, keys_values, positions, masks[0])
     attended: Tensor = _BlockwiseAttention.apply(queries, keys_values, positions, masks)
     return attended
+
+
+def _in_blocks(x: Tensor) -> bool:
+    """Whether to attend by blocks of steps: on a CPU, but in half precision, whose products know no bands there."""
+    return x.device.type == "cpu" and x.dtype.itemsize >= 4
 
 
 def window_attention_dense(queries: Tensor, keys_values: Tensor, positions: Tensor, mask: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
 from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
+from rllib_recattn.models.counters import Counter
 
 
 class StackSettings(ModelSettings, ABC):
@@ -115,7 +116,7 @@ class Stack(SequenceModel):
         settings: Sizes and the kind of blocks.
         mixers: One for each block.
         rectified: Whether a relu follows the Dense layer.
-        counters: Parts of the state that belong to no single block, of one number each.
+        counters: Parts of the state that belong to no single block; see :class:`StateLayout`.
     """
 
     def __init__(
@@ -125,9 +126,9 @@ class Stack(SequenceModel):
         mixers: Sequence[Mixer],
         *,
         rectified: bool = True,
-        counters: Sequence[str] = (),
+        counters: Mapping[str, Counter | None] | None = None,
     ):
-        parts: dict[str, tuple[int, ...]] = dict.fromkeys(counters, (1,))
+        parts: dict[str, tuple[int, ...]] = dict.fromkeys(counters or {}, (1,))
         self._part_names = [
             {part: f"layers.{layer}.{part}" for part in m.state_parts} for layer, m in enumerate(mixers)
         ]
