@@ -14,6 +14,15 @@ from rllib_recattn.importing import import_named
 # Where `model_config` holds the settings of this module.
 INPUTS_KEY = "recattn_inputs"
 
+Channels = Literal["auto", "first", "last"]
+ImageChannels = Annotated[
+    Channels,
+    Field(
+        description="where an image's channels are: first, (channels, height, width); last, (height, width, channels); "
+        "auto: as its shape tells. Stacked frames in front of either are channels too"
+    ),
+]
+
 Activation = Literal["relu", "tanh", "silu", "gelu", "elu"]
 RLLIB_ACTIVATIONS: dict[str, Activation] = {"swish": "silu"}  # RLlib's names that differ from these
 Width = Annotated[int, Field(gt=0)]
@@ -23,7 +32,8 @@ Widths = Annotated[Sequence[Width], Field(min_length=1), AfterValidator(list)]
 class AutoEncoderSettings(Settings):
     """Images through a small CNN, all else, as one vector, through an MLP of its own if `widths` names layers.
 
-    Without layers numbers stay numbers, and discrete values are one-hot vectors.
+    Without layers numbers stay numbers, and discrete values are one-hot vectors. The shape of an image tells where its
+    channels are; "cnn" takes it from you where it does not.
     """
 
     type: Literal["auto"] = "auto"
@@ -48,6 +58,7 @@ class CNNEncoderSettings(Settings):
     widths: Widths = Field([32, 64, 64], description="channels of each convolution")
     output_dim: Width = Field(256, description="features of an encoded image")
     activation: Activation = "relu"
+    channels: ImageChannels = "auto"
 
 
 class ImpalaCNNEncoderSettings(Settings):
@@ -57,6 +68,7 @@ class ImpalaCNNEncoderSettings(Settings):
     widths: Widths = Field([16, 32, 32], description="channels of each residual section")
     output_dim: Width = Field(256, description="features of an encoded image")
     activation: Activation = "relu"
+    channels: ImageChannels = "auto"
 
 
 class OwnEncoderSettings(Settings):

@@ -6,6 +6,7 @@ Shape suffixes: B rows of a batch, T steps, N = B·T, F features.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +16,7 @@ import tree
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.image_layout import image_layout
 from rllib_recattn.inputs.images import (
     ACTIVATIONS,
     ImageEncoder,
@@ -122,10 +124,10 @@ def _leaf_encoder(space: gym.Space, settings: EncoderSettings) -> _LeafEncoder:
 
 
 def _is_image(space: gym.Space) -> bool:
-    """Whether a space is one of images: (H, W, C), or (H, W) of bytes."""
+    """Whether a space is one of images: those of :func:`image_layout`, without channels of bytes only."""
     if not isinstance(space, gym.spaces.Box):
         return False
-    return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8)
+    return len(space.shape) in (3, 4) or (len(space.shape) == 2 and space.dtype == np.uint8)
 
 
 def _check_images(space: gym.Space, encoders: list[_LeafEncoder], settings: EncoderSettings) -> None:
@@ -133,7 +135,7 @@ def _check_images(space: gym.Space, encoders: list[_LeafEncoder], settings: Enco
     if needs_image and not any(isinstance(encoder, _Image) for encoder in encoders):
         raise SettingsError(
             f"encoder {settings.type!r}: the observation space {space} has no image, a Box of shape (height, width, "
-            "channels): should be 'auto' or 'mlp'"
+            "channels) or the like: should be 'auto' or 'mlp'"
         )
 
 
@@ -167,24 +169,33 @@ class _OneHot(_LeafEncoder):
 
 
 class _Image(_LeafEncoder):
-    """Box of shape (H, W, C) or (H, W): convolutions."""
+    """A Box of images, whatever the order of its dimensions: convolutions."""
 
     def __init__(self, space: gym.Space, settings: EncoderSettings):
         super().__init__()
         assert space.shape is not None
         self.unit_range = _unit_range(space)
-        self.shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
+        settings = _DEFAULT_CNN if isinstance(settings, AutoEncoderSettings) else settings
+        assert isinstance(settings, CNNEncoderSettings | ImpalaCNNEncoderSettings)
+        self.layout = image_layout(space.shape, settings.channels, settings.type)
+        if settings.channels == "auto" and not self.layout.is_usual:
+            # Python shows the same warning once.
+            warnings.warn(
+                f"observations of shape {space.shape} are read as images of {self.layout}; "
+                f"encoder: {{type: {settings.type}, channels: …}} says it, first or last",
+                stacklevel=2,
+            )
+        shape = self.layout.shape
         if isinstance(settings, ImpalaCNNEncoderSettings):
-            convolutions = impala_convolutions(self.shape[-1], settings.widths, settings.activation)
+            convolutions = impala_convolutions(shape[-1], settings.widths, settings.activation)
         else:
-            settings = _DEFAULT_CNN if isinstance(settings, AutoEncoderSettings) else settings
-            assert isinstance(settings, CNNEncoderSettings)
-            convolutions = fitting_convolutions(self.shape, settings.widths, settings.activation)
-        self.encoder = ImageEncoder(self.shape, convolutions, settings.output_dim, settings.activation)
+            convolutions = fitting_convolutions(shape, settings.widths, settings.activation)
+        self.encoder = ImageEncoder(shape, convolutions, settings.output_dim, settings.activation)
         self.output_dim = settings.output_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.encoder(self.unit_range(x).float().reshape(len(x), *self.shape))
+        image = self.unit_range(x).float().permute(0, *(axis + 1 for axis in self.layout.axes))
+        return self.encoder(image.reshape(len(x), *self.layout.shape))
 
 
 _DEFAULT_CNN = CNNEncoderSettings.model_validate({})

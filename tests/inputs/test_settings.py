@@ -20,7 +20,7 @@ OWN = "tests.inputs.own_encoders:Sum"
         ("mlp", {"type": "mlp", "widths": [128, 128], "activation": "relu"}),
         (
             {"type": "cnn", "widths": (8, 16)},
-            {"type": "cnn", "widths": [8, 16], "output_dim": 256, "activation": "relu"},
+            {"type": "cnn", "widths": [8, 16], "output_dim": 256, "activation": "relu", "channels": "auto"},
         ),
         (OWN, {"type": OWN, "settings": {}}),
     ],

@@ -35,11 +35,14 @@ SPACES = {
     **OBSERVATIONS,
     **MORE_OBSERVATIONS,
     "as long as Atari's memory": Box(-1, 1, (128,), np.float32),
+    "channels first": Box(0, 255, (3, 36, 40), np.uint8),
+    "stacked frames": Box(0, 255, (2, 36, 36, 3), np.uint8),
     "Dict with Atari's memory": Dict({"ram": Box(0, 255, (128,), np.uint8), "more": Discrete(2)}),
 }
 ATARI_SCREEN = Box(0, 255, (210, 160, 3), np.uint8)
 
 
+@pytest.mark.filterwarnings("ignore:observations of shape")
 @pytest.mark.parametrize("is_preprocessed", [True, False])
 @pytest.mark.parametrize("name", SPACES)
 def test_features_are_those_of_the_new_stack(name, is_preprocessed):
