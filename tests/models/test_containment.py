@@ -94,7 +94,7 @@ def test_what_left_a_window_is_forgotten():
     torch.testing.assert_close(halves, y, rtol=0, atol=1e-10, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["agalite", "gtrxl", "gla"])
+@pytest.mark.parametrize("name", ["agalite", "gtrxl"])
 def test_a_graph_for_export_contains_it_too(name):
     model = small_model(name)
     x, state = torch.randn(2, 4, model.input_dim), model.initial_state(2)
