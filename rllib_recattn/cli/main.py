@@ -20,7 +20,10 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
         "evaluate": ("rllib_recattn.cli.evaluate:evaluate", "Evaluate a trained agent."),
         "inspect": ("rllib_recattn.cli.inspect:inspect", "Draw what a trained agent remembers."),
         "plot": ("rllib_recattn.cli.plot:plot", "Draw the learning curves of runs."),
-        "sweep-report": ("rllib_recattn.cli.sweep_report:sweep_report", "Show the trials of a sweep, best first."),
+        "sweep-report": (
+            "rllib_recattn.cli.sweep_report:sweep_report",
+            "Compare the configurations of a sweep.",
+        ),
         "validate": ("rllib_recattn.cli.validate:validate", "Check experiment files."),
         "schema": ("rllib_recattn.cli.schema:schema", "Print the JSON Schema of experiment files, for editors."),
         "example": ("rllib_recattn.cli.example:example", "List, show and train the tuned examples."),

@@ -1,4 +1,4 @@
-"""``rllib sweep-report``: which trial of a sweep is best?"""
+"""``rllib sweep-report``: which configuration of a sweep is best?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from rllib_recattn.errors import SettingsError
 )
 @click.option("--mode", type=click.Choice(["max", "min"]), help="Whether more of it is better. [default: likewise]")
 @click.option(
+    "--rank-by",
+    type=click.Choice(["last", "mean_of_last_10", "best"]),
+    help="Which of its values stands for a trial. [default: likewise]",
+)
+@click.option(
     "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where files are written. [default: DIR]"
 )
-def sweep_report(run_dir: Path, metric: str | None, mode: Any, output: Path | None) -> None:
-    """Show the trials of the sweep in DIR, best first, and write a figure, a CSV and the best one as best.yaml.
+def sweep_report(run_dir: Path, metric: str | None, mode: Any, rank_by: Any, output: Path | None) -> None:
+    """Show the configurations of the sweep in DIR, best first, and write a figure, CSV and the best one as best.yaml.
 
-    A sweep may be finished, running, interrupted or killed.
+    Trials that differ in nothing but the seed are one configuration, and compared by their mean. A sweep may be
+    finished, running, interrupted or killed.
     """
     if output is not None and not output.is_dir():
         raise SettingsError(f"--output {str(output)!r}: there is no such directory")
@@ -32,7 +38,7 @@ def sweep_report(run_dir: Path, metric: str | None, mode: Any, output: Path | No
     from rllib_recattn.experiment.reports.sweep_report import read_sweep
     from rllib_recattn.experiment.reports.trial_table import print_table
 
-    report = read_sweep(run_dir, metric, mode)
+    report = read_sweep(run_dir, metric, mode, rank_by)
     console = report_console()
     print_table(console, report.table(console))
     with writing(output or run_dir, "--output" if output else "DIR"):

@@ -85,13 +85,13 @@ def test_a_sweep_is_reported(run_dir):
     output.mkdir()
     result = run("sweep-report", run_dir, "--output", output)
     assert result.exit_code == 0
-    assert "Best is trial_00000: success rate 0.960" in result.output
+    assert "Best is trial_00000: last success rate 0.960" in result.output
     assert sorted(path.name for path in output.iterdir()) == ["best.yaml", "sweep.png", "trials.csv"]
 
 
 def test_a_sweep_is_reported_by_another_metric(run_dir):
     result = run("sweep-report", run_dir, "--metric", "env_runners/episode_return_mean", "--mode", "min")
-    assert "Best is trial_00001: mean episode return 3.000" in result.output
+    assert "Best is trial_00001: last mean episode return 3.000" in result.output
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,10 @@ def test_a_sweep_is_reported_by_another_metric(run_dir):
 def test_wrong_arguments_of_a_report_end_with_code_2(run_dir, arguments, problem):
     result = run("sweep-report", *arguments)
     assert (result.exit_code, problem in result.output) == (2, True)
+
+
+def test_a_sweep_is_reported_by_another_value(run_dir):
+    result = run("sweep-report", run_dir, "--metric", "env_runners/success_rate", "--mode", "min", "--rank-by", "best")
+    assert "Best is trial_00001: best success rate 0.300" in result.output
+    refused = run("sweep-report", run_dir, "--rank-by", "newest")
+    assert "'last', 'mean_of_last_10', 'best'" in refused.stderr

@@ -35,6 +35,11 @@ from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
 DEFAULT_METRIC = "env_runners/episode_return_mean"
 
+Mode = Literal["max", "min"]
+
+RankBy = Literal["last", "mean_of_last_10", "best"]
+"""Which value of a metric stands for a trial: the last that it reported, the mean of the last ten, or its best one."""
+
 AnyScheduler = Annotated[Fifo | Asha | HyperBand | Median | Pbt | Pb2, Field(discriminator="name")]
 AnySearcher = Annotated[RandomSearcher | OptunaSearcher | HyperOptSearcher, Field(discriminator="name")]
 
@@ -46,6 +51,8 @@ class TuneBlock(Settings):
         num_samples: How many trials are drawn from the search domains; with ``grid_search``, how often the grid is run.
         metric: The metric by which trials are compared.
         mode: Whether more of it is better, or less.
+        rank_by: Which of its values stands for a trial: the ``last`` one, the ``mean_of_last_10``, or the ``best``.
+            Configurations are compared by the mean of that over their seeds.
         scheduler: What ends trials early.
         search_alg: What chooses values.
         max_concurrent_trials: How many trials train at the same time; None: as many as there are CPUs for.
@@ -55,7 +62,8 @@ class TuneBlock(Settings):
 
     num_samples: int = Field(default=1, ge=1)
     metric: str = DEFAULT_METRIC
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
+    rank_by: RankBy = "last"
     scheduler: AnyScheduler = Fifo()
     search_alg: AnySearcher = RandomSearcher()
     max_concurrent_trials: int | None = Field(default=None, ge=1)

@@ -1,4 +1,4 @@
-"""A sweep as a picture: the learning curves of its trials, and what each choice has to do with the metric."""
+"""A sweep as a picture: the learning curves of its trials, and what each choice of a configuration did."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rllib_recattn.experiment.figures.curves import curve_of
 from rllib_recattn.experiment.figures.figure_style import COLOURS, tidy
 from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.records.configurations import Configuration
 from rllib_recattn.experiment.records.metrics import metric_label
 from rllib_recattn.experiment.records.settings import short_names, value_text
-from rllib_recattn.experiment.records.trials import Mode, TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,16 +27,15 @@ _LONGEST_TICK = 24
 _GREY = "#64748b"
 
 
-def plot_sweep(ranking: Sequence[TrialRecord], metric: str, mode: Mode, out: Path, title: str = "") -> Path | None:
-    """Draw the learning curve of each trial, and a panel per choice with the best value of each trial.
+def plot_sweep(ranking: Sequence[Configuration], out: Path, title: str = "") -> Path | None:
+    """Draw the learning curve of each trial, and a panel per choice with what each configuration is worth.
 
-    Colours tell the values of one choice apart, the one with the fewest; the best trial is drawn thick and with a
-    star, and trials that are not through are hollow.
+    Colours tell the values of one choice apart, the one with the fewest. The curves of the best configuration are
+    drawn thick, its mark is a star, and configurations with trials that are not through are hollow. Small dots are
+    seeds; the line through them is their standard deviation.
 
     Args:
-        ranking: The trials, best first.
-        metric: The metric by which they are compared.
-        mode: Whether a high or a low value is good.
+        ranking: The configurations, best first.
         out: The picture's path; its extension chooses the format.
         title: What stands above.
 
@@ -45,10 +44,10 @@ def plot_sweep(ranking: Sequence[TrialRecord], metric: str, mode: Mode, out: Pat
     """
     from matplotlib.figure import Figure
 
-    shown = [trial for trial in ranking if not math.isnan(trial.best(metric, mode))]
+    shown = [configuration for configuration in ranking if configuration.values]
     if not shown:
         return None
-    sweep = _Drawing(shown, metric, mode)
+    sweep = _Drawing(shown)
     columns = max(1, min(len(sweep.keys), _PANELS_IN_A_ROW))
     rows = math.ceil(len(sweep.keys) / columns)
     figure = Figure(figsize=(9, 4.2 + 3 * rows), layout="constrained")
@@ -59,7 +58,7 @@ def plot_sweep(ranking: Sequence[TrialRecord], metric: str, mode: Mode, out: Pat
         axis = figure.add_subplot(grid[1 + row, column])
         sweep.draw_choice(axis, key, _CHARACTERS // columns)
         if column == 0:
-            axis.set_ylabel(f"best {metric_label(metric)}")
+            axis.set_ylabel(shown[0].measure.label)
     figure.suptitle(title)
     figure.savefig(out, dpi=150)
     return out
@@ -67,51 +66,34 @@ def plot_sweep(ranking: Sequence[TrialRecord], metric: str, mode: Mode, out: Pat
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The panels of a figure; trials come best first, and are drawn the other way round: the best one on top."""
+    """The panels of a figure. Configurations come best first, and the best one is drawn last, on top."""
 
-    trials: Sequence[TrialRecord]
-    metric: str
-    mode: Mode
-
-    @cached_property
-    def choices(self) -> dict[str, dict[str, Any]]:
-        """Trial → key path → value."""
-        return {trial.name: trial.choices_at_best(self.metric, self.mode) for trial in self.trials}
+    configurations: Sequence[Configuration]
 
     @cached_property
     def keys(self) -> list[str]:
-        """The key paths at which trials differ."""
-        keys = dict.fromkeys(key for choices in self.choices.values() for key in choices)
+        """The key paths at which configurations differ."""
+        keys = dict.fromkeys(key for configuration in self.configurations for key in configuration.choices)
         return [key for key in keys if len(self._values(key)) > 1]
 
-    @cached_property
-    def colours(self) -> dict[str, str]:
-        """Trial → colour."""
-        if self._telling_key is None:
-            return dict.fromkeys(self.choices, _GREY)
-        values = self._values(self._telling_key)
-        return {
-            name: COLOURS[values.index(value_text(choices.get(self._telling_key)))]
-            for name, choices in self.choices.items()
-        }
+    @property
+    def metric(self) -> str:
+        """By what they are compared."""
+        return self.configurations[0].measure.metric
 
     def draw_curves(self, axis: Axes) -> None:
         """Draw the learning curves."""
-        best = self.trials[0]
-        for trial in reversed(self.trials):
-            curve = curve_of(trial, self.metric)
-            assert curve is not None, "trials without the metric are left out"
-            width, alpha = (3.0, 1.0) if trial is best else (1.2, 0.7)
-            marker = "o" if len(curve.x) < 3 else None
-            colour = self.colours[trial.name]
-            axis.plot(curve.x, curve.y, color=colour, linewidth=width, alpha=alpha, marker=marker, markersize=4)
-            if trial is best:
-                label = ", ".join(
-                    value_text(value) for key, value in self.choices[best.name].items() if key in self.keys
-                )
-                label = f"best: {best.name}" + f" ({label})" * bool(label)
-                top = curve.y.argmax() if self.mode == "max" else curve.y.argmin()
-                axis.plot(curve.x[top], curve.y[top], "*", color=colour, markersize=15, label=label)
+        best = self.configurations[0]
+        for configuration in reversed(self.configurations):
+            width, alpha = (3.0, 1.0) if configuration is best else (1.2, 0.7)
+            colour = self._colour(configuration)
+            for trial in configuration.trials:
+                curve = curve_of(trial, self.metric)
+                if curve is None:
+                    continue
+                marker = "o" if len(curve.x) < 3 else None
+                axis.plot(curve.x, curve.y, color=colour, linewidth=width, alpha=alpha, marker=marker, markersize=4)
+        self._draw_stars(axis, best)
         if self._telling_key is not None:
             name = short_names(self.keys)[self._telling_key]
             for value, colour in zip(self._values(self._telling_key), COLOURS, strict=False):
@@ -124,15 +106,21 @@ class _Drawing:
         axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False, ncols=3, fontsize="small")
 
     def draw_choice(self, axis: Axes, key: str, characters: int) -> None:
-        """Draw the best value of each trial against what was chosen for it; so many characters fit below the panel."""
-        place = _places(axis, [choices.get(key) for choices in self.choices.values()], characters)
-        for trial in reversed(self.trials):
-            is_best, is_through = trial is self.trials[0], trial.status in ("finished", "stopped early")
-            colour = self.colours[trial.name]
-            axis.plot(
-                place(self.choices[trial.name].get(key)),
-                trial.best(self.metric, self.mode),
-                "*" if is_best else "o",
+        """Draw what each configuration is worth against what was chosen; so many characters fit below the panel."""
+        choices = [configuration.choices.get(key) for configuration in self.configurations]
+        place = _places(axis, choices, characters)
+        for configuration in reversed(self.configurations):
+            is_best = configuration is self.configurations[0]
+            is_through = all(trial.status in ("finished", "stopped early") for trial in configuration.trials)
+            colour, x = self._colour(configuration), place(configuration.choices.get(key))
+            seeds = list(configuration.values.values())
+            if len(seeds) > 1:
+                axis.plot([x] * len(seeds), seeds, ".", color=colour, markersize=4, alpha=0.6)
+            axis.errorbar(
+                x,
+                configuration.mean,
+                yerr=None if math.isnan(configuration.spread) else configuration.spread,
+                fmt="*" if is_best else "o",
                 markersize=15 if is_best else 7,
                 color=colour,
                 markerfacecolor=colour if is_best or is_through else "white",
@@ -141,13 +129,32 @@ class _Drawing:
         axis.set_xlabel(short_names(self.keys)[key])
         tidy(axis, self.metric)
 
+    def _draw_stars(self, axis: Axes, best: Configuration) -> None:
+        """Mark what each trial of a configuration is worth, where that is from."""
+        label = ", ".join(value_text(value) for key, value in best.choices.items() if key in self.keys)
+        label = f"best: {best.name}" + f" ({label})" * bool(label)
+        for trial in best.trials:
+            if trial.name not in best.values:
+                continue
+            history = trial.history.set_index(metrics.ITERATION)
+            steps = history[metrics.ENV_STEPS][trial.position_of(best.measure)]
+            colour = self._colour(best)
+            axis.plot(steps, best.values[trial.name], "*", color=colour, markersize=15, label=label)
+            label = "_"  # once in the legend
+
+    def _colour(self, configuration: Configuration) -> str:
+        if self._telling_key is None:
+            return _GREY
+        value = value_text(configuration.choices.get(self._telling_key))
+        return COLOURS[self._values(self._telling_key).index(value)]
+
     @cached_property
     def _telling_key(self) -> str | None:
         few = [key for key in self.keys if len(self._values(key)) <= len(COLOURS)]
         return min(few, key=lambda key: len(self._values(key)), default=None)
 
     def _values(self, key: str) -> list[str]:
-        return _in_order([choices.get(key) for choices in self.choices.values()])
+        return _in_order([configuration.choices.get(key) for configuration in self.configurations])
 
 
 def _places(axis: Axes, values: Sequence[Any], characters: int) -> Callable[[Any], float]:

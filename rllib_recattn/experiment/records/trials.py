@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rllib_recattn.checkpoint_files import iteration_of
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.records.metrics import ENV_STEPS, ITERATION, RESULT_FILE, last_result, read_history
 from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, complete_checkpoints
 from rllib_recattn.experiment.records.stop_criteria import stop_criteria
@@ -18,11 +19,32 @@ from rllib_recattn.experiment.records.stop_criteria import stop_criteria
 if TYPE_CHECKING:
     import pandas
 
-Mode = Literal["max", "min"]
 Status = Literal["finished", "stopped early", "failed", "unfinished"]
 
 _PARAMETERS_FILE = "params.json"
 _ERROR_FILE = "error.txt"
+
+
+@dataclass(frozen=True)
+class KeptCheckpoint:
+    """A checkpoint of a trial, and what the trial was worth there.
+
+    Attributes:
+        path: Where it is.
+        iteration: After which iteration it was written; None: it does not say.
+        value: What the metric was in that iteration; NaN if that is not known.
+        wanted: The iteration that was looked for.
+    """
+
+    path: Path
+    iteration: int | None
+    value: float
+    wanted: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is the checkpoint that was looked for, and not the one that lies next to it."""
+        return self.iteration == self.wanted
 
 
 @dataclass(frozen=True)
@@ -94,38 +116,84 @@ class TrialRecord:
         values = self._values(metric)
         return math.nan if values is None else float(values.iloc[-1])
 
-    def best(self, metric: str, mode: Mode) -> float:
-        """Return the best value of a metric; NaN if there is none."""
-        values = self._values(metric)
-        return math.nan if values is None else float(values.max() if mode == "max" else values.min())
+    def value(self, measure: Measure) -> float:
+        """Return what the trial is worth by a measure; NaN if it never reported the metric."""
+        values = self._values(measure.metric)
+        return math.nan if values is None else measure.of(values.tolist())
 
-    def choices_at_best(self, metric: str, mode: Mode) -> dict[str, Any]:
-        """Return the choices that were in force when a metric was best: population-based training changes them."""
-        values = self._values(metric)
-        if values is None:
+    def choices_at(self, measure: Measure) -> dict[str, Any]:
+        """Return the choices that were in force where `value` is from: population-based training changes them."""
+        index = self._index_of(measure)
+        if index is None:
             return self.choices
-        row = self.history.loc[values.idxmax() if mode == "max" else values.idxmin()]
+        row = self.history.loc[index]
         in_force = {key: row[f"config/{key}"] for key in self.choices if f"config/{key}" in row.index}
         return {**self.choices, **{key: _plain(value) for key, value in in_force.items() if not _is_nan(value)}}
 
-    def checkpoint_at_best(self, metric: str, mode: Mode) -> Path | None:
-        """Find the checkpoint of an iteration in which a metric was best, if it was kept; of several the newest."""
-        values = self._values(metric)
-        if values is None:
+    def position_of(self, measure: Measure) -> int | None:
+        """Return the iteration that `value` is from, of a mean the last one; None if there is no value."""
+        index = self._index_of(measure)
+        return None if index is None else int(self.history[ITERATION][index])
+
+    def checkpoint_of(self, measure: Measure) -> KeptCheckpoint | None:
+        """Find the checkpoint of the iteration that `value` is from, or the one next to it that was kept.
+
+        Of iterations in which the value was the same, and of two checkpoints as near, the later one. Checkpoints that
+        do not say their iteration come last.
+
+        Returns:
+            The checkpoint with the value of its own iteration; None if there is none.
+        """
+        wanted = self.position_of(measure)
+        kept = {path: iteration_of(path) for path in sorted(complete_checkpoints(self.directory))}
+        if wanted is None or not kept:
             return None
-        iterations = set(self.history[ITERATION][values.index[values == self.best(metric, mode)]])
-        kept = [path for path in complete_checkpoints(self.directory) if iteration_of(path) in iterations]
-        return max(kept, key=lambda path: path.name, default=None)
+        equal = self._equal_iterations(measure) or {wanted}
+        numbered = {path: iteration for path, iteration in kept.items() if iteration is not None}
+        if not numbered:
+            return KeptCheckpoint(max(kept, key=lambda path: path.name), None, math.nan, wanted)
+
+        def distance(path: Path) -> tuple[int, int]:
+            return min(abs(numbered[path] - iteration) for iteration in equal), -numbered[path]
+
+        path = min(numbered, key=distance)
+        iteration = numbered[path]
+        if iteration in equal:
+            wanted = iteration
+        return KeptCheckpoint(path, iteration, self._value_in(measure.metric, iteration), wanted)
 
     @cached_property
     def _criteria(self) -> tuple[Any, ...]:
         return stop_criteria(self.last_result, self.experiment.get("stop", {})) if self.last_result else ()
 
     def _values(self, metric: str) -> pandas.Series | None:
+        """The values that were reported, by the row of the history; infinity is as good as none."""
         if metric not in self.history or self.history[metric].dtype.kind not in "iuf":
             return None
-        values = self.history[metric].dropna()
+        values = self.history[metric]
+        values = values[values.abs() < math.inf]  # which leaves out NaN as well
         return None if values.empty else values
+
+    def _index_of(self, measure: Measure) -> Any:
+        values = self._values(measure.metric)
+        if values is None:
+            return None
+        if measure.rank_by != "best":
+            return values.index[-1]
+        return values.idxmax() if measure.mode == "max" else values.idxmin()
+
+    def _equal_iterations(self, measure: Measure) -> set[int]:
+        """The iterations in which the metric was at its best, if that is what counts."""
+        values = self._values(measure.metric)
+        if values is None or measure.rank_by != "best":
+            return set()
+        return set(self.history[ITERATION][values.index[values == self.value(measure)]])
+
+    def _value_in(self, metric: str, iteration: int) -> float:
+        values = self._values(metric)
+        assert values is not None, "the caller has seen one"
+        found = values[self.history[ITERATION][values.index] == iteration]
+        return math.nan if found.empty else float(found.iloc[-1])
 
 
 def read_trials(directory: Path) -> list[TrialRecord]:

@@ -1,4 +1,4 @@
-"""What a sweep found, be it finished, still running, or killed: its trials, the best one, and that one as YAML."""
+"""What a sweep found, be it finished, still running, or killed: its configurations, and the best one as YAML."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -18,64 +18,61 @@ from rich.table import Table
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.domain import Domain
 from rllib_recattn.experiment.definition.search import count_trials
-from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC
+from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, Mode, RankBy
 from rllib_recattn.experiment.figures.sweep_figure import plot_sweep
 from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.records.configurations import Configuration, rank_configurations
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.records.metrics import metric_label
-from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, SUMMARY_FILE, newest_checkpoint
+from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, SUMMARY_FILE
 from rllib_recattn.experiment.records.settings import value_text
-from rllib_recattn.experiment.records.trials import Mode, TrialRecord, read_experiment, read_trials
+from rllib_recattn.experiment.records.trials import TrialRecord, read_experiment, read_trials
 from rllib_recattn.experiment.reports.best_yaml import best_yaml
 from rllib_recattn.experiment.reports.text import command_text, number_text, path_text, trials_text
 from rllib_recattn.experiment.reports.trial_table import TrialRow, print_table, trial_table
 
 BEST_FILE = "best.yaml"
+CONFIGURATIONS_FILE = "configurations.csv"
 FIGURE_FILE = "sweep.png"
 TRIALS_FILE = "trials.csv"
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """The trials of a sweep, compared by a metric.
+    """The configurations of a sweep, compared by a metric.
 
     Attributes:
         run_dir: The run directory.
         trials: Its trials, in the order in which they began.
-        metric: The metric.
-        mode: Whether a high or a low value of it is good.
+        measure: What they are compared by.
         planned: How many trials the sweep was to have.
     """
 
     run_dir: Path
     trials: tuple[TrialRecord, ...]
-    metric: str
-    mode: Mode
+    measure: Measure
     planned: int
 
     @cached_property
-    def ranking(self) -> list[TrialRecord]:
-        """The trials, best first; those that have not reported the metric come last."""
-        sign = -1 if self.mode == "max" else 1
-
-        def rank(trial: TrialRecord) -> float:
-            value = trial.best(self.metric, self.mode)
-            return math.inf if math.isnan(value) else sign * value
-
-        return sorted(self.trials, key=rank)
+    def ranking(self) -> list[Configuration]:
+        """The configurations, best first; those that have not reported the metric come last."""
+        return rank_configurations(self.trials, self.measure)
 
     @property
-    def best(self) -> TrialRecord | None:
-        """The best trial; None while none has reported the metric."""
+    def best(self) -> Configuration | None:
+        """The best configuration; None while none has reported the metric."""
         first = self.ranking[0]
-        return None if math.isnan(first.best(self.metric, self.mode)) else first
+        return None if math.isnan(first.mean) else first
 
     def table(self, console: Console) -> Table:
-        """Make the table of the trials, best first, for a console."""
-        rows = [self._row(trial) for trial in self.ranking]
-        return trial_table(rows, self.metric, self.mode, console, planned=self.planned)
+        """Make the table of the configurations, best first, for a console."""
+        rows = [self._row(configuration) for configuration in self.ranking]
+        return trial_table(rows, self.measure, console, planned=self.planned)
 
     def write(self, output: Path | None = None) -> list[Path]:
-        """Write the trials as CSV, the figure, and the best trial as YAML, as far as there is anything to write.
+        """Write the trials as CSV, the figure, and the best configuration as YAML, as far as there is any.
+
+        Where configurations have several seeds, they get a CSV of their own.
 
         Args:
             output: The directory; None: the run directory.
@@ -84,38 +81,35 @@ class SweepReport:
             The files.
         """
         output = output or self.run_dir
-        csv = output / TRIALS_FILE
-        self._frame().to_csv(csv, index=False)
-        files = [csv]
-        figure = plot_sweep(self.ranking, self.metric, self.mode, output / FIGURE_FILE, title=self.run_dir.name)
+        files = [_write_csv(self._trials_data(), output / TRIALS_FILE)]
+        if self._has_seeds:
+            files.append(_write_csv(self._configurations_data(), output / CONFIGURATIONS_FILE))
+        figure = plot_sweep(self.ranking, output / FIGURE_FILE, title=self.run_dir.name)
         if figure is not None:
             files.append(figure)
-        if self.best is not None and self.best.experiment.get("content"):
+        if self.best is not None and self.best.trials[0].experiment.get("content"):
             path = output / BEST_FILE
             among = trials_text(len(self.trials), self.planned)
-            path.write_text(best_yaml(self.best, self.metric, self.mode, among), encoding="utf-8")
+            path.write_text(best_yaml(self.best, among), encoding="utf-8")
             files.append(path)
         return files
 
     def text(self, files: list[Path]) -> str:
-        """Write for people which trial is best, and where things are.
+        """Write for people which configuration is best, and where things are.
 
         Args:
             files: What `write` has written.
         """
         if self.best is None:
-            lines = self._why_none_is_best()
-            rows = []
+            lines, rows = self._why_none_is_best(), []
         else:
-            value = number_text(self.best.best(self.metric, self.mode), 3)
-            lines = [f"Best is {self.best.name}: {metric_label(self.metric)} {value}"]
-            choices = self.best.choices_at_best(self.metric, self.mode)
-            rows = [(key, value_text(value)) for key, value in choices.items()]
-            of_best = self.best.checkpoint_at_best(self.metric, self.mode)
-            checkpoint = of_best or newest_checkpoint(self.best.directory)
-            if checkpoint is not None:
-                rows.append(("checkpoint" if of_best else "newest checkpoint", path_text(checkpoint)))
-        labels = {TRIALS_FILE: "all trials", FIGURE_FILE: "figure", BEST_FILE: "best as YAML"}
+            lines, rows = [self._verdict(self.best)], self._details(self.best)
+        labels = {
+            TRIALS_FILE: "all trials",
+            CONFIGURATIONS_FILE: "configurations",
+            FIGURE_FILE: "figure",
+            BEST_FILE: "best as YAML",
+        }
         rows += [(labels[path.name], path_text(path)) for path in files]
         width = max(len(label) for label, _ in rows)
         lines += [f"  {label:<{width}}  {value}" for label, value in rows]
@@ -127,15 +121,16 @@ class SweepReport:
 
     def data(self) -> dict[str, Any]:
         """Give the report as plain data, NaN as None."""
-        rows = [self._row(trial) for trial in self.ranking]
         return {
             "name": self.run_dir.name,
-            "metric": self.metric,
-            "mode": self.mode,
+            "metric": self.measure.metric,
+            "mode": self.measure.mode,
+            "rank_by": self.measure.rank_by,
             "planned": self.planned,
-            "best": None if self.best is None else self.best.name,
-            "statuses": dict(Counter(row.status for row in rows)),
-            "trials": [_data(row) for row in rows],
+            "best": None if self.best is None else self.best.best_trial.name,
+            "statuses": dict(Counter(trial.status for configuration in self.ranking for trial in configuration.trials)),
+            "configurations": self._configurations_data(),
+            "trials": self._trials_data(),
         }
 
     def write_summary(self, files: list[Path]) -> None:
@@ -146,44 +141,117 @@ class SweepReport:
 
     def _why_none_is_best(self) -> list[str]:
         if len(self.trials) < self.planned or any(trial.status == "unfinished" for trial in self.trials):
-            return [f"No trial has reported {self.metric} yet."]
+            return [f"No trial has reported {self.measure.metric} yet."]
         common = (metrics.RETURN, metrics.SUCCESS)
         others = [name for name in common if any(not math.isnan(trial.last(name)) for trial in self.trials)]
         instead = f", or compare by another with --metric, e.g. {others[0]}" if others else ""
         return [
-            f"No trial has ever reported {self.metric}.",
+            f"No trial has ever reported {self.measure.metric}.",
             "Metrics of episodes need episodes that end: see that the trials are long enough for that, and that",
             f"tune.metric is what RLlib and the environment report{instead}.",
         ]
 
-    def _row(self, trial: TrialRecord) -> TrialRow:
+    def _verdict(self, best: Configuration) -> str:
+        value = number_text(best.mean, 3)
+        if len(best.values) > 1:
+            value += f" ± {number_text(best.spread, 3)}, the mean of {best.seeds_text} seeds"
+        elif len(best.trials) > 1:
+            value += f", of {best.seeds_text} seeds"
+        return f"Best is {best.name}: {self.measure.label} {value}"
+
+    def _details(self, best: Configuration) -> list[tuple[str, str]]:
+        rows = [(key, value_text(value)) for key, value in best.choices.items()]
+        if len(best.seeds) > 1:
+            rows.append(("seeds", ", ".join(map(value_text, best.seeds))))
+        kept = best.best_trial.checkpoint_of(self.measure)
+        if kept is None:
+            return rows
+        trial = best.best_trial
+        whose = f" of {trial.name}, the best of its seeds" if len(best.trials) > 1 else ""
+        if kept.iteration is None:
+            return [
+                *rows,
+                ("newest checkpoint", path_text(kept.path)),
+                ("its value", f"of an unknown iteration{whose}"),
+            ]
+        value = f"{metric_label(self.measure.metric)} {number_text(kept.value, 3)} in iteration {kept.iteration}{whose}"
+        if not kept.is_exact:
+            value += f"; none was kept of iteration {kept.wanted}"
+        return [
+            *rows,
+            ("checkpoint" if kept.is_exact else "nearest checkpoint", path_text(kept.path)),
+            ("its value", value),
+        ]
+
+    @property
+    def _has_seeds(self) -> bool:
+        return any(len(configuration.trials) > 1 for configuration in self.ranking)
+
+    def _row(self, configuration: Configuration) -> TrialRow:
         return TrialRow(
-            name=trial.name,
-            choices=trial.choices_at_best(self.metric, self.mode),
-            status=trial.status,
-            iteration=trial.iterations,
-            env_steps=trial.env_steps,
-            seconds=trial.last(metrics.SECONDS),
-            last=trial.last(self.metric),
-            best=trial.best(self.metric, self.mode),
-            episode_return=trial.last(metrics.RETURN),
-            success_rate=trial.last(metrics.SUCCESS),
+            name=configuration.name,
+            choices=configuration.choices,
+            statuses=tuple(trial.status for trial in configuration.trials),
+            iteration=configuration.mean_of(metrics.ITERATION),
+            env_steps=configuration.mean_of(metrics.ENV_STEPS),
+            seconds=configuration.mean_of(metrics.SECONDS),
+            last=configuration.mean_of(self.measure.metric),
+            value=configuration.mean,
+            episode_return=configuration.mean_of(metrics.RETURN),
+            success_rate=configuration.mean_of(metrics.SUCCESS),
+            seeds=configuration.seeds_text if self._has_seeds else "",
+            spread=configuration.spread,
+            is_best=configuration is self.best,
         )
 
-    def _frame(self) -> Any:
-        import pandas
+    def _configurations_data(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "configuration": number,
+                "choices": dict(configuration.choices),
+                "trials": [trial.name for trial in configuration.trials],
+                "seeds": configuration.seeds,
+                "seeds_with_a_value": len(configuration.values),
+                "mean": _finite(configuration.mean),
+                "standard_deviation": _finite(configuration.spread),
+                "ended_early": configuration.was_cut,
+                "env_steps": _finite(configuration.mean_of(metrics.ENV_STEPS)),
+            }
+            for number, configuration in enumerate(self.ranking, start=1)
+        ]
 
-        rows = [_data(self._row(trial)) for trial in self.ranking]
-        return pandas.DataFrame([{**row.pop("choices"), **row} for row in rows])
+    def _trials_data(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "trial": trial.name,
+                "configuration": number,
+                "status": trial.status,
+                "choices": trial.choices_at(self.measure),
+                "iterations": _finite(trial.iterations),
+                "env_steps": _finite(trial.env_steps),
+                "training_time_s": _finite(trial.last(metrics.SECONDS)),
+                **{
+                    rank_by: _finite(trial.value(replace(self.measure, rank_by=rank_by)))
+                    for rank_by in get_args(RankBy)
+                },
+                "episode_return_mean": _finite(trial.last(metrics.RETURN)),
+                "success_rate": _finite(trial.last(metrics.SUCCESS)),
+            }
+            for number, configuration in enumerate(self.ranking, start=1)
+            for trial in configuration.trials
+        ]
 
 
-def read_sweep(run_dir: Path, metric: str | None = None, mode: Mode | None = None) -> SweepReport:
+def read_sweep(
+    run_dir: Path, metric: str | None = None, mode: Mode | None = None, rank_by: RankBy | None = None
+) -> SweepReport:
     """Read a sweep from its directory.
 
     Args:
         run_dir: The run directory.
         metric: The metric by which trials are compared; None: the one that the experiment names.
         mode: Whether a high or a low value is good; None: as the experiment says.
+        rank_by: Which of its values stands for a trial; None: as the experiment says.
 
     Returns:
         The report.
@@ -207,8 +275,11 @@ def read_sweep(run_dir: Path, metric: str | None = None, mode: Mode | None = Non
     return SweepReport(
         run_dir=run_dir.resolve(),
         trials=trials,
-        metric=metric or tune.get("metric", DEFAULT_METRIC),
-        mode=mode or tune.get("mode", "max"),
+        measure=Measure(
+            metric or tune.get("metric", DEFAULT_METRIC),
+            mode or tune.get("mode", "max"),
+            rank_by or tune.get("rank_by", "last"),
+        ),
         planned=_planned(experiment),
     )
 
@@ -235,19 +306,11 @@ def report_sweep(console: Console, run_dir: Path, *, finished: bool) -> None:
     console.print(report.text(files))
 
 
-def _data(row: TrialRow) -> dict[str, Any]:
-    return {
-        "trial": row.name,
-        "status": row.status,
-        "choices": dict(row.choices),
-        "iterations": _finite(row.iteration),
-        "env_steps": _finite(row.env_steps),
-        "training_time_s": _finite(row.seconds),
-        "last": _finite(row.last),
-        "best": _finite(row.best),
-        "episode_return_mean": _finite(row.episode_return),
-        "success_rate": _finite(row.success_rate),
-    }
+def _write_csv(rows: list[dict[str, Any]], path: Path) -> Path:
+    import pandas
+
+    pandas.DataFrame([{**row.pop("choices"), **row} for row in map(dict, rows)]).to_csv(path, index=False)
+    return path
 
 
 def _finite(value: float) -> float | int | None:

@@ -1,4 +1,4 @@
-"""A table of trials, as wide and as long as there is room."""
+"""A table of trials, or of configurations with several seeds, as wide and as long as there is room."""
 
 from __future__ import annotations
 
@@ -14,59 +14,64 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.records.measure import WINDOW, Measure
 from rllib_recattn.experiment.records.metrics import metric_label
 from rllib_recattn.experiment.records.settings import short_names, value_text
-from rllib_recattn.experiment.records.trials import Mode
 from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, trials_text
 
 BEST = "★"
 
 _STATUS_STYLES = {"running": "cyan", "finished": "green", "failed": "red"}
 _HEADINGS = {metrics.RETURN: "return", metrics.SUCCESS: "success"}
+_RANK_HEADINGS = {"mean_of_last_10": f"mean of {WINDOW}", "best": "best"}
 # What gives way in a narrow terminal, first to last.
 _DISPENSABLE = ("elapsed", "iterations", "return", "status")
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """What a table shows of a trial. Numbers that are not known yet are NaN.
+    """What a table shows of a trial, or of several with the same settings. Numbers that are not known yet are NaN.
 
     Attributes:
         name: Its name.
         choices: Key path → value.
-        status: One word or two, such as ``running`` and ``stopped early``.
+        statuses: One word or two for each of the trials, such as ``running`` and ``stopped early``.
         iteration: How many iterations it has trained.
         env_steps: How many environment steps it has sampled.
         seconds: How long it has trained.
         last: The newest value of the metric by which trials are compared.
-        best: The best value of that metric.
+        value: What it is worth: that value, or another one of the metric, or the mean over seeds.
         episode_return: The newest mean return.
         success_rate: The newest success rate.
+        seeds: Of how many seeds `value` is the mean; empty where each trial stands for itself.
+        spread: The standard deviation of `value` over seeds.
+        is_best: Whether it is marked as the best.
     """
 
     name: str
     choices: Mapping[str, Any]
-    status: str
+    statuses: tuple[str, ...]
     iteration: float
     env_steps: float
     seconds: float
     last: float
-    best: float
+    value: float
     episode_return: float
     success_rate: float
+    seeds: str = ""
+    spread: float = math.nan
+    is_best: bool = False
 
-
-def best_row(rows: Sequence[TrialRow], mode: Mode) -> TrialRow | None:
-    """Return the trial with the best value of the metric; None while there is none."""
-    known = [row for row in rows if not math.isnan(row.best)]
-    choose: Callable[..., TrialRow] = max if mode == "max" else min
-    return choose(known, key=lambda row: row.best) if known else None
+    @property
+    def status(self) -> str:
+        """One status, or how many trials have which."""
+        counts = Counter(self.statuses)
+        return next(iter(counts)) if len(counts) == 1 else _counts_text(counts)
 
 
 def trial_table(
     rows: Sequence[TrialRow],
-    metric: str,
-    mode: Mode,
+    measure: Measure,
     console: Console,
     *,
     max_rows: int | None = None,
@@ -76,8 +81,7 @@ def trial_table(
 
     Args:
         rows: The trials, in the order in which they are shown.
-        metric: The metric by which they are compared.
-        mode: Whether a high or a low value is good.
+        measure: What they are compared by.
         console: Where it is to be printed; columns that find no room are left out.
         max_rows: How many rows there is room for; None: all. The best trial, running ones and good ones come first.
         planned: How many trials there were to be, for the caption where there are fewer rows.
@@ -85,21 +89,18 @@ def trial_table(
     Returns:
         The table, which a caption ends that counts the trials.
     """
-    best = best_row(rows, mode)
-    shown = rows if max_rows is None else _most_telling(rows, best, mode, max_rows)
-    columns = _columns(rows, metric)
-    dispensable = [heading for heading in _DISPENSABLE if heading != _HEADINGS.get(metric)]
+    shown = rows if max_rows is None else _most_telling(rows, measure, max_rows)
+    columns = _columns(rows, measure)
+    dispensable = [heading for heading in _DISPENSABLE if heading != _HEADINGS.get(measure.metric)]
     while True:
-        table = _table(shown, columns, best)
+        table = _table(shown, columns)
         if not console.is_terminal or _width(table, console) <= console.width or not dispensable:
             break
         columns.pop(dispensable.pop(0), None)
-    counts = Counter(row.status for row in rows)
-    caption = f"{trials_text(len(rows), planned)}: " + ", ".join(
-        f"{count} {status}" for status, count in counts.items()
-    )
-    if planned > len(rows):
-        caption += f"; {planned - len(rows)} without a result"
+    counts = Counter(status for row in rows for status in row.statuses)
+    caption = f"{trials_text(counts.total(), planned)}: {_counts_text(counts)}"
+    if planned > counts.total():
+        caption += f"; {planned - counts.total()} without a result"
     if len(shown) < len(rows):
         caption += f"; {len(rows) - len(shown)} not shown"
     table.caption = caption
@@ -113,22 +114,32 @@ def print_table(console: Console, table: Table) -> None:
     console.print(table, soft_wrap=False)
 
 
-def _columns(rows: Sequence[TrialRow], metric: str) -> dict[str, tuple[str, Callable[[TrialRow], str]]]:
+def _counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _columns(rows: Sequence[TrialRow], measure: Measure) -> dict[str, tuple[str, Callable[[TrialRow], str]]]:
     """Return heading → justification and the text of a cell."""
     keys = list(dict.fromkeys(key for row in rows for key in row.choices))
     columns: dict[str, tuple[str, Callable[[TrialRow], str]]] = {"trial": ("left", lambda row: row.name)}
     for key, short in short_names(keys).items():
         is_number = any(_is_number(row.choices.get(key)) for row in rows)
         columns[short] = ("right" if is_number else "left", _choice(key))
+    if any(row.seeds for row in rows):
+        columns["seeds"] = ("right", lambda row: row.seeds)
     columns["status"] = ("left", lambda row: row.status)
     columns["iterations"] = ("right", lambda row: count_text(row.iteration))
     columns["env steps"] = ("right", lambda row: count_text(row.env_steps))
+    metric = measure.metric
     if metric != metrics.RETURN:
         columns[_HEADINGS[metrics.RETURN]] = ("right", lambda row: number_text(row.episode_return))
     if metric != metrics.SUCCESS and not all(math.isnan(row.success_rate) for row in rows):
         columns[_HEADINGS[metrics.SUCCESS]] = ("right", lambda row: number_text(row.success_rate))
     columns[_HEADINGS.get(metric) or metric_label(metric)] = ("right", lambda row: number_text(row.last, 3))
-    columns["best"] = ("right", lambda row: number_text(row.best, 3))
+    if measure.rank_by != "last":
+        columns[_RANK_HEADINGS[measure.rank_by]] = ("right", lambda row: number_text(row.value, 3))
+    if not all(math.isnan(row.spread) for row in rows):
+        columns["±"] = ("right", lambda row: number_text(row.spread, 3))
     columns["elapsed"] = ("right", lambda row: duration_text(row.seconds))
     return columns
 
@@ -137,16 +148,14 @@ def _choice(key: str) -> Callable[[TrialRow], str]:
     return lambda row: value_text(row.choices.get(key))
 
 
-def _table(
-    rows: Sequence[TrialRow], columns: Mapping[str, tuple[str, Callable[[TrialRow], str]]], best: TrialRow | None
-) -> Table:
+def _table(rows: Sequence[TrialRow], columns: Mapping[str, tuple[str, Callable[[TrialRow], str]]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption_justify="left")
     table.add_column("", width=1)
     for heading, (justify, _) in columns.items():
         table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
     for row in rows:
-        style = "bold" if row is best else _STATUS_STYLES.get(row.status, "")
-        table.add_row(BEST if row is best else "", *(cell(row) for _, cell in columns.values()), style=style)
+        style = "bold" if row.is_best else _STATUS_STYLES.get(row.status, "")
+        table.add_row(BEST if row.is_best else "", *(cell(row) for _, cell in columns.values()), style=style)
     return table
 
 
@@ -154,11 +163,9 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
-def _most_telling(rows: Sequence[TrialRow], best: TrialRow | None, mode: Mode, count: int) -> list[TrialRow]:
-    sign = -1 if mode == "max" else 1
-
+def _most_telling(rows: Sequence[TrialRow], measure: Measure, count: int) -> list[TrialRow]:
     def rank(row: TrialRow) -> tuple[bool, bool, float]:
-        return row is not best, row.status != "running", math.inf if math.isnan(row.best) else sign * row.best
+        return not row.is_best, "running" not in row.statuses, measure.order(row.value)
 
     chosen = {row.name for row in sorted(rows, key=rank)[: max(count, 1)]}
     return [row for row in rows if row.name in chosen]

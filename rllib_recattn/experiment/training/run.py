@@ -58,8 +58,10 @@ class RunResult:
         status: ``finished`` by its stop criteria, ``interrupted`` by the user, or ``failed`` with an error, as that
             its stop criteria never come; of several trials, whether any failed.
         run_dir: The run directory; it is gone if an interrupted run had nothing to keep.
-        metrics: The last iteration's metrics, of the best trial if there are several, nested; empty if there was none.
-        checkpoint: The newest checkpoint, of that trial, if one was saved.
+        metrics: The last iteration's metrics, nested; of several trials those of the best one of the best
+            configuration; empty if there was none.
+        checkpoint: The newest checkpoint, of several trials the one that the report on the sweep names, if one was
+            saved.
     """
 
     status: Status
@@ -202,4 +204,5 @@ def _sweep_result(status: Status, run_dir: Path) -> RunResult:
     best = read_sweep(run_dir).best if any(trial.last_result for trial in read_trials(run_dir)) else None
     if best is None:
         return RunResult(status, run_dir, {}, None)
-    return RunResult(status, run_dir, best.last_result, newest_checkpoint(best.directory))
+    kept = best.best_trial.checkpoint_of(best.measure)
+    return RunResult(status, run_dir, best.best_trial.last_result, None if kept is None else kept.path)

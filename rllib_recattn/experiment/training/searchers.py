@@ -54,6 +54,8 @@ def make_searcher(experiment: Experiment) -> BasicVariantGenerator | Searcher:
         return BasicVariantGenerator(
             random_state=seed if block.random_state is None else block.random_state,
             max_concurrent=experiment.tune.max_concurrent_trials or 0,
+            # What is drawn at random is drawn once for all seeds of a grid: a seed is a repetition, no other setting.
+            constant_grid_search=SEED in experiment.space and experiment.space[SEED].kind == "grid_search",
         )
     searcher = _optuna(block, seed) if isinstance(block, OptunaSearcher) else _hyperopt(block, seed)
     return SeededSearcher(searcher, seeds)

@@ -21,7 +21,7 @@ def sweep_plan(experiment: Experiment) -> str:
     plan = {
         "trials": number_of_trials(experiment),
         "space": space,
-        "metric": f"{tune.metric} ({tune.mode})",
+        "metric": f"{tune.metric} ({tune.mode}, {tune.rank_by})",
         "scheduler": {tune.scheduler.name: tune.scheduler.model_dump(exclude={"name"})},
         "search_alg": {tune.search_alg.name: tune.search_alg.model_dump(exclude={"name"})},
     }

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.tune import Callback
 
+from rllib_recattn.experiment.definition.schedulers import Population
 from rllib_recattn.experiment.definition.searchers import RandomSearcher
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE
 from rllib_recattn.experiment.training.interrupt import EndWhenPaused
 from rllib_recattn.experiment.training.loggers.make import logger_callbacks
@@ -94,4 +96,6 @@ def _tune_config(experiment: Experiment) -> tune.TuneConfig:
 def _progress(experiment: Experiment) -> Callback:
     if not experiment.is_sweep:
         return ProgressReport()
-    return SweepProgress(experiment.tune.metric, experiment.tune.mode)
+    tune_block = experiment.tune
+    measure = Measure(tune_block.metric, tune_block.mode, tune_block.rank_by)
+    return SweepProgress(measure, isinstance(tune_block.scheduler, Population))

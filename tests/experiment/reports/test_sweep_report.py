@@ -16,6 +16,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.figures.sweep_figure import plot_sweep
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.reports.sweep_report import read_sweep, report_sweep
 from tests.experiment.records.run_directories import SWEEP, write_experiment, write_sweep, write_trial
 
@@ -29,20 +30,22 @@ def run_dir(tmp_path):
 
 def test_trials_are_ranked_by_the_metric_that_the_experiment_names(run_dir):
     report = read_sweep(run_dir)
-    assert (report.metric, report.mode) == (SUCCESS, "max")
-    assert [trial.name[-1] for trial in report.ranking] == ["0", "2", "3", "1"]
+    assert report.measure == Measure(SUCCESS, "max", "last")
+    assert [configuration.name[-1] for configuration in report.ranking] == ["0", "2", "3", "1"]
     assert report.best is report.ranking[0]
 
 
 def test_another_metric_and_mode_can_be_asked_for(run_dir):
     report = read_sweep(run_dir, "env_runners/episode_return_mean", "min")
-    assert [trial.name[-1] for trial in report.ranking] == ["1", "0", "3", "2"]
+    assert [configuration.name[-1] for configuration in report.ranking] == ["1", "3", "2", "0"]
+    lowest = read_sweep(run_dir, "env_runners/episode_return_mean", "min", "best")
+    assert [configuration.name[-1] for configuration in lowest.ranking] == ["1", "0", "3", "2"]
     with pytest.raises(SettingsError, match=r"--metric 'env_runners/succes_rate': no trial reports it: .*success_rate"):
         read_sweep(run_dir, "env_runners/succes_rate")
 
 
 def test_trials_without_the_metric_come_last(run_dir):
-    write_trial(run_dir, 4, [float("nan")], {"model": "gru", "config.lr": 1e-3})
+    write_trial(run_dir, 4, [float("nan")], {"model": "gru", "config.lr": 2e-3})
     report = read_sweep(run_dir)
     assert report.ranking[-1].name == "trial_00004"
     alone = read_sweep(run_dir, "env_runners/success_rate", "min")
@@ -53,7 +56,7 @@ def test_the_best_trial_is_written_as_an_experiment_that_can_be_built(run_dir):
     files = {path.name: path for path in read_sweep(run_dir).write()}
     text = files["best.yaml"].read_text()
     comments = [line for line in text.splitlines() if line.startswith("#")]
-    assert "trial_00000: env_runners/success_rate = 0.96" in comments[0]
+    assert "trial_00000: the last env_runners/success_rate = 0.96" in comments[0]
     assert "# config.lr = 0.0003" in comments
     best = load_experiment(files["best.yaml"])
     assert (best.name, best.is_sweep) == ("memory-best", False)
@@ -74,13 +77,13 @@ def test_old_keys_at_the_top_level_make_no_sweep_of_the_best_one(tmp_path):
     assert not load_experiment(tmp_path / "run" / "best.yaml").is_sweep
 
 
-def test_the_seed_of_the_best_sample_is_its_own(tmp_path):
+def test_the_seed_of_the_best_is_the_one_of_the_file(tmp_path):
     write_experiment(tmp_path / "run", SWEEP + "    seed: 7\n")
     experiment = json.loads((tmp_path / "run" / "experiment.json").read_text())
     assert "config.seed" in experiment["space"]
     write_trial(tmp_path / "run", 0, [0.5], {"model": "gru", "config.lr": 1e-3, "config.seed": 8})
     read_sweep(tmp_path / "run").write()
-    assert load_experiment(tmp_path / "run" / "best.yaml").config["seed"] == 8
+    assert load_experiment(tmp_path / "run" / "best.yaml").config["seed"] == 7
 
 
 def test_planned_trials_that_never_began_are_counted(run_dir):
@@ -94,14 +97,40 @@ def test_planned_trials_that_never_began_are_counted(run_dir):
 
 
 @pytest.mark.parametrize(
-    ("iterations", "expected"),
+    ("rank_by", "iterations", "expected"),
     [
-        ([1, 2, 3], "checkpoint {}/checkpoint_000001"),
-        ([1, 3], "newest checkpoint {}/checkpoint_000001"),
-        ([None, None, None], "newest checkpoint {}/checkpoint_000002"),  # as older versions wrote them
+        ("last", [1, 2, 3], ["checkpoint {}/checkpoint_000002", "success rate 0.600 in iteration 3"]),
+        ("mean_of_last_10", [3], ["checkpoint {}/checkpoint_000000", "success rate 0.600 in iteration 3"]),
+        ("best", [1, 2, 3], ["checkpoint {}/checkpoint_000001", "success rate 0.900 in iteration 2"]),
+        (
+            "best",
+            [1, 3],
+            [
+                "nearest checkpoint {}/checkpoint_000001",
+                "success rate 0.600 in iteration 3; none was kept of iteration 2",
+            ],
+        ),
+        (
+            "last",
+            [1, 2],
+            [
+                "nearest checkpoint {}/checkpoint_000001",
+                "success rate 0.900 in iteration 2; none was kept of iteration 3",
+            ],
+        ),
+        # As older versions wrote them.
+        ("last", [None, None], ["newest checkpoint {}/checkpoint_000001", "of an unknown iteration"]),
+        (
+            "last",
+            [None, 1],
+            [
+                "nearest checkpoint {}/checkpoint_000001",
+                "success rate 0.400 in iteration 1; none was kept of iteration 3",
+            ],
+        ),
     ],
 )
-def test_the_checkpoint_is_that_of_the_best_value(tmp_path, monkeypatch, iterations, expected):
+def test_the_checkpoint_is_named_with_its_own_value(tmp_path, monkeypatch, rank_by, iterations, expected):
     monkeypatch.chdir(tmp_path)
     write_experiment(tmp_path / "run")
     trial = write_trial(tmp_path / "run", 0, [0.4, 0.9, 0.6], {"model": "gru", "config.lr": 1e-3})
@@ -111,9 +140,9 @@ def test_the_checkpoint_is_that_of_the_best_value(tmp_path, monkeypatch, iterati
         (checkpoint / "rllib_checkpoint.json").touch()
         if iteration is not None:
             (checkpoint / "iteration").write_text(f"{iteration}\n")
-    report = read_sweep(tmp_path / "run")
-    (line,) = [line for line in report.text([]).splitlines() if "checkpoint" in line]
-    assert " ".join(line.split()) == expected.format("run/trial_00000")
+    report = read_sweep(tmp_path / "run", rank_by=rank_by)
+    checkpoint, value = [" ".join(line.split()) for line in report.text([]).splitlines()[-2:]]
+    assert [checkpoint, value] == [expected[0].format("run/trial_00000"), f"its value {expected[1]}"]
 
 
 def test_csv_and_figure_are_written_where_asked(run_dir, tmp_path):
@@ -136,7 +165,7 @@ def test_the_table_marks_the_best_and_is_complete_in_a_file(run_dir):
     report_sweep(console, run_dir, finished=False)
     lines = console.file.getvalue().splitlines()
     heading = next(line for line in lines if "trial " in line)
-    expected = ["trial", "model", "lr", "status", "iterations", "env", "steps", "return", "success", "best", "elapsed"]
+    expected = ["trial", "model", "lr", "status", "iterations", "env", "steps", "return", "success", "elapsed"]
     assert heading.split() == expected
     (best,) = [line for line in lines if "★" in line]
     assert best.split()[1:5] == ["trial_00000", "agalite", "0.0003", "finished"]
@@ -213,7 +242,7 @@ def test_the_figure_has_a_panel_per_choice_and_axes_that_fit(tmp_path, monkeypat
         choices = {"model": ("gru", "agalite")[index % 2], "config.lr": 10.0 ** -(index / 2 + 1)}
         write_trial(tmp_path / "run", index, [0.1, 0.1 * index], choices, done=index != 5)
     report = read_sweep(tmp_path / "run")
-    plot_sweep(report.ranking, report.metric, report.mode, tmp_path / "x.png")
+    plot_sweep(report.ranking, tmp_path / "x.png")
     curves, models, rates = saved[0].axes
     assert curves.get_xlabel() == "environment steps"
     assert [tick.get_text() for tick in models.get_xticklabels()] == ["agalite", "gru"]

@@ -224,6 +224,27 @@ def test_the_seed_of_the_experiment_is_that_of_the_search(tmp_path):
     assert draw(searcher(1, search_alg={"random": {"random_state": 2}})) == draw(searcher(2))
 
 
+def test_seeds_of_a_grid_repeat_what_was_drawn_at_random(tmp_path):
+    seeds = {"lr": {"uniform": [0, 1]}, "seed": {"grid_search": [5, 6, 7]}}
+    experiment = load_sweep(tmp_path, config=seeds, tune={"num_samples": 2})
+    drawn = _drawn(experiment)
+    assert [choices["config.seed"] for choices in drawn] == [5, 6, 7] * 2
+    rates = [choices["config.lr"] for choices in drawn]
+    assert rates == [rates[0]] * 3 + [rates[3]] * 3
+    assert rates[0] != rates[3]
+    seeds["seed"] = 5
+    samples = [choices["config.lr"] for choices in _drawn(load_sweep(tmp_path, config=seeds, tune={"num_samples": 2}))]
+    assert len(set(samples)) == 2, "the seed of a sample is its own, and so is what was drawn for it"
+
+
+def _drawn(experiment):
+    """The choices of all trials, as Tune draws them."""
+    searcher = make_searcher(experiment)
+    run = {"run": "PPO", "config": tune_space(experiment), "num_samples": tune_samples(experiment)}
+    searcher.add_configurations({"x": run})
+    return [choices_of(searcher.next_trial().config) for _ in range(number_of_trials(experiment))]
+
+
 @pytest.mark.parametrize(
     ("trial_id", "tag", "name"),
     [

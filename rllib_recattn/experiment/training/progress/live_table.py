@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rich.live import Live
 from rich.text import Text
 
-from rllib_recattn.experiment.records.trials import Mode
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.trial_table import TrialRow, trial_table
 
@@ -23,14 +23,12 @@ class LiveTable:
     """Draws the trials of a sweep; what is printed meanwhile appears above.
 
     Args:
-        metric: The metric by which trials are compared.
-        mode: Whether a high or a low value is good.
+        measure: What trials are compared by.
     """
 
-    def __init__(self, metric: str, mode: Mode):
+    def __init__(self, measure: Measure):
         global _live
-        self._metric = metric
-        self._mode = mode
+        self._measure = measure
         self._drawn_at = 0.0
         end_live_table()
         # Drawn from Tune's loop and by no thread of its own, whose output could come in the middle of another's.
@@ -49,7 +47,7 @@ class LiveTable:
         self._drawn_at = now
         console = report_console()
         room = console.height - _LINES_AROUND_ROWS
-        _live.update(trial_table(rows(), self._metric, self._mode, console, max_rows=room), refresh=True)
+        _live.update(trial_table(rows(), self._measure, console, max_rows=room), refresh=True)
 
 
 def end_live_table() -> None:

@@ -6,16 +6,18 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.records.measure import Measure, mean
 from rllib_recattn.experiment.records.settings import short_names, value_text
 from rllib_recattn.experiment.records.stop_criteria import stop_criteria
-from rllib_recattn.experiment.records.trials import Mode
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.text import path_text
 from rllib_recattn.experiment.reports.trial_table import TrialRow
@@ -34,27 +36,28 @@ class SweepProgress(Callback):
     terminal where it had none before.
 
     Args:
-        metric: The metric by which trials are compared.
-        mode: Whether a high or a low value is good.
+        measure: What trials are compared by.
+        is_population: Whether the settings of trials change while they train, so that each stands for itself.
     """
 
-    def __init__(self, metric: str, mode: Mode):
-        self._metric = metric
-        self._mode = mode
+    def __init__(self, measure: Measure, is_population: bool = False):
+        self._measure = measure
+        self._is_population = is_population
 
     def setup(self, stop: dict[str, float] | None = None, **info: Any) -> None:
         """Prepare for a run; called by Tune before the first iteration, of a resumed run as well."""
         self._stop = stop or {}
         self._results: dict[str, dict[str, Any]] = {}
-        self._best: dict[str, float] = {}
+        self._values: dict[str, list[float]] = {}
         self._lines = IterationLines(metrics.SUCCESS in self._stop, _MARGIN)
-        self._table = LiveTable(self._metric, self._mode) if _is_live() else None
+        self._table = LiveTable(self._measure) if _is_live() else None
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Draw the table again; called after each step of Tune's loop, some ten times a second."""
         if self._table is not None:
             # Those of a resumed sweep are in another order.
-            self._table.update(lambda: [self._row(trial) for trial in sorted(trials, key=trial_directory_name)])
+            ordered = sorted(trials, key=trial_directory_name)
+            self._table.update(lambda: self._marked([self._row(trial) for trial in ordered]))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say what a trial's choices are, where there is no table to show them."""
@@ -69,7 +72,7 @@ class SweepProgress(Callback):
     ) -> None:
         """Keep an iteration's result, and print its line where there is no table."""
         self._results[trial.trial_id] = result
-        self._best[trial.trial_id] = self._better(metrics.metric(result, self._metric), self._best_of(trial))
+        self._values.setdefault(trial.trial_id, []).append(metrics.metric(result, self._measure.metric))
         if self._table is None:
             self._lines.print(result, trial_directory_name(trial))
 
@@ -101,24 +104,40 @@ class SweepProgress(Callback):
         return TrialRow(
             name=trial_directory_name(trial),
             choices=choices_of(trial.config),
-            status=self._status(trial),
+            statuses=(self._status(trial),),
             iteration=metrics.metric(result, metrics.ITERATION),
             env_steps=metrics.metric(result, metrics.ENV_STEPS),
             seconds=metrics.metric(result, metrics.SECONDS),
-            last=metrics.metric(result, self._metric),
-            best=self._best_of(trial),
+            last=metrics.metric(result, self._measure.metric),
+            value=self._value_of(trial),
             episode_return=metrics.metric(result, metrics.RETURN),
             success_rate=metrics.metric(result, metrics.SUCCESS),
         )
 
-    def _best_of(self, trial: Trial) -> float:
-        # A trial of a resumed sweep was as good before.
-        before = (trial.metric_analysis or {}).get(self._metric, {}).get(self._mode, math.nan)
-        return self._best.get(trial.trial_id, before)
+    def _marked(self, rows: list[TrialRow]) -> list[TrialRow]:
+        """Mark the trials of the configuration that leads: as the report at the end will, of what there is by now."""
+        groups: dict[str, list[TrialRow]] = {}
+        for row in rows:
+            settings = {key: value for key, value in row.choices.items() if key != SEED}
+            groups.setdefault(row.name if self._is_population else repr(sorted(settings.items())), []).append(row)
+        longest = max((row.iteration for row in rows if not math.isnan(row.iteration)), default=math.nan)
 
-    def _better(self, one: float, other: float) -> float:
-        known = [value for value in (one, other) if not math.isnan(value)]
-        return (max if self._mode == "max" else min)(known, default=math.nan)
+        def rank(group: list[TrialRow]) -> tuple[bool, float]:
+            was_cut = all(row.status == "stopped early" and row.iteration < longest for row in group)
+            return was_cut, self._measure.order(mean([row.value for row in group if not math.isnan(row.value)]))
+
+        known = [group for group in groups.values() if any(not math.isnan(row.value) for row in group)]
+        leading = {row.name for row in min(known, key=rank, default=[])}
+        return [replace(row, is_best=row.name in leading) for row in rows]
+
+    def _value_of(self, trial: Trial) -> float:
+        value = self._measure.of(self._values.get(trial.trial_id, []))
+        # Of a trial of a resumed sweep Tune knows what was before.
+        before = (trial.metric_analysis or {}).get(self._measure.metric, {})
+        if self._measure.rank_by == "best":
+            return self._measure.of([before.get(self._measure.mode, math.nan), value])
+        earlier = before.get({"last": "last", "mean_of_last_10": "last-10-avg"}[self._measure.rank_by], math.nan)
+        return earlier if math.isnan(value) else value
 
     def _result(self, trial: Trial) -> dict[str, Any]:
         # A trial of a resumed sweep has results from before.

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.training.progress import live_table
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress, restored_terminal
@@ -56,9 +57,9 @@ def terminal(monkeypatch):
     live_table.end_live_table()
 
 
-def started(stop=STOP):
+def started(stop=STOP, rank_by="last", **options):
     # Tune pickles its callbacks before a run.
-    callback = pickle.loads(pickle.dumps(SweepProgress(SUCCESS, "max")))
+    callback = pickle.loads(pickle.dumps(SweepProgress(Measure(SUCCESS, "max", rank_by), **options)))
     callback.setup(stop=stop, total_num_samples=2)
     return callback
 
@@ -118,7 +119,6 @@ def test_a_terminal_gets_a_table_that_is_gone_at_the_end(terminal):
         "100",
         "0.50",
         "0.250",
-        "0.250",
         "1",
         "s",
     ]
@@ -157,10 +157,10 @@ def test_the_terminal_is_restored_whatever_happens(terminal):
 
 def test_a_resumed_sweep_shows_what_it_had_reached(terminal):
     console = terminal()
-    first, resumed = trial(0, "PENDING"), trial(1, "PENDING")
+    first, resumed = trial(0, "PENDING", **{"config.lr": 0.002}), trial(1, "PENDING")
     resumed.last_result = result(2, 0.5)
-    resumed.metric_analysis = {SUCCESS: {"max": 0.75, "min": 0.25}}
-    callback = started()
+    resumed.metric_analysis = {SUCCESS: {"max": 0.75, "min": 0.25, "last": 0.5}}
+    callback = started(rank_by="best")
     callback.on_step_end(0, [resumed, first])
     rows = [line.split() for line in console.file.getvalue().splitlines() if "trial_0" in line]
     assert [row[0] for row in rows] == ["trial_00000", "★"], "in their order"
@@ -168,3 +168,18 @@ def test_a_resumed_sweep_shows_what_it_had_reached(terminal):
     callback.on_trial_result(0, [resumed], resumed, result(3, 0.6))
     callback.on_step_end(0, [resumed])
     assert console.file.getvalue().splitlines()[-3].split()[8:10] == ["0.600", "0.750"]
+
+
+@pytest.mark.parametrize(
+    ("is_population", "leading"), [(False, {"trial_00002", "trial_00003"}), (True, {"trial_00000"})]
+)
+def test_the_seeds_that_lead_together_are_marked(terminal, is_population, leading):
+    console = terminal()
+    seeds = [{"config.lr": lr, "config.seed": seed} for lr in (0.1, 0.2) for seed in (0, 1)]
+    trials = [trial(index, **choices) for index, choices in enumerate(seeds)]
+    callback = started(is_population=is_population)
+    for one, success in zip(trials, (0.9, 0.1, 0.7, 0.6), strict=True):
+        callback.on_trial_result(0, trials, one, result(1, success))
+    callback.on_step_end(0, trials)
+    marked = {line.split()[1] for line in console.file.getvalue().splitlines() if line.lstrip().startswith("★")}
+    assert marked == leading
