@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import where_it_runs
+from benchmarks.measures import median_of_all, solved_of
 
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
@@ -93,14 +93,9 @@ def report(model: str, run: Mapping[str, Any]) -> str:
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Count the solved ones of a model's runs, and take medians."""
-    return {
-        "solved": f"{sum(run['solved'] for run in runs)} of {len(runs)}",
-        **{
-            f"median_{key}": statistics.median(run[key] for run in runs)
-            for key in ("env_steps", "seconds", "cpu_seconds")
-        },
-    }
+    """Count the solved ones of a model's runs, and take medians of all."""
+    medians = {f"median_{key}": median_of_all(runs, key)[0] for key in ("env_steps", "seconds", "cpu_seconds")}
+    return {"solved": solved_of(runs), **medians}
 
 
 def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: float | None = 0.5) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measures import last_20, reach, success_at
 from benchmarks.memory.plan import ABLATION_LENGTH
 from benchmarks.results import comparisons, cost, phrases, readme, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT
 from benchmarks.results.figures import draw_all
-from benchmarks.results.memory import success_at, success_table
+from benchmarks.results.memory import success_table
 from benchmarks.results.page import FIGURES, page, paper_verdicts, target_verdicts
 from benchmarks.results.ranking import ranking_table
 from benchmarks.results.sources import ROOT, Sources
@@ -188,6 +189,31 @@ def test_success_is_what_was_reported_last():
     assert [success_at(run, steps) for steps in (5, 15, 20, 29, 30, 1000)] == [0, 0, 0.5, 0.5, 0.75, 0.75]
 
 
+def test_the_last_20_are_of_those_that_did_not_solve_and_reported_something():
+    low = {"solved": False, "curve": [point(0, 1.0), *[point(0, None)] * 5, *[point(0, 0.4)] * 14, point(0, 0.1)]}
+    high = {"solved": False, "curve": [point(0, 0.8)] * 3}
+    goal = {"solved": True, "curve": [point(0, 0.96)]}
+    assert last_20([low], "success_rate") == pytest.approx((14 * 0.4 + 0.1) / 15)
+    assert last_20([low, high, goal], "success_rate") == pytest.approx((0.38 + 0.8) / 2)
+    assert last_20([goal], "success_rate") is None
+    assert last_20([{"solved": False, "curve": [point(0, None)]}], "success_rate") is None
+
+
+def test_a_reach_is_what_was_solved_of_what_was_run():
+    def cell(*solved):
+        return [{"solved": each} for each in solved]
+
+    grid = {
+        "lstm-chrono": {40: cell(True, True, False), 80: cell(True, True, True)},
+        "gtrxl-32": {40: cell(True, True, True), 80: cell(False, False, False)},
+        "hgrn2": {40: cell(True, True)},
+    }
+    assert reach(grid) == {
+        80: {"3 of 3": ["lstm-chrono"], "0 of 3": ["gtrxl-32"]},
+        40: {"3 of 3": ["gtrxl-32"], "2 of 2": ["hgrn2"], "2 of 3": ["lstm-chrono"]},
+    }
+
+
 def test_corridors_of_which_some_models_ran_some(tmp_path):
     write_grid(tmp_path, "agalite", 10, (0.9, 0.6, 0.6), env_steps=150_000)
     write_grid(tmp_path, "agalite", 20, (0.97,))
@@ -203,9 +229,8 @@ def test_corridors_of_which_some_models_ran_some(tmp_path):
     assert lstm == "| LSTM | – | 0.50 (1) | – |"
     text = page(sources, [])
     assert "| AGaLiTe | 0 of 3 | 1 of 1, 1 k, 1 s |" in text
-    # A model that solved a long corridor by chance, but not all seeds of a shorter one, is not said to.
-    longest = "10 cells by GLA; none by AGaLiTe and LSTM; tried: 10 and 20 cells, 1 to 3 seeds each"
-    assert f"The longest corridor that all seeds solved: {longest}." in text
+    assert "- 20 cells: 1 of 1 by AGaLiTe; 1 of 2 by GLA; 0 of 1 by LSTM.\n" in text
+    assert "- 10 cells: 1 of 1 by GLA; 0 of 3 by AGaLiTe.\n" in text, "and nothing of an LSTM, which was not run"
     assert {"success-by-corridor", "learning-curves"} <= set(draw_all(sources, tmp_path / "images"))
     assert (tmp_path / "images/learning-curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -235,13 +260,13 @@ def test_windows_that_suffice_and_windows_that_do_not(tmp_path):
     assert "0.95 against 0.50, 1.90 ×, 3 seeds, intervals apart" in short.found
     assert long_enough.verdict == REFUTED
     text = page(sources, [])
-    assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 s | 0.50 | 0.96 |" in text.replace(
+    assert f"| {long} | AGaLiTe | 1 of 1 | 9 k | 1 s | goal | goal |" in text.replace(
         f"[{long}](../benchmarks/envs/learning/miniworld-memory-tmaze-long.json)", long
     )
     assert "<sub>`python -m x` with `--models agalite gtrxl-4 gtrxl-32 --seeds 0`</sub>" in text
     assert (
-        "fewest steps, MiniWorld MemoryTMaze, twice as long (1 seed) | GTrXL (M = 32), 1 k | AGaLiTe, 9 k | 2 of 3, 9 k"
-        in text
+        "fewest steps, MiniWorld MemoryTMaze, twice as long | GTrXL (M = 32), 1 k (1 of 1) | AGaLiTe, 9 k (1 of 1) "
+        "| 2 of 3, 9 k (1 of 1) |" in text
     )
 
 
@@ -284,8 +309,9 @@ def test_every_figure_and_file_of_the_page_is_there():
 
 @pytest.mark.parametrize(("solved", "sign"), [("1 of 3", "> "), ("1 of 2", "> "), ("2 of 3", "")])
 def test_a_median_of_runs_that_mostly_ended_unsolved_is_a_bound(tmp_path, solved, sign):
-    summary = {"solved": solved, "median_env_steps": 800_000, "median_seconds": 300.4}
-    content = {"command": "make t-maze", "tasks": {"60": {"summary": {"RLlib's LSTM": summary}}}}
+    n_solved, n_runs = map(int, solved.split(" of "))
+    runs = [{"solved": index < n_solved, "env_steps": 800_000, "seconds": 300.4} for index in range(n_runs)]
+    content = {"command": "make t-maze", "tasks": {"60": {"runs": {"RLlib's LSTM": runs}}}}
     write(tmp_path / tmaze.BESIDE_LSTM, content)
     text = page(Sources(tmp_path), [])
     assert f"| 60 cells | RLlib's LSTM | {solved} | {sign}800 k | {sign}300 |" in text
@@ -313,8 +339,8 @@ def test_the_hybrid_stands_between_its_halves_on_the_tasks_that_it_was_run_on(tm
     said = phrases.hybrid(Sources(tmp_path).memory("grid"), {})
     assert said == "T-Maze, 80 cells: AGaLiTe 2 of 2 after 9 k, Hybrid 1 of 1 after 4 k"
     ranked = ranking_table(Sources(tmp_path))
-    assert "| fewest steps, T-Maze, 40 cells (1 seed) | AGaLiTe, 1 k | – | 1 of 1, 1 k |" in ranked
-    assert "4 k | AGaLiTe, 9 k | 2 of 2, 9 k |" in ranked
+    assert "| fewest steps, T-Maze, 40 cells | AGaLiTe, 1 k (1 of 1) | – | 1 of 1, 1 k (1 of 1) |" in ranked
+    assert "4 k (1 of 1) | AGaLiTe, 9 k (2 of 2) | 2 of 2, 9 k (2 of 2) |" in ranked
 
 
 def test_ablations_name_what_fails_and_what_is_quickest_and_slowest():

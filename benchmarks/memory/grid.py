@@ -1,4 +1,4 @@
-"""Does it remember longer: every model of the catalog on T-Mazes of 10 to 160 cells, and what AGaLiTe owes its parts.
+"""Does it remember longer: every model of the catalog on T-Mazes of 20 to 160 cells, and what AGaLiTe owes its parts.
 
     python -m benchmarks.memory.grid [--list] [--stage search grid …] [--models agalite …] [--lengths 20 …]
 
@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measures import last_20
 from benchmarks.memory.plan import LEARNING_RATES, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.training_runs import report, train_experiment
 
@@ -100,7 +101,7 @@ def path_of(run: Run, results: Path) -> Path:
 
 
 def best_learning_rate(model: str, results: Path) -> float:
-    """Return the learning rate of the search that solved the task first; if none did, that of the highest success.
+    """Return the learning rate of the search that solved the task first; if none did, that of the highest last 20.
 
     Raises:
         FileNotFoundError: If a run of the search is missing.
@@ -109,8 +110,9 @@ def best_learning_rate(model: str, results: Path) -> float:
     for lr in LEARNING_RATES:
         path = path_of(Run("search", model, SEARCH_LENGTH, SEARCH_SEED, lr), results)
         run = json.loads(path.read_text(encoding="utf-8"))
-        rates = [point["success_rate"] or 0.0 for point in run["curve"]]
-        found.append((not run["solved"], run["env_steps"] if run["solved"] else -max(rates), lr))
+        found.append(
+            (not run["solved"], run["env_steps"] if run["solved"] else -(last_20([run], "success_rate") or 0.0), lr)
+        )
     return min(found)[-1]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
+from benchmarks.measures import all_solved, lengths_of, median_of_all, success_at, success_of
 from benchmarks.memory.plan import CORRIDORS, MODELS
 from benchmarks.memory.statistics import interquartile_mean
 from benchmarks.results.labels import TITLES, named
 from benchmarks.results.markdown import NOTHING, table
-from benchmarks.results.memory import lengths_of, success_at, success_of
 from benchmarks.results.sources import Cells, Json, Sources
 from benchmarks.results.verdicts import Comparison, Verdict, some_task
 
@@ -45,8 +44,8 @@ def compared(
     """Compare the runs of two models, given their successes, of which what is above `SOLVED` does not count."""
     ours, theirs = ([min(success, SOLVED) for success in each] for each in (ours, theirs))
     steps = None
-    if all(run["solved"] for run in (*runs, *others)):
-        steps = median(run["env_steps"] for run in runs) / median(run["env_steps"] for run in others)
+    if all_solved(runs) and all_solved(others):
+        steps = median_of_all(runs)[0] / median_of_all(others)[0]
     seeds = min(len(runs), len(others))
     return Comparison(interquartile_mean({0: ours}), interquartile_mean({0: theirs}), seeds, steps)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.measures import last_20, median_of_all, solved_of
 from benchmarks.results.labels import TITLES, named
 from benchmarks.results.markdown import NOTHING, listed, not_measured, steps, table
 from benchmarks.results.processors import Processors
@@ -22,7 +22,9 @@ def environments(sources: Sources) -> str:
     processors = Processors(
         run for task in tasks.values() for by_seed in task["runs"].values() for run in by_seed.values()
     )
-    rows = [["task", "model", "solved", "env steps (median)", "CPU time (median)", "return", "success rate"]]
+    rows = [
+        ["task", "model", "solved", "env steps (median)", "CPU time (median)", "return, last 20", "success, last 20"]
+    ]
     ordered = [name for name in TITLES if name in tasks] + [name for name in tasks if name not in TITLES]
     for name in ordered:
         for index, (model, by_seed) in enumerate(tasks[name]["runs"].items()):
@@ -51,10 +53,15 @@ def _runs_of(by_model: Mapping[str, Json]) -> str:
 
 
 def _outcome(runs: list[Any], processors: Processors) -> list[str]:
-    """How a model's runs ended: medians of all, those that were not solved included."""
-    n_solved = sum(run["solved"] for run in runs)
-    env_steps = statistics.median(run["env_steps"] for run in runs)
-    more = "" if 2 * n_solved > len(runs) else "> "
-    ends = [[run[key] for run in runs if run[key] is not None] for key in ("return", "success_rate")]
-    ended = [f"{statistics.median(values):.2f}" if values else NOTHING for values in ends]
-    return [f"{n_solved} of {len(runs)}", f"{more}{steps(env_steps)}", f"{more}{processors.seconds(runs)}", *ended]
+    """How a model's runs ended."""
+    env_steps, is_bound = median_of_all(runs)
+    more = "> " if is_bound else ""
+    ended = [_ended(runs, key) for key in ("return", "success_rate")]
+    return [solved_of(runs), f"{more}{steps(env_steps)}", f"{more}{processors.seconds(runs)}", *ended]
+
+
+def _ended(runs: list[Any], key: str) -> str:
+    mean = last_20(runs, key)
+    if mean is not None:
+        return f"{mean:.2f}"
+    return "goal" if runs[0][key] is not None else NOTHING

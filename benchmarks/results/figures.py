@@ -15,13 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from benchmarks.measures import lengths_of, success_at, success_of
 from benchmarks.memory.plan import CORRIDORS
 from benchmarks.memory.statistics import interquartile_mean
 from benchmarks.palette import COLOURS, colour_of
 from benchmarks.results import cost as costs
 from benchmarks.results import whole_runs
 from benchmarks.results.labels import LABELS
-from benchmarks.results.memory import lengths_of, success_at, success_of
 from benchmarks.results.sources import Json, Sources
 from rllib_recattn.experiment.figures.figure_style import tidy
 from rllib_recattn.experiment.records.metrics import metric_label

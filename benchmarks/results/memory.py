@@ -1,10 +1,20 @@
-"""Who remembers for how long: T-Mazes of 10 to 160 cells, from the runs of benchmarks.memory.grid."""
+"""Who remembers for how long: T-Mazes of 20 to 160 cells, from the runs of benchmarks.memory.grid."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
+from benchmarks.measures import (
+    LAST,
+    first_episodes,
+    last_20,
+    lengths_of,
+    phases_of,
+    solved_of,
+    steps_until_solved,
+    success_of,
+)
 from benchmarks.memory.grid import best_learning_rate
 from benchmarks.memory.plan import (
     ABLATION_LENGTH,
@@ -24,29 +34,6 @@ from benchmarks.results.sources import Cells, Json, Sources
 
 COMMAND = "python -m benchmarks.memory.grid"
 RUNS = "memory/runs/"
-
-
-def success_at(run: Json, env_steps: float) -> float:
-    """Return the success rate that a run last reported at or before `env_steps`.
-
-    0 before it has ended enough episodes to report one. A solved run ends early, and keeps what it ended with.
-    """
-    reported = [point["success_rate"] for point in run["curve"] if point["env_steps"] <= env_steps]
-    return next((rate for rate in reversed(reported) if rate is not None), 0.0)
-
-
-def success_of(runs: Iterable[Json], length: int) -> list[float]:
-    """Return the success rates of runs at the end of the budget of their corridor.
-
-    The last batch may go over it.
-    """
-    corridor = CORRIDORS[length]
-    return [success_at(run, corridor.budget + corridor.batch_size) for run in runs]
-
-
-def lengths_of(grid: Cells) -> list[int]:
-    """Return the corridors that any model has run."""
-    return [length for length in CORRIDORS if any(by_length.get(length) for by_length in grid.values())]
 
 
 def success_table(grid: Cells) -> str:
@@ -75,12 +62,6 @@ def phases_table(grid: Cells) -> str:
     return _by_corridor(grid, _phases)
 
 
-def phases_of(runs: Iterable[Json]) -> list[tuple[float, float]]:
-    """Return the steps of solved runs until a hundred episodes had ended, and those from then on."""
-    solved = [(_arrival(run), run["env_steps"]) for run in runs if run["solved"]]
-    return [(first, last - first) for first, last in solved if first is not None]
-
-
 def search_table(sources: Sources) -> str:
     """What each learning rate came to with each model, and which one was taken."""
     found = sources.memory("search")
@@ -93,7 +74,7 @@ def search_table(sources: Sources) -> str:
         rows.append([LABELS[model], *outcomes, taken])
     return (
         f"One seed that is not used again, {SEARCH_LENGTH} cells, at most {steps(SEARCH_BUDGET)} steps: where it was "
-        f"solved, else the best success rate.\n\n{table(rows)}\n\n"
+        f"solved, else the success rate, last {LAST}.\n\n{table(rows)}\n\n"
         f"{made_by(f'{RUNS}search', f'{COMMAND} --stage search')}"
     )
 
@@ -178,29 +159,23 @@ def _solved(runs: Sequence[Json], processors: Processors) -> str:
 def _steps_until_solved(runs: Sequence[Json]) -> str:
     if not runs:
         return NOTHING
-    solved = [run["env_steps"] for run in runs if run["solved"]]
-    outcome = f"{len(solved)} of {len(runs)}"
-    return f"{outcome}, {steps(statistics.median(solved))}" if solved else outcome
+    median = steps_until_solved(runs)
+    return solved_of(runs) if median is None else f"{solved_of(runs)}, {steps(median)}"
 
 
 def _phases(runs: Sequence[Json]) -> str:
     phases = phases_of(runs)
     found = [" + ".join(steps(statistics.median(phase)) for phase in zip(*phases, strict=True))] if phases else []
-    late = [_arrival(run) for run in runs if not run["solved"]]
+    late = [first_episodes(run) for run in runs if not run["solved"]]
     if late:
         found.append("unsolved: " + ", ".join("never" if first is None else steps(first) for first in late))
     return "; ".join(found) or NOTHING
 
 
-def _arrival(run: Json) -> float | None:
-    """Return the steps after which a hundred episodes had ended, of which the first success rate is; None if never."""
-    return next((point["env_steps"] for point in run["curve"] if point["success_rate"] is not None), None)
-
-
 def _outcome(run: Json) -> str:
     if run["solved"]:
         return steps(run["env_steps"])
-    return f"{max(point['success_rate'] or 0.0 for point in run['curve']):.2f}"
+    return f"{last_20([run], 'success_rate') or 0.0:.2f}"
 
 
 def _estimate(scores: Sequence[float]) -> str:

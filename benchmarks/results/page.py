@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.measures import DEFINITIONS
 from benchmarks.memory.plan import ABLATION_LENGTH
 from benchmarks.results import comparisons, cost, memory, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT, context_table
@@ -38,6 +39,7 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
     missed = [v for v in cost.target_verdicts(sources.read(cost.BESIDE_LSTM)) if v.verdict != MET]
     fields = {
         "min_seeds": MIN_SEEDS,
+        "definitions": "\n".join(f"- {text}" for text in DEFINITIONS.values()),
         "paper_claims": verdict_table(paper_verdicts(sources), "the paper's claims"),
         "targets": verdict_table(target_verdicts(sources), "targets"),
         "ranking": ranking_table(sources),

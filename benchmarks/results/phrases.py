@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
+from benchmarks.measures import all_solved, lengths_of, phases_of, reach, solved_of, steps_until_solved
 from benchmarks.memory.plan import ABLATION_LENGTH, ABLATIONS
 from benchmarks.results import cost, recall, tmaze
 from benchmarks.results.labels import LABELS, named
-from benchmarks.results.markdown import listed, seeds, steps, than
-from benchmarks.results.memory import lengths_of, phases_of
+from benchmarks.results.markdown import listed, steps, than
 from benchmarks.results.sources import Cells, Json, Sources
 from benchmarks.results.tasks import runs_by_task
 
+CHOICES = ("agalite", "gla", "lstm", "lstm-chrono")
 UNKNOWN = "not measured yet"
 # The models whose memory is a sum over all steps.
 LINEAR = ("agalite", "gla", "hgrn2", "galite")
@@ -29,7 +29,11 @@ def phrases(sources: Sources) -> dict[str, str]:
         "growth": growth(measured),
         "acting": acting(measured),
         "training_memory": training_memory(measured),
-        "longest": longest(grid),
+        "reached": reached(grid),
+        **{
+            f"solved_by_{model.replace('-', '_')}": solved_by(grid, model)
+            for model in ("agalite", "gla", "lstm", "lstm-chrono")
+        },
         "rllib_lstm": rllib_lstm(sources.read(tmaze.BESIDE_LSTM)),
         "recall_bit": recalled(sources.read(recall.PROBE), "bit, 40 steps", ("agalite", "lstm", "lstm-chrono")),
         "recall_far": recalled(sources.read(recall.PROBE), "bit, 160 steps", LINEAR),
@@ -85,22 +89,19 @@ def training_memory(measured: Json | None) -> str:
     return f"{ours / 2**20:.0f} MiB against {theirs / 2**20:.0f} MiB, {than(ours / theirs, 'less', 'more')}"
 
 
-def longest(grid: Cells) -> str:
-    """The longest corridor that every seed of a model has solved, and all shorter ones that it ran; and the seeds."""
-    reached: dict[int, list[str]] = {}
-    for model in (model for model in LABELS if model in grid):
-        ran = [(length, runs) for length in lengths_of(grid) if (runs := grid[model].get(length))]
-        solved = takewhile(lambda cell: _all_solved(cell[1]), ran)
-        reached.setdefault(max((length for length, _ in solved), default=0), []).append(LABELS[model])
-    parts = [
-        f"{length} cells by {listed(models)}" if length else f"none by {listed(models)}"
-        for length, models in sorted(reached.items(), reverse=True)
-    ]
-    if not parts:
-        return UNKNOWN
-    runs = [len(cell) for by_length in grid.values() for cell in by_length.values() if cell]
-    tried = f"{listed([str(length) for length in lengths_of(grid)])} cells"
-    return f"{'; '.join(parts)}; tried: {tried}, {seeds(runs)} each"
+def reached(grid: Cells) -> str:
+    """How many seeds of which model solved each corridor, the longest first: of those that were run there alone."""
+    lines = []
+    for length, outcomes in reach(grid).items():
+        found = (f"{outcome} by {listed([LABELS[model] for model in models])}" for outcome, models in outcomes.items())
+        lines.append(f"  - {length} cells: {'; '.join(found)}.")
+    return "\n".join(lines) or UNKNOWN
+
+
+def solved_by(grid: Cells, model: str) -> str:
+    """How many seeds of a model solved each corridor that it was run on, the shortest first."""
+    cells = {length: runs for length in lengths_of(grid) if (runs := grid.get(model, {}).get(length))}
+    return listed([f"{length} cells {solved_of(runs)}" for length, runs in cells.items()]) or UNKNOWN
 
 
 def rllib_lstm(content: Json | None) -> str:
@@ -109,7 +110,7 @@ def rllib_lstm(content: Json | None) -> str:
         return UNKNOWN
     parts = []
     for length, task in content["tasks"].items():
-        outcomes = (f"{model} {s['solved']} ({tmaze.medians(s)[0]})" for model, s in task["summary"].items())
+        outcomes = (f"{model} {solved_of(runs)} ({tmaze.medians(runs)[0]})" for model, runs in task["runs"].items())
         parts.append(f"{length} cells: {', '.join(outcomes)}")
     return "; ".join(parts)
 
@@ -156,9 +157,7 @@ def ablations(grid: Cells, found: Cells) -> str:
     if not changed:
         return UNKNOWN
     solved = {
-        change: statistics.median(run["env_steps"] for run in runs)
-        for change, runs in changed.items()
-        if all(run["solved"] for run in runs)
+        change: median for change, runs in changed.items() if all_solved(runs) and (median := steps_until_solved(runs))
     }
     said = []
     if unsolved := [_named(change) for change in changed if change not in solved]:
@@ -169,8 +168,8 @@ def ablations(grid: Cells, found: Cells) -> str:
             "solved soonest with {}, latest with {}".format(*(f"{_named(c)} ({steps(solved[c])})" for c in ends))
         )
     whole = grid.get("agalite", {}).get(ABLATION_LENGTH, [])
-    if whole and all(run["solved"] for run in whole):
-        said.append(f"as it is after {steps(statistics.median(run['env_steps'] for run in whole))}")
+    if all_solved(whole) and (median := steps_until_solved(whole)):
+        said.append(f"as it is after {steps(median)}")
     return "; ".join(said)
 
 
@@ -178,17 +177,12 @@ def _named(change: str) -> str:
     return f'"{change.replace("-", " ")}"'
 
 
-def _all_solved(runs: Sequence[Json]) -> bool:
-    return bool(runs) and all(run["solved"] for run in runs)
-
-
 def _recalled(runs: Sequence[Json]) -> str:
-    outcome = f"{sum(run['solved'] for run in runs)} of {len(runs)}"
     recalled_after = [rest for _, rest in phases_of(runs)]
+    outcome = solved_of(runs)
     return f"{outcome} after {steps(statistics.median(recalled_after))}" if recalled_after else outcome
 
 
 def _environment(runs: list[Any]) -> str:
-    solved = [run["env_steps"] for run in runs if run["solved"]]
-    outcome = f"{len(solved)} of {len(runs)}"
-    return f"{outcome} after {steps(statistics.median(solved))}" if solved else outcome
+    median = steps_until_solved(runs)
+    return solved_of(runs) if median is None else f"{solved_of(runs)} after {steps(median)}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks.measures import lengths_of
 from benchmarks.results.labels import TITLES
-from benchmarks.results.memory import lengths_of
 from benchmarks.results.sources import Cells, Json
 
 

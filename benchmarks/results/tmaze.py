@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from benchmarks.measures import median_of_all, solved_of
 from benchmarks.results.labels import named
 from benchmarks.results.markdown import NOTHING, measured_by, not_measured, steps, table
 from benchmarks.results.sources import Json, Sources
@@ -16,16 +19,16 @@ def beside_rllib_table(sources: Sources) -> str:
         return not_measured(BESIDE_LSTM, "python -m benchmarks.tmaze.learning")
     rows = [["corridor", "model", "solved", "env steps (median)", "seconds (median)"]]
     for length, corridor in content["tasks"].items():
-        for model, s in corridor["summary"].items():
-            rows.append([f"{length} cells", model, s["solved"], *medians(s)])
+        for model, runs in corridor["runs"].items():
+            rows.append([f"{length} cells", model, solved_of(runs), *medians(runs)])
     return f"{table(rows)}\n\n{measured_by(BESIDE_LSTM, content)}"
 
 
-def medians(summary: Json) -> list[str]:
-    """Write the median steps and seconds of runs, as bounds where half of the runs or fewer were solved."""
-    solved, runs = map(int, summary["solved"].split(" of "))
-    more = "" if 2 * solved > runs else "> "
-    return [f"{more}{steps(summary['median_env_steps'])}", f"{more}{summary['median_seconds']:.0f}"]
+def medians(runs: Sequence[Json]) -> list[str]:
+    """Write the median steps and seconds of all runs, as bounds where that is what they are."""
+    (env_steps, is_bound), (seconds, _) = median_of_all(runs), median_of_all(runs, "seconds")
+    more = "> " if is_bound else ""
+    return [f"{more}{steps(env_steps)}", f"{more}{seconds:.0f}"]
 
 
 def catalog_table(sources: Sources) -> str:
