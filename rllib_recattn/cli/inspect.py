@@ -33,7 +33,23 @@ SUFFIXES = (".png", ".svg", ".pdf")
     type=click.Choice(["action", "value"]),
     default="action",
     show_default=True,
-    help="What to differentiate: the chosen action's logit, or the value.",
+    help="What to look at: the distribution of the actions and the chosen one's logit, or the value.",
+)
+@click.option(
+    "--replace-with",
+    type=click.Choice(["episodes", "zeros"]),
+    default="episodes",
+    show_default=True,
+    help="What stands in the place of an observation: what other episodes showed at its step, where it differs, else "
+    "zeros; or zeros everywhere.",
+)
+@click.option(
+    "--replacements",
+    metavar="K",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="How many other episodes these are, with the seeds that follow.",
 )
 @click.option(
     "--episodes",
@@ -67,6 +83,8 @@ def inspect(
     stochastic: bool,
     cue_step: int,
     of: Any,
+    replace_with: Any,
+    replacements: int,
     episodes: int,
     output: Path,
     video: Path | None,
@@ -74,8 +92,9 @@ def inspect(
 ) -> None:
     """Let the agent saved in CHECKPOINT play an episode, and draw what it still knows at every step.
 
-    The picture shows what each step's action owes to the cue and to every other observation (the norm of a gradient),
-    the gates or the attention of the model's layers, the size of its state, actions and rewards. CHECKPOINT is a
+    The picture shows how far another cue, or another observation at any other step, would move each later action; the
+    gradient of each action; the gates or the attention of the model's layers, the size of its state, actions and
+    rewards. CHECKPOINT is a
     checkpoint's directory or a run's, of a single agent. Checkpoints can run any code when they are read: open only
     those that you trust.
     """
@@ -110,6 +129,8 @@ def inspect(
             episodes=episodes,
             cue_step=cue_step,
             of=of,
+            replace_with=replace_with,
+            n_others=replacements,
             on_progress=lambda done: progress.advance(task, done),
         )
         with writing(output, "--output"):
@@ -119,6 +140,7 @@ def inspect(
     if data is not None:
         with writing(data, "--json"):
             data.write_text(json.dumps(as_data(inspection)) + "\n", encoding="utf-8")
+    click.echo(f"{inspection.summary}.")
     for written in (output, video, data):
         if written is not None:
             click.echo(f"Wrote {written}")

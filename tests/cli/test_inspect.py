@@ -19,7 +19,7 @@ def inspect(*arguments):
 def test_writes_a_picture_a_video_and_the_numbers(finished_run, tmp_path):
     picture, video, data = tmp_path / "memory.png", tmp_path / "memory.gif", tmp_path / "memory.json"
     run = inspect(
-        finished_run.result.run_dir, "--seed", 5, "--stochastic", "--of", "value",
+        finished_run.result.run_dir, "--seed", 5, "--stochastic", "--of", "value", "--replacements", "2",
         "-o", picture, "--gif", video, "--json", data,
     )  # fmt: skip
     assert run.exit_code == 0, run.output
@@ -28,6 +28,8 @@ def test_writes_a_picture_a_video_and_the_numbers(finished_run, tmp_path):
         f"Wrote {video}",
         f"Wrote {data}",
     ]
+    assert "Of all past observations that of step " in run.output.splitlines()[0]
+    assert "(difference of values)" in run.output.splitlines()[0]
     numbers = json.loads(data.read_text())
     assert (numbers["seed"], numbers["explore"], numbers["sensitivity"]["of"]) == (5, True, "value")
     with Image.open(picture) as image:
@@ -48,6 +50,8 @@ def test_writes_a_picture_a_video_and_the_numbers(finished_run, tmp_path):
         (["--json", "{tmp}/memory.txt"], "should end in .json"),
         (["--of", "state"], "'state' is not one of 'action', 'value'"),
         (["--cue-step", "-1"], "-1 is not in the range x>=0"),
+        (["--replace-with", "noise"], "'noise' is not one of 'episodes', 'zeros'"),
+        (["--replacements", "0"], "0 is not in the range x>=1"),
         (["--episodes", "0"], "0 is not in the range x>=1"),
     ],
 )

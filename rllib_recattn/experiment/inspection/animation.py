@@ -1,4 +1,4 @@
-"""The moving picture of a memory: frames of the episode, and what each step's output owes to what was seen before."""
+"""The moving picture of a memory: frames of an episode, and how far other observations would move what was done."""
 
 from __future__ import annotations
 
@@ -57,20 +57,23 @@ def _draw_picture(axis: Axes, inspection: Inspection, index: int) -> None:
 
 
 def _draw_debts(axis: Axes, inspection: Inspection, index: int) -> None:
-    """Draw what the present output owes to each observation so far."""
-    step = inspection.steps[index]
-    colours = [panels.CUE_COLOUR if s == inspection.cue_step else panels.LINE_COLOUR for s in range(step + 1)]
-    axis.bar(np.arange(step + 1), inspection.sensitivity[index, : step + 1], color=colours, width=0.85)
+    """Draw how far the present output would move if each observation so far had been another one."""
+    step, found = inspection.steps[index], inspection.counterfactual
+    past = [s for s in found.steps if s <= step]
+    colours = [panels.CUE_COLOUR if s == inspection.cue_step else panels.LINE_COLOUR for s in past]
+    axis.bar(past, found.moved[: len(past), step], color=colours, width=0.85)
     axis.set_xlim(-0.6, len(inspection) - 0.4)
-    axis.set_ylim(0, inspection.sensitivity.max() * 1.05)
+    axis.set_ylim(0, _top(inspection))
     axis.set_xlabel("observation of step", fontsize="small")
-    axis.set_ylabel("norm of the gradient", fontsize="small")
-    axis.set_title(f"{_now(inspection, step)}: what it owes to each observation", loc="left", fontsize="medium")
+    axis.set_ylabel(panels.distance_label(inspection), fontsize="small")
+    axis.set_title(
+        f"{_now(inspection, step)}: how far another observation would move it", loc="left", fontsize="medium"
+    )
     _tidy(axis)
 
 
 def _now(inspection: Inspection, step: int) -> str:
-    """Name what is differentiated at a step."""
+    """Name the output of a step."""
     if inspection.of == "value" and inspection.values is not None:
         return f"Step {step}, value {inspection.values[step]:.2f}"
     if inspection.probabilities is None:
@@ -81,19 +84,24 @@ def _now(inspection: Inspection, step: int) -> str:
 
 
 def _draw_curve(axis: Axes, inspection: Inspection, index: int) -> None:
-    """Draw what the outputs so far owe to the cue."""
-    steps, owed = np.asarray(inspection.steps), inspection.cue_sensitivity
-    axis.plot(steps, owed, color="0.85", linewidth=1.2)
-    axis.plot(steps[: index + 1], owed[: index + 1], color=panels.CUE_COLOUR, linewidth=1.8)
-    axis.plot(steps[index], owed[index], "o", color=panels.CUE_COLOUR)
+    """Draw how far another cue would move the outputs so far."""
+    step, moved = inspection.steps[index], inspection.counterfactual.of(inspection.cue_step)
+    axis.plot(moved, color="0.85", linewidth=1.2)
+    axis.plot(moved[: step + 1], color=panels.CUE_COLOUR, linewidth=1.8)
+    axis.plot(step, moved[step], "o", color=panels.CUE_COLOUR)
     axis.set_xlim(-0.6, len(inspection) - 0.4)
-    axis.set_ylim(0, owed.max() * 1.08)
+    axis.set_ylim(0, _top(inspection))
     axis.set_xlabel("step", fontsize="small")
-    axis.set_ylabel("norm of the gradient", fontsize="small")
-    axis.set_title(
-        f"What it owes to the cue, the observation of step {inspection.cue_step}", loc="left", fontsize="medium"
-    )
+    axis.set_ylabel(panels.distance_label(inspection), fontsize="small")
+    cue = f"another cue, the observation of step {inspection.cue_step}, would move it"
+    axis.set_title(f"How far {cue}", loc="left", fontsize="medium")
     _tidy(axis)
+
+
+def _top(inspection: Inspection) -> float:
+    """Return where the axis of distances ends."""
+    found = inspection.counterfactual
+    return 1.03 if found.is_bounded else max(float(np.nanmax(found.moved)), 1e-9) * 1.05
 
 
 def _tidy(axis: Axes) -> None:

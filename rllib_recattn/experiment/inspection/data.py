@@ -17,9 +17,10 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
 
     Lists run over steps, the outermost where there are several dimensions, but for `gates`, whose lists hold one for
     each head, in it one for each group of its features, from those that forget least, and in that the steps.
-    `sensitivity.norms` has a row for each of `sensitivity.steps` and in it a number for each step of the episode;
-    `attention` has, for each layer and step, a row for each head with the probabilities of the step itself and of those
-    before it, the newest first.
+    `counterfactual.moved` has a row for each of `counterfactual.steps` and in it a number for each step of the episode,
+    null before the one that was replaced; `sensitivity.norms` has a row for each of `sensitivity.steps` and in it a
+    number for each step of the episode; `attention` has, for each layer and step, a row for each head with the
+    probabilities of the step itself and of those before it, the newest first.
     """
     recording, memory = inspection.recording, inspection.memory
     decoding = inspection.decoding
@@ -33,6 +34,13 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
         "success": recording.success,
         "cue_step": inspection.cue_step,
         "replay_error": inspection.replay_error,
+        "counterfactual": {
+            "measure": inspection.counterfactual.measure,
+            "steps": list(inspection.counterfactual.steps),
+            "n_replacements": list(inspection.counterfactual.n_replacements),
+            "to_cue": _numbers(inspection.counterfactual.of(inspection.cue_step)),
+            "moved": _numbers(inspection.counterfactual.moved),
+        },
         "sensitivity": {
             "of": inspection.of,
             "steps": list(inspection.steps),
@@ -64,4 +72,6 @@ def _numbers(array: np.ndarray | None) -> Any:
     array = np.asarray(array, dtype=np.float64)
     magnitude = np.floor(np.log10(np.abs(array), out=np.zeros_like(array), where=array != 0))
     factor = 10.0 ** (_DIGITS - 1 - magnitude)
-    return (np.round(array * factor) / factor).tolist()
+    rounded = (np.round(array * factor) / factor).astype(object)
+    rounded[np.isnan(array)] = None
+    return rounded.tolist()

@@ -99,7 +99,10 @@ def headline(inspection: Inspection) -> str:
 
 def _panels(inspection: Inspection) -> list[_Panel]:
     memory = inspection.memory
-    shown = [_Panel(partial(panels.cue_curve, inspection=inspection), 1.4)]
+    shown = [
+        _Panel(partial(panels.cue_curve, inspection=inspection), 1.4),
+        _Panel(partial(panels.counterfactual_map, inspection=inspection), 2.4, panels.distance_label(inspection)),
+    ]
     if inspection.decoding is not None and inspection.decoding.steps:
         shown.append(_Panel(partial(panels.decoding_curve, inspection=inspection), 1.3))
     shown.append(_Panel(partial(panels.sensitivity_map, inspection=inspection), 2.4, "norm of the gradient"))

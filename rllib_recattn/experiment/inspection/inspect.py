@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
+from ray.rllib.core.columns import Columns
 
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
@@ -21,14 +22,19 @@ from rllib_recattn.experiment.checkpoints.checkpoint import (
 )
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.experiment.evaluation.video import Frames
+from rllib_recattn.experiment.inspection.counterfactual import Counterfactual, counterfactual, replaced_steps
 from rllib_recattn.experiment.inspection.decoding import CueSamples, Decoding
 from rllib_recattn.experiment.inspection.memory import MemoryTrace, trace_memory
 from rllib_recattn.experiment.inspection.recording import Recording, record
+from rllib_recattn.experiment.inspection.replacements import Replacements, Source
 from rllib_recattn.experiment.inspection.replay import Replay
 from rllib_recattn.experiment.inspection.sensitivity import OutputName, sensitivity
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+N_OTHERS = 8
+"""Episodes whose observations stand in the place of those of the one that is looked at."""
 
 MAX_STEPS = 256
 """Steps whose outputs are differentiated; of longer episodes these are evenly spread."""
@@ -46,9 +52,10 @@ class Inspection:
         model: The name of the model.
         seed: What the environment was reset with.
         explore: Whether actions were sampled.
-        of: What was differentiated: the "action" or the "value".
+        of: What was looked at: the "action" or the "value".
         cue_step: The step of the observation that is to be remembered.
         recording: The episode.
+        counterfactual: How far the outputs move if one observation is replaced.
         steps: N steps whose outputs were differentiated.
         sensitivity: Their norms with respect to the observation of each step [N, T]; see
             :func:`~rllib_recattn.experiment.inspection.sensitivity.sensitivity`.
@@ -69,6 +76,7 @@ class Inspection:
     of: OutputName
     cue_step: int
     recording: Recording
+    counterfactual: Counterfactual
     steps: tuple[int, ...]
     sensitivity: np.ndarray
     probabilities: np.ndarray | None
@@ -93,6 +101,23 @@ class Inspection:
         return [each for each in self.recording.observations if _is_image(each)]
 
     @property
+    def summary(self) -> str:
+        """Say in a sentence which past observation counts most, and what the cue does."""
+        found = self.counterfactual
+        if len(self) == 1:
+            return f"One step: there is nothing to remember ({found.measure} {np.nanmax(found.moved):.2f})"
+        observation, step, moved = found.strongest()
+        text = (
+            f"Of all past observations that of step {observation} counts most: another one in its place moves the "
+            f"{self.of} of step {step} by {moved:.2f} ({found.measure})"
+        )
+        if observation == self.cue_step:
+            return text
+        of_cue = found.of(self.cue_step)
+        most = int(np.nanargmax(of_cue))
+        return f"{text}; another cue, at step {self.cue_step}, moves that of step {most} by {of_cue[most]:.2f}"
+
+    @property
     def cue_sensitivity(self) -> np.ndarray:
         """What the outputs of `steps` still owe to the cue [N]."""
         return self.sensitivity[:, self.cue_step]
@@ -106,6 +131,8 @@ def inspect_checkpoint(
     episodes: int = 1,
     cue_step: int = 0,
     of: OutputName = "action",
+    replace_with: Source = "episodes",
+    n_others: int = N_OTHERS,
     on_progress: Callable[[int], object] | None = None,
 ) -> Inspection:
     """Let a trained agent play an episode, and work out what it remembered.
@@ -116,9 +143,12 @@ def inspect_checkpoint(
         explore: Whether to sample actions, as in training, rather than to take the most likely ones.
         episodes: How many to play: one to look at, or at least 20, of which all tell how well a probe decodes the cue.
         cue_step: The step of the observation that is to be remembered, from 0.
-        of: What to differentiate, "action" or "value".
-        on_progress: Called after each episode and after some gradients, with how many of these have been done; there
-            are `episodes` and one for each step, MAX_STEPS at most.
+        of: What to look at, "action" or "value".
+        replace_with: What stands in the place of an observation: "episodes": what others showed at its step, where it
+            differs, else zeros; "zeros".
+        n_others: How many other episodes these are, with the next seeds; those of `episodes` are taken first.
+        on_progress: Called after each episode, and after some observations were replaced and some gradients taken,
+            with how many of these have been done.
 
     Raises:
         SettingsError: If `path` is no checkpoint, or not of a single agent with a memory on RLlib's new API stack; or
@@ -146,19 +176,26 @@ def inspect_checkpoint(
                     f"--cue-step {cue_step}: should be one of the episode's {len(recording)} steps, at most "
                     f"{len(recording) - 1}"
                 )
-            decoding = None
-            if episodes > 1:
-                samples = CueSamples(cue_step)
-                samples.add(recording)
-                for index in range(1, episodes):
-                    samples.add(record(player, seed + index, explore))
-                    progress(1)
-                decoding = samples.decode()
+            samples = CueSamples(cue_step)
+            samples.add(recording)
+            others: list[Any] = []
+            if replace_with == "zeros":
+                n_others = 0
+            for index in range(1, max(episodes, 1 + n_others)):
+                other = record(player, seed + index, explore)
+                progress(1)
+                if index < episodes:
+                    samples.add(other)
+                if index <= n_others:
+                    others.append(other.batch[Columns.OBS])
+            decoding = samples.decode() if episodes > 1 else None
         finally:
             player.stop()
         replay = Replay(module, recording)
         whole = replay.read()
         is_discrete = isinstance(module.action_space, gym.spaces.Discrete)
+        replacements = Replacements(recording.batch[Columns.OBS], others, replace_with)
+        replaced = replaced_steps(len(recording), max(1, len(others)), cue_step)
         steps = np.unique(np.linspace(0, len(recording) - 1, MAX_STEPS).round().astype(int)).tolist()
         return Inspection(
             checkpoint=checkpoint,
@@ -169,6 +206,7 @@ def inspect_checkpoint(
             of=of,
             cue_step=cue_step,
             recording=recording,
+            counterfactual=counterfactual(replay, of, replaced, replacements, progress),
             steps=tuple(steps),
             sensitivity=sensitivity(replay, of, steps, progress),
             probabilities=recording.logits.softmax(-1).numpy() if is_discrete else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,18 +39,32 @@ def marker(n_points: int) -> str | None:
 
 
 def cue_curve(axis: Axes, inspection: Inspection) -> None:
-    """Draw how much each step's output owes to the cue."""
-    axis.plot(
-        inspection.steps,
-        inspection.cue_sensitivity,
-        color=CUE_COLOUR,
-        marker=marker(len(inspection.steps)),
-        markersize=4,
-        linewidth=1.8,
+    """Draw how far another cue would move each step's output."""
+    found = inspection.counterfactual
+    moved = found.of(inspection.cue_step)
+    axis.plot(moved, color=CUE_COLOUR, marker=marker(len(moved)), markersize=4, linewidth=1.8)
+    axis.set_ylim(bottom=0, top=1.03 if found.is_bounded else None)
+    axis.set_ylabel(distance_label(inspection))
+    axis.set_title(
+        f"How far another cue, the observation of step {inspection.cue_step}, would move each {inspection.of}"
     )
-    axis.set_ylim(bottom=0)
-    axis.set_ylabel(f"‖∂ {inspection.of} / ∂ cue‖")
-    axis.set_title(f"What the {inspection.of} owes to the cue, the observation of step {inspection.cue_step}")
+
+
+def distance_label(inspection: Inspection) -> str:
+    """Name on an axis how far outputs move; its full name has no room there."""
+    return inspection.counterfactual.measure.partition(" of the component")[0]
+
+
+def counterfactual_map(axis: Axes, inspection: Inspection) -> AxesImage:
+    """Draw how far each step's output would move if each observation had been another one."""
+    found = inspection.counterfactual
+    moved = found.moved[_standing_for(found.steps, len(inspection))]
+    is_past = np.arange(len(inspection))[:, None] <= np.arange(len(inspection))
+    high = 1.0 if found.is_bounded else max(float(np.nanmax(found.moved)), 1e-12)
+    image = _past_map(axis, np.where(is_past, moved, np.nan), Normalize(0, high))
+    _mark_observations(axis, inspection)
+    axis.set_title(f"How far another observation would move each {inspection.of} from then on")
+    return image
 
 
 def decoding_curve(axis: Axes, inspection: Inspection) -> None:
@@ -84,19 +99,29 @@ def decoding_curve(axis: Axes, inspection: Inspection) -> None:
 
 
 def sensitivity_map(axis: Axes, inspection: Inspection) -> AxesImage:
-    """Draw what each step's output owes to each observation."""
-    steps = np.asarray(inspection.steps)
-    # Of a long episode only some steps were differentiated; each stands for those up to the next one.
-    column = np.searchsorted(steps, np.arange(len(inspection)), side="right") - 1
-    norms = inspection.sensitivity[column].T
-    is_past = np.arange(len(inspection))[:, None] <= steps[column]
+    """Draw the gradient of each step's output with respect to each observation."""
+    norms = inspection.sensitivity[_standing_for(inspection.steps, len(inspection))].T
+    is_past = (
+        np.arange(len(inspection))[:, None]
+        <= np.asarray(inspection.steps)[_standing_for(inspection.steps, len(inspection))]
+    )
     high = max(norms.max(), 1e-12)
     image = _past_map(axis, np.where(is_past, norms, np.nan), LogNorm(high * _DECADES, high, clip=True))
+    _mark_observations(axis, inspection)
+    caveat = "" if inspection.of == "value" else ", and small where all is decided"
+    axis.set_title(f"Gradient of the {inspection.of} by each observation: of small changes alone{caveat}")
+    return image
+
+
+def _standing_for(steps: Sequence[int], n_steps: int) -> np.ndarray:
+    """Return which of some steps stands for each step of a long episode: the last one before it [T]."""
+    return np.maximum(np.searchsorted(np.asarray(steps), np.arange(n_steps), side="right") - 1, 0)
+
+
+def _mark_observations(axis: Axes, inspection: Inspection) -> None:
     axis.axhline(inspection.cue_step, color=CUE_COLOUR, linewidth=1, linestyle=":")
     axis.set_ylabel("observation of step")
     axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axis.set_title(f"What the {inspection.of} owes to each observation")
-    return image
 
 
 def attention_map(axis: Axes, inspection: Inspection, layer: str) -> AxesImage:

@@ -1,11 +1,11 @@
-"""Reading a recorded episode again as a whole, so that gradients flow from every output to every observation.
+"""Reading a recorded episode again as a whole: to take gradients of it, or with an observation changed.
 
 Shape suffixes: R identical rows, T steps, F features, K parameters of the action distribution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from rllib_recattn.inputs.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of reading the first n steps in R identical rows.
+    """What came of reading the first n steps in R rows.
 
     Attributes:
         inputs: What gradients are taken with respect to, [R, n, …] each; see :class:`Replay`.
@@ -52,19 +52,43 @@ class Replay:
     def __init__(self, module: Any, recording: Recording):
         self.module, self.recording = module, recording
         self._tokenizers = [each for each in module.modules() if isinstance(each, Tokenizer)]
-        observations = recording.batch[Columns.OBS]
-        if self._tokenizers:
-            with torch.no_grad():
-                self._inputs = [tokenizer(observations) for tokenizer in self._tokenizers]
-        else:
-            self._inputs = [leaf.float() for leaf in tree.flatten(observations) if _has_gradient(leaf)]
+        self._inputs = self.encode(recording.batch[Columns.OBS])
         if not self._inputs:
             raise SettingsError("inspect: the observations of this agent are no numbers that a gradient could reach")
 
+    def encode(self, observations: Any) -> list[Tensor]:
+        """Return what stands for observations [R, n, …] in front of the memory, [R, n, …] each; see :class:`Replay`."""
+        if not self._tokenizers:
+            return [leaf.float() for leaf in tree.flatten(observations) if _has_gradient(leaf)]
+        with torch.no_grad():
+            return [tokenizer(observations) for tokenizer in self._tokenizers]
+
     def read(self, n_rows: int = 1, n_steps: int | None = None) -> Reading:
-        """Read the first `n_steps` steps, or all, in `n_rows` identical rows."""
+        """Read the first `n_steps` steps, or all, in `n_rows` identical rows, of which gradients can be taken."""
         n_steps = len(self.recording) if n_steps is None else n_steps
-        inputs = [each[:, :n_steps].repeat(n_rows, *[1] * (each.dim() - 1)).requires_grad_() for each in self._inputs]
+        inputs = [_repeated(each[:, :n_steps], n_rows).requires_grad_() for each in self._inputs]
+        with torch.enable_grad():
+            return self._read(inputs)
+
+    def read_changed(self, steps: Sequence[int], inputs: Sequence[Tensor]) -> Reading:
+        """Read the episode in R + 1 rows: as it was, and then with one observation changed in each.
+
+        Args:
+            steps: The step at which a row is changed, for R rows.
+            inputs: What stands there in the place of the encoded observation [R, …] each.
+
+        Returns:
+            What came of it, without gradients.
+        """
+        rows = torch.arange(1, len(steps) + 1)
+        changed = [_repeated(each, len(steps) + 1) for each in self._inputs]
+        for whole, of_steps in zip(changed, inputs, strict=True):
+            whole[rows, torch.as_tensor(steps)] = of_steps.to(whole.dtype)
+        with torch.no_grad():
+            return self._read(changed)
+
+    def _read(self, inputs: list[Tensor]) -> Reading:
+        n_rows, n_steps = inputs[0].shape[:2]
         batch = {
             name: tree.map_structure(
                 lambda leaf, is_state=name == Columns.STATE_IN: _rows(leaf if is_state else leaf[:, :n_steps], n_rows),
@@ -74,7 +98,7 @@ class Replay:
         }
         if not self._tokenizers:
             batch[Columns.OBS] = _with_inputs(batch[Columns.OBS], inputs)
-        with _answering(dict(zip(self._tokenizers, inputs, strict=False))), torch.enable_grad():
+        with _answering(dict(zip(self._tokenizers, inputs, strict=False))):
             out = self.module.forward_train(batch)
             values = None
             if isinstance(self.module, ValueFunctionAPI):
@@ -84,6 +108,10 @@ class Replay:
 
 def _has_gradient(leaf: Tensor) -> bool:
     return leaf.is_floating_point() or leaf.dtype == torch.uint8
+
+
+def _repeated(leaf: Tensor, n_rows: int) -> Tensor:
+    return leaf.repeat(n_rows, *[1] * (leaf.dim() - 1))
 
 
 def _rows(leaf: Tensor, n_rows: int) -> Tensor:

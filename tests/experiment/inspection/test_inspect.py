@@ -60,6 +60,13 @@ def test_a_state_holds_what_was_just_seen(inspection):
 
 def test_data_holds_the_numbers(inspection):
     data = as_data(inspection)
+    found = inspection.counterfactual
+    assert data["counterfactual"]["measure"] == "total variation"
+    assert data["counterfactual"]["n_replacements"] == list(found.n_replacements)
+    moved = np.array(data["counterfactual"]["moved"], dtype=float)
+    np.testing.assert_allclose(moved, found.moved, rtol=1e-5)
+    np.testing.assert_allclose(data["counterfactual"]["to_cue"], found.of(0), rtol=1e-5)
+    assert data["counterfactual"]["moved"][1][0] is None
     np.testing.assert_allclose(data["sensitivity"]["norms"], inspection.sensitivity, rtol=1e-5)
     np.testing.assert_allclose(data["sensitivity"]["to_cue"], inspection.sensitivity[:, 0], rtol=1e-5)
     assert [gates["name"] for gates in data["gates"]] == ["γ", "β", "u"]
@@ -67,6 +74,23 @@ def test_data_holds_the_numbers(inspection):
     assert data["decoding"]["accuracy"][0]["mean"] == 1.0
     assert {row["part"] for row in data["state_norms"]} == {"keys", "values"}
     assert data["length"] == len(data["rewards"]) == len(data["values"]) == len(inspection)
+
+
+def test_observations_are_replaced_by_those_of_other_episodes(inspection):
+    found = inspection.counterfactual
+    assert found.steps == tuple(range(len(inspection)))
+    assert 1 <= found.n_replacements[0] <= 8, "those that showed the other cue"
+    assert found.of(0)[0] > 0
+    observation, step, moved = found.strongest()
+    assert f"that of step {observation} counts most" in inspection.summary
+    assert f"moves the action of step {step} by {moved:.2f} (total variation)" in inspection.summary
+
+
+def test_zeros_may_stand_in_their_place(finished_run):
+    inspection = inspect_checkpoint(finished_run.result.checkpoint, seed=3, replace_with="zeros", of="value")
+    assert set(inspection.counterfactual.n_replacements) == {0}
+    assert inspection.counterfactual.measure == "difference of values"
+    assert "moves the value of step" in inspection.summary
 
 
 @pytest.mark.parametrize(
