@@ -7,10 +7,10 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +28,7 @@ from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, SUMM
 from rllib_recattn.experiment.records.settings import value_text
 from rllib_recattn.experiment.records.trials import TrialRecord, read_experiment, read_trials
 from rllib_recattn.experiment.reports.best_yaml import best_yaml
+from rllib_recattn.experiment.reports.sweep_data import configurations_data, trials_data, write_csv
 from rllib_recattn.experiment.reports.text import command_text, number_text, path_text, trials_text
 from rllib_recattn.experiment.reports.trial_table import TrialRow, print_table, trial_table
 
@@ -81,9 +82,9 @@ class SweepReport:
             The files.
         """
         output = output or self.run_dir
-        files = [_write_csv(self._trials_data(), output / TRIALS_FILE)]
+        files = [write_csv(trials_data(self.ranking), output / TRIALS_FILE)]
         if self._has_seeds:
-            files.append(_write_csv(self._configurations_data(), output / CONFIGURATIONS_FILE))
+            files.append(write_csv(configurations_data(self.ranking), output / CONFIGURATIONS_FILE))
         figure = plot_sweep(self.ranking, output / FIGURE_FILE, title=self.run_dir.name)
         if figure is not None:
             files.append(figure)
@@ -129,8 +130,8 @@ class SweepReport:
             "planned": self.planned,
             "best": None if self.best is None else self.best.best_trial.name,
             "statuses": dict(Counter(trial.status for configuration in self.ranking for trial in configuration.trials)),
-            "configurations": self._configurations_data(),
-            "trials": self._trials_data(),
+            "configurations": configurations_data(self.ranking),
+            "trials": trials_data(self.ranking),
         }
 
     def write_summary(self, files: list[Path]) -> None:
@@ -204,43 +205,6 @@ class SweepReport:
             is_best=configuration is self.best,
         )
 
-    def _configurations_data(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "configuration": number,
-                "choices": dict(configuration.choices),
-                "trials": [trial.name for trial in configuration.trials],
-                "seeds": configuration.seeds,
-                "seeds_with_a_value": len(configuration.values),
-                "mean": _finite(configuration.mean),
-                "standard_deviation": _finite(configuration.spread),
-                "ended_early": configuration.was_cut,
-                "env_steps": _finite(configuration.mean_of(metrics.ENV_STEPS)),
-            }
-            for number, configuration in enumerate(self.ranking, start=1)
-        ]
-
-    def _trials_data(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "trial": trial.name,
-                "configuration": number,
-                "status": trial.status,
-                "choices": trial.choices_at(self.measure),
-                "iterations": _finite(trial.iterations),
-                "env_steps": _finite(trial.env_steps),
-                "training_time_s": _finite(trial.last(metrics.SECONDS)),
-                **{
-                    rank_by: _finite(trial.value(replace(self.measure, rank_by=rank_by)))
-                    for rank_by in get_args(RankBy)
-                },
-                "episode_return_mean": _finite(trial.last(metrics.RETURN)),
-                "success_rate": _finite(trial.last(metrics.SUCCESS)),
-            }
-            for number, configuration in enumerate(self.ranking, start=1)
-            for trial in configuration.trials
-        ]
-
 
 def read_sweep(
     run_dir: Path, metric: str | None = None, mode: Mode | None = None, rank_by: RankBy | None = None
@@ -304,16 +268,3 @@ def report_sweep(console: Console, run_dir: Path, *, finished: bool) -> None:
     console.print()
     print_table(console, report.table(console))
     console.print(report.text(files))
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> Path:
-    import pandas
-
-    pandas.DataFrame([{**row.pop("choices"), **row} for row in map(dict, rows)]).to_csv(path, index=False)
-    return path
-
-
-def _finite(value: float) -> float | int | None:
-    if not math.isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() else value
