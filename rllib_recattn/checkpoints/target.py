@@ -20,6 +20,7 @@ from rllib_recattn.checkpoints.configs import is_on_new_stack
 from rllib_recattn.checkpoints.names import is_derived, model_v2_weights, rl_module_weights, with_derived
 from rllib_recattn.checkpoints.reading import TrainedPolicy
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.local_ray import start_local_ray
 
 _MODULES = f"{COMPONENT_LEARNER_GROUP}/{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"
 _SHOWN = 5  # names of weights in an error message
@@ -128,7 +129,7 @@ def _ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    start_local_ray(log_to_driver=False, logging_level="ERROR")
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ import ray
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.cluster.address import connect
 from rllib_recattn.experiment.cluster.placement import misfit, what_to_lower
+from rllib_recattn.local_ray import start_local_ray
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -34,7 +35,7 @@ _TUNE_ENVIRONMENT = {
 
 @contextmanager
 def ray_session(num_cpus: int | None = None, verbose: int = 0, address: str | None = None) -> Iterator[None]:
-    """Use the Ray instance that there is, or start a local one and shut it down at the end.
+    """Use the Ray instance that there is, or start a local one, out of others' reach, and shut it down at the end.
 
     Args:
         num_cpus: How many CPUs the local instance offers; by default as many as the machine has.
@@ -53,10 +54,8 @@ def ray_session(num_cpus: int | None = None, verbose: int = 0, address: str | No
             yield
             return
         try:
-            ray.init(
-                address="local",
+            start_local_ray(
                 num_cpus=num_cpus,
-                include_dashboard=False,
                 log_to_driver=verbose > 0,
                 logging_level=logging.INFO if verbose else logging.ERROR,
             )
