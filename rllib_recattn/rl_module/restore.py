@@ -13,11 +13,13 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.fixes.fresh_seeds import seed_after_weights
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
 _MODULES = "learner_group/learner/rl_module"
 _ALGORITHM = "class_and_ctor_args.pkl"
+_STATE = "algorithm_state.pkl"
 
 
 class RestoreCallback(RLlibCallback):
@@ -48,6 +50,7 @@ class RestoreCallback(RLlibCallback):
             algorithm.load_checkpoint(str(self.checkpoint))
         else:
             algorithm.restore_from_path(str(self.checkpoint / _MODULES), component=_MODULES)
+            seed_after_weights(algorithm, iteration_of(self.checkpoint))
         if algorithm.config.enable_rl_module_and_learner:
             use_own_learning_rate(algorithm)
             # What this run saves stands for itself: it can be loaded where this checkpoint is not.
@@ -76,6 +79,11 @@ def is_of(checkpoint: Path, algorithm: Any) -> bool:
         saved_by = pickle.load(file)["class"]
     # Tune trains subclasses of RLlib's algorithms; the config tells which one it is.
     return type(saved_by.get_default_config()) is type(algorithm.get_default_config())
+
+
+def iteration_of(checkpoint: Path) -> int:
+    """Return the iteration in which a checkpoint of either API stack was saved. It is a pickle, which is read."""
+    return int(pickle.loads((checkpoint / _STATE).read_bytes())["training_iteration"])
 
 
 def use_own_learning_rate(algorithm: Any) -> None:

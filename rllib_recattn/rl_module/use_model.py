@@ -13,6 +13,7 @@ from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.extension import add_callback
+from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
@@ -137,6 +138,8 @@ def use_model(
     config.learners(learner_class=learner_class)
     report_success_rate(config)
     add_callback(config, LearnerCallback)
+    if recurrence.rllib_fixes.fresh_seeds:
+        seed_afresh(config)
     keep_states_in_columns(config)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)

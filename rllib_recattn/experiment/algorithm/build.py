@@ -7,10 +7,10 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
-from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with
+from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
 from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings
-from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies
+from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
 from rllib_recattn.experiment.definition.environment import (
@@ -67,6 +67,8 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     choose_policies(config, experiment.multi_agent)
     choose_models(config, experiment)
     report_success_rate(config)
+    if not models_of(experiment):
+        seed_afresh(config)
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
     survive_faults(config)
@@ -98,6 +100,7 @@ def _build_for_old_stack(
         config.training(model=old_stack.model_dict(experiment.model, experiment.where))
     old_stack.choose_policy_models(config, experiment)
     old_stack.report_success_rate(config)
+    seed_afresh(config)
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
     old_stack.register_models(config)

@@ -15,6 +15,7 @@ from ray.rllib.utils import force_list
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.callbacks import CallbackEntry
 from rllib_recattn.importing import import_class
+from rllib_recattn.rl_module.fixes.fresh_seeds import FreshSeedsCallback
 from rllib_recattn.rl_module.restore import MakeRestoreCallback
 
 
@@ -52,6 +53,11 @@ def add_callbacks(config: AlgorithmConfig, entries: Sequence[CallbackEntry], whe
 def begin_with(config: AlgorithmConfig, checkpoint: Path | None) -> None:
     """Have a config of either API stack begin its training with the state of a checkpoint; None: with new weights."""
     _add(config, [] if checkpoint is None else [MakeRestoreCallback(checkpoint)])
+
+
+def seed_afresh(config: AlgorithmConfig) -> None:
+    """Have a config of either API stack seed what goes on from a checkpoint by what was trained until then."""
+    _add(config, [FreshSeedsCallback])
 
 
 def _add(config: AlgorithmConfig, added: Sequence[Callable[[], RLlibCallback]]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock, MultiAgentBlock
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
@@ -28,7 +29,8 @@ def choose_policies(config: AlgorithmConfig, block: MultiAgentBlock | None) -> N
 
 def models_of(experiment: Experiment) -> dict[str, ModelBlock]:
     """Return the models of an experiment's policies that have one of this package's, their own or the experiment's."""
-    assert experiment.multi_agent is not None
+    if experiment.multi_agent is None:
+        return {} if experiment.model is None else {DEFAULT_POLICY_ID: experiment.model}
     models = {policy: own or experiment.model for policy, own in experiment.multi_agent.policies.items()}
     return {policy: model for policy, model in models.items() if model is not None}
 

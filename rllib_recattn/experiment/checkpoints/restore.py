@@ -12,6 +12,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.rl_module.restore import iteration_of
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -51,7 +52,8 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> None:
     for line in _differences(checkpoint, saved, config, experiment):
         problems.add(f"{where}: {line}")
     last = experiment.stop.get(_ITERATION)
-    iteration = _iteration(checkpoint)
+    with reading(checkpoint):
+        iteration = iteration_of(checkpoint)
     if saved.algo_class is config.algo_class and last is not None and iteration >= last:
         problems.add(
             f"{where}: was saved in iteration {iteration}, from which training counts on; stop.{_ITERATION} = "
@@ -112,11 +114,6 @@ def _setting_differences(key_path: str, saved: Any, ours: Any) -> Iterator[str]:
             yield from _setting_differences(place, before, now)
         elif before != now:
             yield f"{place} is {before!r} in the checkpoint, {now!r} here"
-
-
-def _iteration(checkpoint: Path) -> int:
-    with reading(checkpoint):
-        return int(pickle.loads((checkpoint / "algorithm_state.pkl").read_bytes())[_ITERATION])
 
 
 def _list(names: set[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.schedulers import Population
+from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.definition.searchers import RandomSearcher
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
 
@@ -39,7 +40,12 @@ def check_sweep(
     scheduler, searcher = tune.scheduler, tune.search_alg
     is_population = isinstance(scheduler, Population)
     is_random = isinstance(searcher, RandomSearcher)
-    searched = {key_path: domain for key_path, domain in space.items() if domain.kind != SEEDS}
+    # Population-based training lets every trial keep its seed.
+    searched = {
+        key_path: domain
+        for key_path, domain in space.items()
+        if domain.kind != SEEDS and not (is_population and key_path == SEED)
+    }
     if (space or tune.num_samples > 1) and tune.metric.startswith("evaluation/") and not evaluates:
         problems.add(
             f"{where}.tune: metric: {tune.metric} never comes without config.evaluation_interval; set it, e.g. to 10"

@@ -23,7 +23,8 @@ from ray.tune.schedulers.pb2 import PB2
 from ray.tune.utils import flatten_dict
 
 from rllib_recattn.experiment.definition import schedulers as blocks
-from rllib_recattn.experiment.definition.domain import SEEDS, Domain
+from rllib_recattn.experiment.definition.domain import Domain
+from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.training.interrupt import PauseOnInterrupt
@@ -108,6 +109,11 @@ class _Population(_Resumable):
         state.last_train_time = time
         state.last_perturbation_time = time // self._perturbation_interval * self._perturbation_interval
 
+    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the config of a trial that goes on from another one's checkpoint: its seed stays, with its data."""
+        config, operations = super()._get_new_config(trial, trial_to_clone)
+        return (config | {SEED: trial.config[SEED]} if SEED in trial.config else config), operations
+
 
 class Pbt(_Population, PopulationBasedTraining):
     """Population-based training."""
@@ -139,7 +145,7 @@ def make_scheduler(experiment: Experiment) -> FIFOScheduler:
     if isinstance(block, blocks.Fifo):
         return PauseOnInterrupt()
     if isinstance(block, blocks.Population):
-        space = {key_path: domain for key_path, domain in experiment.space.items() if domain.kind != SEEDS}
+        space = {key_path: domain for key_path, domain in experiment.space.items() if key_path != SEED}
         arguments |= {"require_attrs": False, "custom_explore_fn": WithinBounds(space)}
         if isinstance(block, blocks.Pb2):
             bounds = {key_path: list(domain.bounds) for key_path, domain in space.items()}

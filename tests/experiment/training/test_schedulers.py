@@ -6,6 +6,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import pandas
 import pytest
 from ray import cloudpickle
 from ray.tune.experiment import Trial
@@ -308,3 +309,24 @@ def test_the_scheduler_module_knows_all_schedulers_that_can_be_named():
     assert set(SCHEDULERS) == {"fifo"} | {
         name.lower() for name in vars(schedulers) if name in ("Asha", "HyperBand", "Median", "Pbt", "Pb2")
     }
+
+
+@pytest.mark.parametrize(("name", "package"), [("pbt", "ray"), ("pb2", "sklearn")])
+@pytest.mark.parametrize("seed", [3, {"randint": [0, 9]}])
+def test_a_trial_that_takes_over_another_ones_checkpoint_keeps_its_seed(scheduler, monkeypatch, name, package, seed):
+    pytest.importorskip(package)
+    made = scheduler({name: {}}, lr={"uniform": [1e-4, 1e-2]}, seed=seed)
+    searched = made._hyperparam_mutations if name == "pbt" else made._hyperparam_bounds
+    assert list(searched) == ["config.lr"]
+    if name == "pb2":  # whose own choice needs a history of results
+        explored = staticmethod(lambda data, bounds, current, base, old, config: (dict(config), data))
+        monkeypatch.setattr("ray.tune.schedulers.pb2._explore", explored)
+        made.data = pandas.DataFrame({"Time": [1.0]})
+    trial, donor = FakeTrial("a"), FakeTrial("b")
+    trial.config = {"config.lr": 1e-3, "config.seed": 4, "experiment": "x"}
+    donor.config = {"config.lr": 2e-3, "config.seed": 3, "experiment": "x"}
+    config, _ = made._get_new_config(trial, donor)
+    assert config["config.seed"] == 4
+    assert config["experiment"] == "x"
+    del trial.config["config.seed"], donor.config["config.seed"]
+    assert "config.seed" not in made._get_new_config(trial, donor)[0]
