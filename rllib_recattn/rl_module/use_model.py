@@ -14,6 +14,7 @@ from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallba
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
+from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
@@ -140,6 +141,8 @@ def use_model(
     add_callback(config, LearnerCallback)
     if recurrence.rllib_fixes.fresh_seeds:
         seed_afresh(config)
+    if recurrence.rllib_fixes.recorded_once:
+        record_once(config)
     keep_states_in_columns(config)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 from contextlib import redirect_stdout
 
 import pyarrow as pa
@@ -12,11 +15,14 @@ import pytest
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.checkpoints.restore import check_restore
+from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.training.run import run_experiment
+from rllib_recattn.rl_module.mending_recorder import MendingRecordingEnvRunner
 from rllib_recattn.rl_module.offline import WholeEpisodesPreLearner
+from rllib_recattn.rl_module.recorded_episodes import unpacked
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed
 
 CONTENT = """
@@ -84,6 +90,125 @@ def test_mistakes(directory, change, problem):
     with pytest.raises(SettingsError, match=r"x\.yaml: imitation\.") as error:
         build_config(load(directory, text=CONTENT.replace(*change)))
     assert problem in str(error.value)
+
+
+RECORDING = """
+recording:
+  run: PPO
+  env: rllib_recattn/TMaze-v0
+  stop: {{training_iteration: 3}}
+  model: {{name: gru, max_seq_len: 13, d_model: 8}}
+  config:
+    output: episodes-of-ppo
+    env_config: {{corridor_length: 3, max_episode_steps: 12}}
+    num_env_runners: {runners}
+    num_envs_per_env_runner: 2
+    train_batch_size_per_learner: 64
+    minibatch_size: 32
+    num_epochs: 1
+    {more}
+    seed: 0
+  storage_path: results
+"""
+
+
+def load_recording(directory, runners=0, more=""):
+    (directory / "recording.yaml").write_text(RECORDING.format(runners=runners, more=more))
+    return load_experiment(directory / "recording.yaml")
+
+
+def test_what_recording_needs_is_chosen(directory):
+    config = build_config(load_recording(directory))
+    assert config.batch_mode == "complete_episodes"
+    assert config.output == str(directory / "episodes-of-ppo")
+    assert config.env_runner_cls is MendingRecordingEnvRunner
+
+
+def test_cut_episodes_are_not_recorded(directory):
+    with pytest.raises(SettingsError, match="batch_mode = 'truncate_episodes': cuts episodes"):
+        build_config(load_recording(directory, more="batch_mode: truncate_episodes"))
+
+
+def test_several_agents_are_not_recorded(directory):
+    text = RECORDING.format(runners=0, more="").replace(
+        "rllib_recattn/TMaze-v0", "tests.rl_module.levels.MultiAgentLevelsEnv"
+    )
+    text = text.replace("corridor_length: 3, max_episode_steps: 12", f"diary: {directory}")
+    text = text.replace("  config:", "  multi_agent: {policies: {a: null}, mapping: {'*': a}}\n  config:")
+    (directory / "recording.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"config\.output: RLlib records single agents only"):
+        build_config(load_experiment(directory / "recording.yaml"))
+
+
+def test_the_cpu_that_ray_data_takes_is_asked_for(directory, monkeypatch):
+    node = {"Alive": True, "NodeManagerAddress": "here", "NodeManagerPort": 1, "Resources": {"CPU": 1.0}}
+    monkeypatch.setattr("ray.nodes", lambda: [node])
+    require_resources(build_config(load_recording(directory)))
+    config = build_config(load_recording(directory, more="output_write_method: write_json"))
+    with pytest.raises(SettingsError, match=r"needs 2 CPUs .* Ray has 1: .* Ray Data takes a CPU to write"):
+        require_resources(config)
+
+
+def recorded(directory):
+    files = sorted(directory.rglob("*.parquet"))
+    return [unpacked(row) for file in files for row in pq.read_table(file)["item"].to_pylist()]
+
+
+@pytest.fixture
+def rllib(directory):
+    """Runs a command in a process of its own, and returns what it printed."""
+
+    def rllib(*arguments):
+        program = "from rllib_recattn.cli.main import main; main()"
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=500, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return rllib
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runners", [0, 2])
+def test_ppo_records_each_episode_once_with_the_cpus_of_the_trial_alone(directory, rllib, runners):
+    load_recording(directory, runners)
+    rllib("train", "file", "recording.yaml", "--ray-num-cpus", runners + 1)
+    episodes = recorded(directory / "episodes-of-ppo")
+    (result_file,) = (directory / "results").glob("recording-*/*/result.json")
+    (*_, last) = (json.loads(line) for line in result_file.read_text().splitlines())
+    assert last["training_iteration"] == 3
+    assert len(episodes) == last["env_runners"]["num_episodes_lifetime"] >= 3 * 64 / 12
+    assert len({episode.id_ for episode in episodes}) == len(episodes)
+    assert all(episode.is_done and episode.t_started == 0 for episode in episodes)
+
+
+@pytest.mark.slow
+def test_from_recording_over_bc_and_marwil_to_ppo(directory, rllib):
+    """PPO goes on with what BC has learned from what PPO has recorded."""
+    load_recording(directory)
+    rllib("train", "file", "recording.yaml", "--ray-num-cpus", 1)
+    written = rllib("record", directory / "results" / "recording", "-o", "episodes", "--episodes", 8, "--stochastic")
+    assert "8 episodes" in written
+    assert len(recorded(directory / "episodes")) == 8 + 300  # the expert's
+    offline = (
+        CONTENT.replace("iteration: 30, evaluation/env_runners/success_rate: 0.98", "iteration: 1")
+        .replace("corridor_length: {length}", "corridor_length: 3, max_episode_steps: 12")
+        .replace("input: episodes", "input: episodes-of-ppo")
+        .replace(
+            "name: agalite, max_seq_len: {max_seq_len}, d_model: 32, n_layers: 1, n_heads: 2, d_head: 8", "{model}"
+        )
+    )
+    for run in ("BC", "MARWIL"):
+        text = offline.format(run=run, model="name: gru, max_seq_len: 14, d_model: 8").replace("imitation", run.lower())
+        (directory / f"{run}.yaml").write_text(text)
+        rllib("train", "file", f"{run}.yaml", "--ray-num-cpus", 2)
+    text = (
+        RECORDING.format(runners=0, more="")
+        .replace("recording:", "again:")
+        .replace("output: episodes-of-ppo", "lr: 1e-4")
+    )
+    (directory / "again.yaml").write_text(text + "  restore: results/bc\n")
+    rllib("train", "file", "again.yaml", "--ray-num-cpus", 1)
 
 
 @pytest.mark.slow

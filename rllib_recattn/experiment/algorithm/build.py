@@ -9,7 +9,7 @@ from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
-from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings
+from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings, recording_settings
 from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
@@ -23,6 +23,8 @@ from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
+from rllib_recattn.rl_module.fixes.recording import record_once
+from rllib_recattn.rl_module.mending_recorder import survive_while_recording
 from rllib_recattn.rl_module.use_model import report_success_rate
 
 CONFIG_CLASSES = {**{algorithm.name: algorithm.config for algorithm in ALGORITHMS}, **OFFLINE_CONFIGS}
@@ -52,6 +54,8 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     settings = check_settings(config, experiment.config, where, problems)
     if experiment.run in OFFLINE_CONFIGS:
         settings = offline_settings(settings, where, problems)
+    else:
+        settings = recording_settings(settings, experiment.multi_agent is not None, where, problems)
     if "model_config" in settings:
         settings["model_config"] = check_model_config(
             settings["model_config"], experiment.model is not None, f"{where}.model_config", problems
@@ -69,9 +73,10 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     report_success_rate(config)
     if not models_of(experiment):
         seed_afresh(config)
+        record_once(config)
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
-    survive_faults(config)
+    survive_while_recording(survive_faults(config))
     with rllib_errors(where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):

@@ -1,4 +1,4 @@
-"""BC and MARWIL from an experiment: recorded episodes in the place of an environment's steps."""
+"""Recorded episodes in an experiment: BC and MARWIL learn from them, and what samples may write them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.marwil import MARWILConfig
 
 from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.rl_module.recorded_episodes import require_packages
+
+Settings = dict[str, Any]
 
 OFFLINE_CONFIGS = {"BC": BCConfig, "MARWIL": MARWILConfig}
 
@@ -47,3 +50,29 @@ def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems
     absolute = [path if "://" in path else str(Path(path).expanduser().absolute()) for path in paths]
     read_once = {} if _READ_ONCE.keys() & settings.keys() else _READ_ONCE
     return {**_DEFAULTS, **read_once, **settings, "input_": absolute}
+
+
+def recording_settings(settings: Mapping[str, Any], is_multi_agent: bool, where: str, problems: Problems) -> Settings:
+    """Add what recording whole episodes needs to the settings of an algorithm that samples.
+
+    Args:
+        settings: RLlib's settings by name, checked; without ``output`` nothing changes.
+        is_multi_agent: Whether there are several agents.
+        where: File and key path of them.
+        problems: Gets a line for what cannot be recorded.
+    """
+    output = settings.get("output")
+    if output is None:
+        return dict(settings)
+    if is_multi_agent:
+        problems.add(f"{where}.output: RLlib records single agents only; should be left out")
+    if settings.get("output_write_episodes", True) and settings.get("batch_mode") == "truncate_episodes":
+        problems.add(
+            f"{where}: batch_mode = 'truncate_episodes': cuts episodes, of which whole ones are recorded; should be "
+            "complete_episodes, or left out beside output"
+        )
+    with problems.collect():
+        require_packages(f"{where}.output")
+    # Ray's workers have working directories of their own.
+    path = output if "://" in output else str(Path(output).expanduser().absolute())
+    return {"batch_mode": "complete_episodes", **settings, "output": path}

@@ -92,6 +92,8 @@ def require_resources(config: AlgorithmConfig) -> None:
     Raises:
         SettingsError: With what is needed, for what, and what there is.
     """
+    from rllib_recattn.rl_module.fixes.recording import writes_with_ray_data
+
     assert config.algo_class is not None
     request = config.algo_class.default_resource_request(config)
     alive = [node for node in ray.nodes() if node["Alive"]]
@@ -99,11 +101,14 @@ def require_resources(config: AlgorithmConfig) -> None:
     nodes = {f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}": node["Resources"] for node in alive}
     if len({node["NodeManagerAddress"] for node in alive}) == len(alive):
         nodes = {node["NodeManagerAddress"]: node["Resources"] for node in alive}
-    why_not = misfit(request.bundles, request.strategy, nodes)
+    with_ray_data = writes_with_ray_data(config)
+    bundles = [*request.bundles, *[{"CPU": 1.0}] * with_ray_data]
+    why_not = misfit(bundles, request.strategy, nodes)
     if why_not is not None:
-        n_cpus = sum(bundle.get("CPU", 0) for bundle in request.bundles)
+        n_cpus = sum(bundle.get("CPU", 0) for bundle in bundles)
         share = f", or share the CPUs with --ray-num-cpus {n_cpus:g}" if len(nodes) == 1 and "CPU" in why_not else ""
-        raise SettingsError(f"{why_not}: {what_to_lower(config)}{share}")
+        recording = ", or record with RLlib's defaults: Ray Data takes a CPU to write" * with_ray_data
+        raise SettingsError(f"{why_not}: {what_to_lower(config)}{recording}{share}")
 
 
 @contextmanager

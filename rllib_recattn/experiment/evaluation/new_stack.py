@@ -74,13 +74,17 @@ class NewStackPlayer:
         """The RLModule that acts, which lacks what only training needs."""
         return self._env_runner.module
 
-    def sample(self, seed: int, explore: bool) -> SingleAgentEpisode | MultiAgentEpisode:
+    def sample(
+        self, seed: int, explore: bool, *, random_actions: bool = False
+    ) -> SingleAgentEpisode | MultiAgentEpisode:
         """Play one episode, which the seed determines, and return all of it."""
         self._env_runner.set_state(pickle.loads(self._connectors))
         # The EnvRunner resets its environment with this seed whenever it is asked for whole episodes.
         self._env_runner._seed = seed
         torch.manual_seed(seed)
-        (episode,) = self._env_runner.sample(num_episodes=1, explore=explore)
+        if random_actions:
+            self._env_runner.env.action_space.seed(seed)
+        (episode,) = self._env_runner.sample(num_episodes=1, explore=explore, random_actions=random_actions)
         self._env_runner.get_metrics()  # which lets go of the episode: it is kept for metrics until they are read
         return episode
 
