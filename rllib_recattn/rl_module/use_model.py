@@ -14,6 +14,7 @@ from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallba
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
+from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
@@ -147,6 +148,8 @@ def use_model(
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)
     if is_offline:
+        if recurrence.rllib_fixes.offline_restore:
+            add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
     return keep_states_apart(config) if sparse_states else config
 

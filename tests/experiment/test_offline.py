@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,6 +92,13 @@ def test_mistakes(directory, change, problem):
     with pytest.raises(SettingsError, match=r"x\.yaml: imitation\.") as error:
         build_config(load(directory, text=CONTENT.replace(*change)))
     assert problem in str(error.value)
+
+
+def test_the_guides_experiment_can_be_trained(directory):
+    guide = (Path(__file__).parents[2] / "docs" / "offline.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(tmaze-bc:.*?)```", guide, re.DOTALL)
+    (directory / "guide.yaml").write_text(block)
+    assert build_config(load_experiment(directory / "guide.yaml")).algo_class.__name__ == "BC"
 
 
 RECORDING = """

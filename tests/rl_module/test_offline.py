@@ -29,6 +29,8 @@ import rllib_recattn as ra
 from rllib_recattn.envs.tmaze_task import RIGHT
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.previous import PREVIOUS
+from rllib_recattn.rl_module.extension import add_callback
+from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.offline import OfflineCallback, WholeEpisodesPreLearner
 from tests.rl_module.small_agents import small_config
 
@@ -229,3 +231,42 @@ def test_the_agent_remembers_like_the_expert(
         algo.stop()
     assert results["success_rate"] >= 0.98
     assert results["episode_len_mean"] < LENGTH + 1
+
+
+def trainable_config(algorithm, directory, **settings):
+    (directory / "episodes").mkdir()
+    pq.write_table(pa.table({"item": packed(expert_episodes(20))}), directory / "episodes" / "a.parquet")
+    config = offline_config(algorithm, **settings).offline_data(input_=[str(directory / "episodes")])
+    config.offline_data(map_batches_kwargs={"concurrency": 1, "num_cpus": 0})
+    config.evaluation(evaluation_interval=1, evaluation_duration=4)
+    return config.offline_data(materialize_data=False, materialize_mapped_data=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", CONFIGS)
+def test_a_checkpoint_can_be_gone_on_with(ray_session, tmp_path, algorithm):
+    """Stock RLlib cannot load it."""
+    config = trainable_config(algorithm, tmp_path, rllib_fixes={"offline_restore": False})
+    trained = config.build_algo()
+    trained.train()
+    trained.save_to_path(str(tmp_path / "checkpoint"))
+    weights = trained.learner_group.get_weights()
+    with pytest.raises(AttributeError, match="sync_weights"):
+        trained.restore_from_path(str(tmp_path / "checkpoint"))
+    trained.stop()
+
+    restored = add_callback(config.copy(copy_frozen=False), OfflineRestoreCallback).build_algo()
+    try:
+        restored.restore_from_path(str(tmp_path / "checkpoint"))
+        tree.map_structure(np.testing.assert_array_equal, restored.learner_group.get_weights(), weights)
+        assert restored.iteration == 1
+        assert restored.env_runner_group is None
+        restored.train()
+        assert restored.iteration == 2
+    finally:
+        restored.stop()
+
+
+def test_the_way_back_is_there():
+    for algorithm in CONFIGS:
+        assert OfflineRestoreCallback in offline_config(algorithm).callbacks_class

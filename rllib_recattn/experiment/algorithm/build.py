@@ -22,7 +22,9 @@ from rllib_recattn.experiment.definition.environment import (
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
+from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
+from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.mending_recorder import survive_while_recording
 from rllib_recattn.rl_module.use_model import report_success_rate
@@ -74,6 +76,7 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     if not models_of(experiment):
         seed_afresh(config)
         record_once(config)
+        add_callback(config, OfflineRestoreCallback)
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
     survive_while_recording(survive_faults(config))
