@@ -15,7 +15,7 @@ import torch
 import tree
 from torch import Tensor, nn
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.inputs.image_layout import image_layout
 from rllib_recattn.inputs.images import (
     ACTIVATIONS,
@@ -183,6 +183,7 @@ class _Image(_LeafEncoder):
             warnings.warn(
                 f"observations of shape {space.shape} are read as images of {self.layout}; "
                 f"encoder: {{type: {settings.type}, channels: …}} says it, first or last",
+                SettingsWarning,
                 stacklevel=2,
             )
         shape = self.layout.shape

@@ -21,7 +21,7 @@ from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
-from rllib_recattn.rl_module.recurrence import RecurrenceSettings, as_model_config
+from rllib_recattn.rl_module.recurrence import RecurrenceSettings, RLlibFixes, as_model_config
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
@@ -140,15 +140,16 @@ def use_model(
     config.learners(learner_class=learner_class)
     report_success_rate(config)
     add_callback(config, LearnerCallback)
-    if recurrence.rllib_fixes.fresh_seeds:
+    fixes = RLlibFixes(**further_arguments["rllib_fixes"])
+    if fixes.fresh_seeds:
         seed_afresh(config)
-    if recurrence.rllib_fixes.recorded_once:
+    if fixes.recorded_once:
         record_once(config)
     keep_states_in_columns(config)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)
     if is_offline:
-        if recurrence.rllib_fixes.offline_restore:
+        if fixes.offline_restore:
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
     return keep_states_apart(config) if sparse_states else config
