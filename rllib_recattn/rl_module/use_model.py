@@ -140,7 +140,7 @@ def use_model(
     config.learners(learner_class=learner_class)
     report_success_rate(config)
     add_callback(config, LearnerCallback)
-    fixes = RLlibFixes(**further_arguments["rllib_fixes"])
+    fixes = RLlibFixes(**(rllib_fixes or {}))
     if fixes.fresh_seeds:
         seed_afresh(config)
     if fixes.recorded_once:
