@@ -186,17 +186,17 @@ class _Image(_LeafEncoder):
                 SettingsWarning,
                 stacklevel=2,
             )
-        shape = self.layout.shape
+        self.shape = self.layout.shape
         if isinstance(settings, ImpalaCNNEncoderSettings):
-            convolutions = impala_convolutions(shape[-1], settings.widths, settings.activation)
+            convolutions = impala_convolutions(self.shape[-1], settings.widths, settings.activation)
         else:
-            convolutions = fitting_convolutions(shape, settings.widths, settings.activation)
-        self.encoder = ImageEncoder(shape, convolutions, settings.output_dim, settings.activation)
+            convolutions = fitting_convolutions(self.shape, settings.widths, settings.activation)
+        self.encoder = ImageEncoder(self.shape, convolutions, settings.output_dim, settings.activation)
         self.output_dim = settings.output_dim
 
     def forward(self, x: Tensor) -> Tensor:
         image = self.unit_range(x).float().permute(0, *(axis + 1 for axis in self.layout.axes))
-        return self.encoder(image.reshape(len(x), *self.layout.shape))
+        return self.encoder(image.reshape(len(x), *self.shape))
 
 
 _DEFAULT_CNN = CNNEncoderSettings.model_validate({})
