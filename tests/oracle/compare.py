@@ -86,6 +86,7 @@ class Comparison:
         frames: The observations that are stacked; 1: none.
         seen: By episode and step what modules saw, where a filter changes what the environment gives.
         once: Whether each step has to come exactly once; otherwise at least once.
+        complete: Whether every step of an episode has to be in one chunk, up to where sampling ended.
     """
 
     def __init__(
@@ -97,20 +98,26 @@ class Comparison:
         frames: int = 1,
         seen: Mapping[int, Mapping[int, np.ndarray]] | None = None,
         once: bool = True,
+        complete: bool = True,
     ):
         self.report = Report()
-        self._policies, self._lives, self._losses, self._once = policies, lives, losses, once
+        self._policies, self._lives, self._losses = policies, lives, losses
+        self._once = once
+        # A chunk that ends within its burn-in is left out of packed rows.
+        self._complete = complete and not any(policy.burn_in for policy in policies.values())
         self._observations = {number: _stack(life, frames, (seen or {}).get(number)) for number, life in lives.items()}
         self._replayed: dict[tuple[str, int], Replayed] = {}
 
     def run(self) -> Report:
         counts: Counter[tuple[int, int]] = Counter()
         wanted: set[tuple[int, int]] = set()
+        steps_of: dict[int, list[int]] = {}
         for loss in self._losses:
             keys, mask = loss["batch"][KEY], loss["batch"][Columns.LOSS_MASK].astype(bool)
             is_real = keys[..., 0] > 0
             chunks = {tuple(int(x) for x in key[[0, 2, 3]]) for key in keys[is_real]}
             for number, start, n_steps in chunks:
+                steps_of.setdefault(number, []).extend(range(start, start + n_steps))
                 wanted |= {
                     (number, t)
                     for t in range(start, start + n_steps)
@@ -121,6 +128,9 @@ class Comparison:
                 self.report.problems.append("a padded slot has a loss")
             self._compare(loss, mask & is_real)
         self.report.n_steps += sum(counts.values())
+        for number, steps in steps_of.items():
+            if self._complete and sorted(steps) != list(range(len(steps))):
+                self.report.problems.append(f"the chunks of episode {number} hold the steps {sorted(steps)}")
         missing = wanted - counts.keys()
         surplus = {key for key, count in counts.items() if key not in wanted or (self._once and count > 1)}
         for what, keys in (("without a loss", missing), ("with a loss too many", surplus)):
