@@ -134,6 +134,7 @@ class Run:
         """Build the experiment, to be trained with a learning rate."""
         from benchmarks.training_runs import BUDGET, experiment_of
         from rllib_recattn.experiment.definition.model_block import check_model
+        from rllib_recattn.inputs.settings import WITHOUT_MLP
 
         corridor = CORRIDORS[self.length]
         base = experiment_of(BASE)
@@ -146,7 +147,9 @@ class Run:
             "lr": lr,
         }
         budget = SEARCH_BUDGET if self.stage == "search" else corridor.budget
-        model = check_model({**self.model_block, "max_seq_len": corridor.max_seq_len}, self.name)
+        # What there is to see of a T-Maze goes to the models as it is.
+        block = {"encoder": WITHOUT_MLP, **self.model_block, "max_seq_len": corridor.max_seq_len}
+        model = check_model(block, self.name)
         changed = {"config": settings, "model": model, "stop": base.stop | {BUDGET: budget}, "name": self.model}
         return base.model_copy(update=changed)
 

@@ -31,6 +31,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 
 HERE = Path(__file__).parent
 MAX_SEQ_LEN = 64
@@ -57,7 +58,9 @@ def config_for(side: str, state_kib: int, n_envs: int) -> AlgorithmConfig:
         .debugging(seed=0, log_level="ERROR")
     )
     model = "benchmarks.states.held_state:held_state"
-    return ra.use_model(config, model, state_kib=state_kib, max_seq_len=MAX_SEQ_LEN, sparse_states=SIDES[side])
+    return ra.use_model(
+        config, model, state_kib=state_kib, max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, sparse_states=SIDES[side]
+    )
 
 
 class Side:

@@ -30,6 +30,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")
@@ -86,7 +87,7 @@ def base_config() -> PPOConfig:
 
 
 def agalite(size: str) -> PPOConfig:
-    return ra.use_model(base_config(), "agalite", max_seq_len=MAX_SEQ_LEN, **SIZES[size])
+    return ra.use_model(base_config(), "agalite", max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, **SIZES[size])
 
 
 def lstm(cell_size: int) -> PPOConfig:

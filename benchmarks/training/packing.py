@@ -25,6 +25,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 
 OUT = Path(__file__).with_suffix(".json")
 REPETITIONS = 7
@@ -53,7 +54,7 @@ def config_of(task: str, model: str, settings: dict[str, Any], max_seq_len: int,
         .learners(num_learners=0)
         .debugging(seed=0, log_level="ERROR")
     )
-    return ra.use_model(config, model, max_seq_len=max_seq_len, pack_rows=pack_rows, **settings)
+    return ra.use_model(config, model, max_seq_len=max_seq_len, encoder=WITHOUT_MLP, pack_rows=pack_rows, **settings)
 
 
 def measure(*case: Any) -> dict[str, Any]:

@@ -37,6 +37,7 @@ import rllib_recattn as ra
 from benchmarks.machine import machine
 from benchmarks.readme import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")
@@ -77,7 +78,7 @@ def configs(size: str) -> dict[str, PPOConfig]:
     rllib = {"use_lstm": True, "lstm_cell_size": cell, "max_seq_len": MAX_SEQ_LEN, "vf_share_layers": True}
 
     def ours(model: str, **settings: Any) -> PPOConfig:
-        return ra.use_model(base_config(), model, max_seq_len=MAX_SEQ_LEN, **settings)
+        return ra.use_model(base_config(), model, max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, **settings)
 
     return {
         AGALITE: ours("agalite", **sizes),

@@ -78,16 +78,19 @@ class _PerLeaf(nn.Module):
         encoders = [_leaf_encoder(leaf, settings) for _, leaf in leaves(space)]
         _check_images(space, encoders, settings)
         self.encoders = nn.ModuleList(encoders)
-        self.mlp = nn.Sequential()
         in_mlp = [encoder for encoder in encoders if not isinstance(encoder, _Image)]
-        mlp_dim = 0
-        if isinstance(settings, MLPEncoderSettings | AutoEncoderSettings) and settings.widths and in_mlp:
-            _add_layers(self.mlp, sum(encoder.output_dim for encoder in in_mlp), settings)
-            mlp_dim = settings.widths[-1]
+        widths = _mlp_widths(in_mlp, settings)
         # Without layers the features stay in the order of the leaves.
-        self.in_mlp = [bool(self.mlp) and encoder in in_mlp for encoder in encoders]
-        kept = sum(encoder.output_dim for encoder, inside in zip(encoders, self.in_mlp, strict=True) if not inside)
-        self.output_dim = kept + mlp_dim
+        self.in_mlp = [bool(widths) and encoder in in_mlp for encoder in encoders]
+        sizes = {True: 0, False: 0}
+        for encoder, inside in zip(encoders, self.in_mlp, strict=True):
+            sizes[inside] += encoder.output_dim
+        self.mlp = nn.Sequential()
+        if isinstance(settings, MLPEncoderSettings | AutoEncoderSettings):
+            for before, width in zip([sizes[True], *widths], widths, strict=False):
+                self.mlp.append(nn.Linear(before, width))
+                self.mlp.append(ACTIVATIONS[settings.activation]())
+        self.output_dim = sizes[False] + (widths[-1] if widths else 0)
 
     def forward(self, obs: Any) -> Tensor:
         features = [encoder(leaf_at(obs, path)) for path, encoder in zip(self.paths, self.encoders, strict=True)]
@@ -98,11 +101,13 @@ class _PerLeaf(nn.Module):
         return _join(features)
 
 
-def _add_layers(mlp: nn.Sequential, n_features: int, settings: MLPEncoderSettings | AutoEncoderSettings) -> None:
-    for width in settings.widths:
-        mlp.append(nn.Linear(n_features, width))
-        mlp.append(ACTIVATIONS[settings.activation]())
-        n_features = width
+def _mlp_widths(in_mlp: list[_LeafEncoder], settings: EncoderSettings) -> list[int]:
+    """Return the features of each layer of the MLP for what is no image."""
+    if not in_mlp or not isinstance(settings, MLPEncoderSettings | AutoEncoderSettings):
+        return []
+    if settings.widths is not None:
+        return list(settings.widths)
+    return _DEFAULT_WIDTHS if any(isinstance(encoder, _Numbers) for encoder in in_mlp) else []
 
 
 def _join(features: list[Tensor]) -> Tensor:
@@ -199,6 +204,7 @@ class _Image(_LeafEncoder):
         return self.encoder(image.reshape(len(x), *self.shape))
 
 
+_DEFAULT_WIDTHS = [64]
 _DEFAULT_CNN = CNNEncoderSettings.model_validate({})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
-from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.settings import WITHOUT_MLP, EncoderAsData, InputSettings, encoder_settings
 from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.models.registry import model_settings, settings_of
 
@@ -26,6 +26,11 @@ class ModelV2Fixes(Settings):
 class ModelV2Settings(InputSettings):
     """What a user can say of a ModelV2 besides the model's own settings."""
 
+    # A checkpoint holds what was written into custom_model_config, and nothing of defaults: they cannot change.
+    encoder: EncoderAsData = Field(
+        default_factory=lambda: encoder_settings(WITHOUT_MLP).model_dump(),
+        description="as on the new API stack; but numbers go to the model as they are, where nothing else is said",
+    )
     vf_share_layers: bool = Field(
         True,
         description="whether value and policy read one model's output; False: the value has a model of its own",

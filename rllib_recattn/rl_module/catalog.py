@@ -15,6 +15,7 @@ from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
 from rllib_recattn.rl_module.free_log_std import FreeLogStdHead
+from rllib_recattn.rl_module.recurrence import split_model_config
 
 MODEL_CONFIG_KEY = "recattn"
 
@@ -41,7 +42,7 @@ class RecAttnCatalog(PPOCatalog):
         return RecAttnEncoderConfig(
             observation_space=observation_space,
             action_space=action_space,
-            inputs=validate(InputSettings, model_config_dict.get(INPUTS_KEY, {}), f"model_config[{INPUTS_KEY!r}]"),
+            inputs=validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]"),
             settings=model_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
 
@@ -58,3 +59,8 @@ class RecAttnCatalog(PPOCatalog):
         if isinstance(self.action_space, gym.spaces.Tuple | gym.spaces.Dict):
             return over_time(distribution)
         return distribution
+
+
+def _inputs_in(model_config: dict[str, Any]) -> dict[str, Any]:
+    settings, _ = split_model_config({INPUTS_KEY: model_config.get(INPUTS_KEY, {})})
+    return settings

@@ -63,10 +63,11 @@ def use_model(
             what your ``model_config`` says, else 64.
         vf_share_layers: Whether the value function reads the output of the policy's model. Otherwise it has a model,
             and a state, of its own. None: what your ``model_config`` says, else True.
-        encoder: How observations become the model's inputs: ``"auto"`` (images through a small CNN, all else as it
-            is), ``"mlp"``, ``"cnn"``, ``"impala_cnn"``, ``"package.module:Class"`` for a PyTorch module of your own,
-            or a mapping of such a ``type`` and its settings. None: all but images through the MLP of
-            ``fcnet_hiddens`` and ``fcnet_activation`` if your ``model_config`` has them, else ``"auto"``.
+        encoder: How observations become the model's inputs: ``"auto"`` (images through a small CNN, all else through
+            a layer of 64 features if there are numbers in it), ``"mlp"``, ``"cnn"``, ``"impala_cnn"``,
+            ``"package.module:Class"`` for a PyTorch module of your own, or a mapping of such a ``type`` and its
+            settings. None: all but images through the MLP of ``fcnet_hiddens`` and ``fcnet_activation`` if your
+            ``model_config`` has them, else ``"auto"``.
         use_prev_action: Whether the model also reads the action before each observation.
         use_prev_reward: Whether the model also reads the reward before each observation.
         sparse_states: Whether episodes carry only the states that the learner asks for, one every `max_seq_len` steps,

@@ -16,6 +16,7 @@ import rllib_recattn as ra
 from rllib_recattn.checkpoints.names import rl_module_weights
 from rllib_recattn.checkpoints.reading import read_checkpoint
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from tests.checkpoints.agents import LENGTH, RecordedEnv, assert_same_bits, greedy_config, trained, weights_of
 from tests.model_v2.old_stack import TINY
 from tests.rl_module.inputs.random_env import OBSERVATIONS, random_env_config
@@ -40,7 +41,7 @@ def new_stack_config(**settings):
     """A new-stack config for the agent of `old`, but for `settings`."""
     config = random_env_config(OBSERVATIONS["vector"], Discrete(3), length=LENGTH)
     settings = {"max_seq_len": 4, **TINY["agalite"], **settings}
-    return ra.use_model(config, settings.pop("model", "agalite"), **settings)
+    return ra.use_model(config, settings.pop("model", "agalite"), **{"encoder": WITHOUT_MLP, **settings})
 
 
 @pytest.mark.parametrize("algorithm", ["APPO", "IMPALA"])
@@ -178,14 +179,14 @@ def test_agents_without_a_model_of_ours_begin_anew_if_the_user_agrees(ray_sessio
         ({"frequencies": "published"}, "frequencies: 'distinct' and 'published'"),
         ({"vf_share_layers": False}, "vf_share_layers: True and False"),
         ({"use_prev_reward": True}, "use_prev_reward: False and True"),
-        ({"encoder": "mlp"}, "encoder: {'type': 'auto'} and {'type': 'mlp'"),
+        ({"encoder": "mlp"}, "encoder: {'type': 'auto', 'widths': [], 'activation': 'relu'} and {'type': 'mlp'"),
         ({"model": "galite"}, "model: 'agalite' and 'galite'"),
     ],
 )
 def test_other_networks_are_refused_and_nothing_is_written(old, tmp_path, settings, difference):
     if settings.get("model") == "galite":
         config = random_env_config(OBSERVATIONS["vector"], Discrete(3), length=LENGTH)
-        config = ra.use_model(config, "galite", max_seq_len=4, **TINY["galite"])
+        config = ra.use_model(config, "galite", max_seq_len=4, encoder=WITHOUT_MLP, **TINY["galite"])
     else:
         config = new_stack_config(**settings)
     with pytest.raises(SettingsError) as error:

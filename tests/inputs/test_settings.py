@@ -15,7 +15,8 @@ OWN = "tests.inputs.own_encoders:Sum"
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("auto", {"type": "auto", "widths": [], "activation": "relu"}),
+        ("auto", {"type": "auto", "widths": None, "activation": "relu"}),
+        ({"type": "auto", "widths": []}, {"type": "auto", "widths": [], "activation": "relu"}),
         ({"type": "auto", "widths": (7,)}, {"type": "auto", "widths": [7], "activation": "relu"}),
         ("mlp", {"type": "mlp", "widths": [128, 128], "activation": "relu"}),
         (

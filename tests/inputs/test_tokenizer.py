@@ -12,7 +12,7 @@ from ray.rllib.utils.spaces.space_utils import batch
 from ray.rllib.utils.torch_utils import convert_to_torch_tensor
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.settings import WITHOUT_MLP, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.rl_module.inputs.random_env import MORE_OBSERVATIONS, OBSERVATIONS
 
@@ -37,7 +37,7 @@ def tokenizer(space, encoder="auto"):
 def test_what_is_no_image_becomes_what_gymnasium_makes_of_it(name):
     space = SPACES[name]
     observations, single = samples(space)
-    tokens = tokenizer(space)(observations)
+    tokens = tokenizer(space, WITHOUT_MLP)(observations)
     expected = np.stack([[gym.spaces.flatten(space, observation) for observation in row] for row in single])
     expected = expected / (255 if name == "bytes" else 1)
     assert tokens.dtype == torch.float32
@@ -169,6 +169,22 @@ def test_an_mlp_takes_all_but_images():
     assert not torch.allclose(changed[..., 6:], image)
     changed = module({**observations, "numbers": observations["numbers"] + 1})
     torch.testing.assert_close(changed[..., 6:], image)
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        (Box(-1, 1, (5,)), 64),
+        (MultiBinary(5), 64),
+        (Dict({"numbers": Box(-1, 1, (5,)), "kind": Discrete(4)}), 64),
+        (Discrete(4), 4),
+        (Tuple([Discrete(4), MultiDiscrete([2, 3])]), 9),
+    ],
+)
+def test_an_mlp_stands_behind_numbers_and_not_behind_what_is_discrete_alone(space, size):
+    module = tokenizer(space)
+    assert module.output_dim == size
+    assert bool(module.encoder.mlp) == (size == 64)
 
 
 def test_an_mlp_for_all_but_images_leaves_a_lone_image_alone():

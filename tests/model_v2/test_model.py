@@ -17,7 +17,7 @@ from ray.rllib.policy.sample_batch import SampleBatch, concat_samples
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.settings import WITHOUT_MLP, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.model_v2.old_stack import (
     CLASS_PATH,
@@ -64,7 +64,7 @@ def test_features_are_those_of_the_new_stack(name, is_preprocessed):
         config.experimental(_disable_preprocessor_api=True)
     worker = worker_of(config)
     model = worker.get_policy().model
-    new_stack = Tokenizer(space, encoder_settings("auto"))
+    new_stack = Tokenizer(space, encoder_settings(WITHOUT_MLP))
     new_stack.load_state_dict(model.encoder.tokenizer.state_dict())
     assert type(model.encoder.tokenizer) is Tokenizer
     assert model.encoder.model.input_dim == new_stack.output_dim

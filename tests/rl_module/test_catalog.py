@@ -22,9 +22,10 @@ def module_for(observation_space, action_space, **settings):
 @pytest.mark.parametrize(
     ("settings", "size"),
     [
-        ({}, 3),
-        ({"use_prev_reward": True}, 3 + 1),
-        ({"use_prev_action": True}, 3 + 3 + 2 + 2 + 4),
+        ({}, 64),
+        ({"encoder": {"type": "auto", "widths": []}}, 3),
+        ({"encoder": {"type": "auto", "widths": []}, "use_prev_reward": True}, 3 + 1),
+        ({"use_prev_action": True}, 64 + 3 + 2 + 2 + 4),
         ({"use_prev_action": True, "use_prev_reward": True, "encoder": {"type": "mlp", "widths": [7]}}, 7 + 11 + 1),
     ],
 )

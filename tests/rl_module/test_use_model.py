@@ -98,7 +98,7 @@ def test_an_argument_takes_the_place_of_what_model_config_says_and_tells_it_once
     ]
     assert told[0].filename == __file__
     assert config.model_config["max_seq_len"] == 9
-    assert not module_of(config).encoder.encoder.tokenizer.encoder.mlp
+    assert module_of(config).encoder.encoder.tokenizer.output_dim == 64
 
 
 def test_without_either_the_defaults_hold():
@@ -137,6 +137,18 @@ def test_the_users_mlp_stands_before_the_model_as_it_would_before_rllibs_lstm(fo
     assert [layer.out_features for layer in layers[::2]] == widths
     assert all(type(layer) is activation for layer in layers[1::2])
     assert tokenizer.output_dim == (widths or VECTOR.shape)[-1]
+
+
+def test_what_was_stored_before_auto_had_layers_means_none():
+    """A module is rebuilt from the model_config of its checkpoint."""
+    config = ra.use_model(PPOConfig(), "agalite", **TINY)
+    assert module_of(config).encoder.encoder.tokenizer.output_dim == 64
+    stored = config.model_config["recattn_inputs"]
+    assert stored["encoder"]["widths"] is None
+    config.rl_module(model_config={**config.model_config, "recattn_inputs": {**stored, "encoder": {"type": "auto"}}})
+    module = module_of(config)
+    assert module.encoder.encoder.tokenizer.output_dim == VECTOR.shape[0]
+    assert module.recurrence.encoder["widths"] == []
 
 
 def test_an_activation_that_an_encoder_lacks_is_told():

@@ -9,7 +9,7 @@ import gymnasium as gym
 
 from rllib_recattn.experiment.conversion.losses import Losses
 from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS
-from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, Activation
+from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, WITHOUT_MLP, Activation
 
 
 def encoder_for(
@@ -33,17 +33,17 @@ def encoder_for(
             "RLlib gave each part of a Dict or Tuple a network of its own; here they are joined as they are (images "
             "through a small CNN); say otherwise with 'encoder' in the model block",
         )
-        return None, {"fcnet_hiddens", "fcnet_activation"}
+        return dict(WITHOUT_MLP), {"fcnet_hiddens", "fcnet_activation"}
     if isinstance(observation_space, gym.spaces.Box) and len(observation_space.shape) == 3:
         return _cnn(model, where, losses), {"conv_filters", "conv_activation", "fcnet_hiddens", "fcnet_activation"}
     read = {"fcnet_hiddens", "fcnet_activation", "post_fcnet_hiddens", "post_fcnet_activation"}
     return _mlp(model, where, losses), read
 
 
-def _mlp(model: Mapping[str, Any], where: str, losses: Losses) -> dict[str, Any] | None:
+def _mlp(model: Mapping[str, Any], where: str, losses: Losses) -> dict[str, Any]:
     hidden, more = list(_get(model, "fcnet_hiddens")), list(_get(model, "post_fcnet_hiddens"))
     if not hidden + more:
-        return None
+        return dict(WITHOUT_MLP)
     # RLlib's FullyConnectedNetwork (fcnet.py) joins the two, and takes the activation of the first that there is.
     name = "fcnet_activation" if hidden else "post_fcnet_activation"
     return {"type": "mlp", "widths": hidden + more, "activation": _activation(model, name, where, losses)}

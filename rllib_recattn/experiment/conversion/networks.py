@@ -11,6 +11,7 @@ import gymnasium as gym
 from rllib_recattn.experiment.conversion.encoders import encoder_for
 from rllib_recattn.experiment.conversion.losses import Losses
 from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS, shares_layers
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
@@ -117,7 +118,8 @@ def _ours(model: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     of_old_stack = {*ModelV2Settings.model_fields} - {*RecurrenceSettings.model_fields} | {"rllib_fixes"}
     for key in sorted(of_old_stack & custom_model_config.keys()):
         losses.add(f"{WHERE}.custom_model_config.{key}", custom_model_config.pop(key), "it is about the old API stack")
-    return {"name": name, "max_seq_len": _max_seq_len(model), **custom_model_config}
+    # The old stack's default, which is not that of a model block.
+    return {"name": name, "max_seq_len": _max_seq_len(model), "encoder": dict(WITHOUT_MLP), **custom_model_config}
 
 
 def _lstm(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from rllib_recattn.rl_module.algorithms import ALGORITHMS
 
 OLD_FILES = sorted((Path(__file__).parents[1] / "old_yaml").glob("*.yaml"))
 SMALL_LSTM = {"use_lstm": True, "lstm_cell_size": 8, "fcnet_hiddens": []}
-LSTM_BLOCK = {"name": "lstm", "max_seq_len": 20, "d_model": 8}
+AS_IT_IS = {"type": "auto", "widths": []}
+LSTM_BLOCK = {"name": "lstm", "max_seq_len": 20, "d_model": 8, "encoder": AS_IT_IS}
 
 
 def converted(tmp_path, model=None, **content):
@@ -120,6 +121,7 @@ def test_searches_samples_and_blocks_are_carried(tmp_path):
                 "d_ff": 32,
                 "gate_bias": 2.0,
                 "memory_length": 50,
+                "encoder": AS_IT_IS,
             },
         ),
         (
@@ -148,13 +150,14 @@ def test_searches_samples_and_blocks_are_carried(tmp_path):
                 "d_ff": 24,
                 "gate_bias": 1.0,
                 "memory_length": 12,
+                "encoder": AS_IT_IS,
                 "use_prev_action": True,
                 "use_prev_reward": True,
             },
         ),
         (
             {"custom_model": "recattn_gru", "custom_model_config": {"d_model": 8, "use_prev_reward": True}},
-            {"name": "gru", "max_seq_len": 20, "d_model": 8, "use_prev_reward": True},
+            {"name": "gru", "max_seq_len": 20, "encoder": AS_IT_IS, "d_model": 8, "use_prev_reward": True},
         ),
         (
             {
@@ -162,7 +165,7 @@ def test_searches_samples_and_blocks_are_carried(tmp_path):
                 "custom_model_config": {"model": "gla", "d_model": 8, "vf_share_layers": False},
                 "max_seq_len": 12,
             },
-            {"name": "gla", "max_seq_len": 12, "d_model": 8, "vf_share_layers": False},
+            {"name": "gla", "max_seq_len": 12, "encoder": AS_IT_IS, "d_model": 8, "vf_share_layers": False},
         ),
     ],
 )
@@ -254,11 +257,16 @@ def test_convolutions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("env", "lost"), [(IMAGE, "conv_filters: null: RLlib chose"), (NESTED, "fcnet_hiddens: []: RLlib gave")]
+    ("env", "lost", "encoder"),
+    [
+        (IMAGE, "conv_filters: null: RLlib chose", None),
+        (NESTED, "fcnet_hiddens: []: RLlib gave", AS_IT_IS),
+    ],
 )
-def test_networks_of_other_kinds_are_left_to_the_default_encoder(tmp_path, env, lost):
+def test_networks_of_other_kinds_are_left_to_the_auto_encoder(tmp_path, env, lost, encoder):
     new, losses = converted(tmp_path, SMALL_LSTM, env=env)
-    assert new["model"] == LSTM_BLOCK
+    assert new["model"].pop("encoder", None) == encoder
+    assert new["model"] == {key: value for key, value in LSTM_BLOCK.items() if key != "encoder"}
     assert [line.startswith(f"config.model.{lost}") for line in losses] == [True]
 
 
