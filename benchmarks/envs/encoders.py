@@ -1,6 +1,6 @@
 """Should observed numbers go to the model as they are, or through an MLP as RLlib sends them to its own LSTM?
 
-    python -m benchmarks.envs.encoders [--tasks tmaze …] [--models agalite lstm] [--encoders none mlp-64 …] [--seeds 0 1]
+    python -m benchmarks.envs.encoders [--tasks tmaze …] [--models agalite …] [--encoders none …] [--seeds 0 1]
 
 Trains every model on every task with every encoder; of a task's settings nothing else differs, and the sizes of the
 models do not either. Tasks are T-Maze with 20 cells and four of POPGym's: two whose observations are one-hot vectors,
