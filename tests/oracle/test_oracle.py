@@ -11,7 +11,7 @@ from tests.oracle.cases import CONFIGS, MODELS, draw
 from tests.oracle.harness import check
 
 QUICK = range(100, 112)
-SLOW = range(1000, 1150)
+SLOW = range(1000, 1200)
 
 
 @pytest.mark.parametrize("seed", [*QUICK, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SLOW)])
