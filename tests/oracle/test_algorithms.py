@@ -80,7 +80,7 @@ def compare(algorithm, config, case, directory, once):
     complete = case.algorithm == "PPO"  # others may leave fragments out
     report = Comparison(policies, read_lives(directory), read_losses(directory), once=once, complete=complete).run()
     assert not report.problems
-    assert report.n_steps > 100
+    assert report.n_steps > 50
     return report
 
 
