@@ -7,9 +7,9 @@ RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
 # Of the tests, about half by the time they take; and of the slow ones.
-HALF := tests/models tests/rl_module
-SLOW_HALF := tests/models tests/rl_module tests/envs tests/fuzz
-MEETS_RLLIB := tests/rl_module tests/model_v2 tests/checkpoints tests/experiment tests/cli
+HALF := tests/models tests/rl_module tests/oracle
+SLOW_HALF := tests/models tests/rl_module tests/oracle tests/envs tests/fuzz
+MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
