@@ -71,6 +71,7 @@ def image_layout(shape: Sequence[int], channels: Channels, encoder: str = "cnn")
         raise SettingsError(
             f"observation space: shape = {tuple(shape)}: does not tell which of its sizes are channels: the encoder "
             f"should, {{type: {encoder}, channels: first}} for {first}, {{type: {encoder}, channels: last}} for {last}"
+            + ("; stacked frames should stand in front: (frames, height, width, channels)" if frames else "")
         )
     return first if where == "first" else last
 
@@ -86,6 +87,8 @@ def _channels_of(shape: Sequence[int]) -> Channels | None:
     """Say where the channels of one image are, None if that is not plain."""
     a, b, c = shape
     # Channels that come first are fewer than rows and columns, and a square is more likely an image than not.
+    if c > USUAL and a > b == c:
+        return None  # a square behind many channels, or as many columns as channels
     if a >= min(b, c) or c <= USUAL:
         return "last"
     if 2 * a <= b == c or (a <= FEW < min(b, c) and 2 * a <= min(b, c)):

@@ -36,7 +36,6 @@ class AutoEncoderSettings(Settings):
     With it AGaLiTe and the LSTM learn two control tasks sooner or better with each seed that was tried, and T-Maze as
     soon as without (benchmarks/envs/encoders.json). Discrete values are one-hot vectors, of which a model's first layer
     makes what it likes: alone they go as they are.
-    The shape of an image tells where its channels are; "cnn" takes it from you where it does not.
     """
 
     type: Literal["auto"] = "auto"
@@ -46,6 +45,7 @@ class AutoEncoderSettings(Settings):
         "else is discrete",
     )
     activation: Activation = "relu"
+    channels: ImageChannels = "auto"
 
 
 class MLPEncoderSettings(Settings):
@@ -125,6 +125,19 @@ def encoder_settings(encoder: str | Mapping[str, Any]) -> EncoderSettings:
         f"encoder: unknown type {kind!r}: {suggest(kind, ENCODERS)} (a module of your own is named "
         "'package.module:Class')"
     )
+
+
+def stored_encoder(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the stored settings of an encoder mean: those of earlier versions lack what there was no choice of.
+
+    "auto" had no layers, and images had their channels last. What is stored now says both.
+    """
+    meant = dict(encoder)
+    if meant.get("type") == "auto":
+        meant.setdefault("widths", [])
+    if meant.get("type") in ("auto", "cnn", "impala_cnn"):
+        meant.setdefault("channels", "last")
+    return meant
 
 
 def import_encoder(path: str) -> Any:

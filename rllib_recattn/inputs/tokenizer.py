@@ -180,8 +180,7 @@ class _Image(_LeafEncoder):
         super().__init__()
         assert space.shape is not None
         self.unit_range = _unit_range(space)
-        settings = _DEFAULT_CNN if isinstance(settings, AutoEncoderSettings) else settings
-        assert isinstance(settings, CNNEncoderSettings | ImpalaCNNEncoderSettings)
+        assert isinstance(settings, AutoEncoderSettings | CNNEncoderSettings | ImpalaCNNEncoderSettings)
         self.layout = image_layout(space.shape, settings.channels, settings.type)
         if settings.channels == "auto" and not self.layout.is_usual:
             # Python shows the same warning once.
@@ -191,6 +190,7 @@ class _Image(_LeafEncoder):
                 SettingsWarning,
                 stacklevel=2,
             )
+        settings = _DEFAULT_CNN if isinstance(settings, AutoEncoderSettings) else settings
         self.shape = self.layout.shape
         if isinstance(settings, ImpalaCNNEncoderSettings):
             convolutions = impala_convolutions(self.shape[-1], settings.widths, settings.activation)

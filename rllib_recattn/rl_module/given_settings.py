@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
+from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, Activation
 from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN
 
@@ -42,6 +43,8 @@ def given_settings(model_config: Any) -> dict[str, Any]:
 
 def choose(given: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Decide between what ``use_model`` was told and what the config says already.
+
+    Raises SettingsError if ``fcnet_hiddens`` is no list of sizes.
 
     Args:
         given: What the user set in ``model_config``.
@@ -81,6 +84,11 @@ def in_vain(given: Mapping[str, Any]) -> list[str]:
 def _mlp(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """Return the encoder that RLlib's settings of the MLP before its own models ask for."""
     values = {key: given.get(key, _DEFAULTS[key]) for key in _MLP_KEYS}
+    widths = values["fcnet_hiddens"] or []
+    if not isinstance(widths, list | tuple) or not all(type(width) is int and width > 0 for width in widths):
+        raise SettingsError(
+            f"use_model: model_config has fcnet_hiddens = {widths!r}: should be a list of whole numbers ≥ 1"
+        )
     name = str(values["fcnet_activation"]).lower()
     activation: str = RLLIB_ACTIVATIONS.get(name, name)
     if activation not in get_args(Activation):
@@ -89,4 +97,4 @@ def _mlp(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             f"model_config has fcnet_activation = {values['fcnet_activation']!r}; should be one of "
             f"{', '.join(get_args(Activation))}: {activation} is used"
         )
-    return {"type": "auto", "widths": list(values["fcnet_hiddens"] or []), "activation": activation}
+    return {"type": "auto", "widths": list(widths), "activation": activation}

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from rllib_recattn.errors import Settings, SettingsError
-from rllib_recattn.inputs.settings import INPUTS_KEY, WITHOUT_MLP, InputSettings
+from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings, stored_encoder
 
 DEFAULT_MAX_SEQ_LEN = 64
 
@@ -81,14 +81,14 @@ def as_model_config(recurrence: RecurrenceSettings) -> dict[str, Any]:
 def split_model_config(model_config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Undo :func:`as_model_config`: return the settings by name, and what else `model_config` holds.
 
-    What was written before the encoder "auto" had layers says nothing of them, and means none.
+    What an earlier version wrote means what it meant; see :func:`~rllib_recattn.inputs.settings.stored_encoder`.
     """
     rest = dict(model_config)
     settings = {key: rest.pop(key) for key in _RLLIB_KEYS if key in rest}
     for section in _SECTIONS:
         settings |= rest.pop(section, {})
-    if settings.get("encoder") == {"type": WITHOUT_MLP["type"]}:
-        settings["encoder"] = WITHOUT_MLP
+    if isinstance(settings.get("encoder"), Mapping):
+        settings["encoder"] = stored_encoder(settings["encoder"])
     return settings, rest
 
 

@@ -49,7 +49,10 @@ def use_model(
     Only ordinary config fields are set, so the config survives ``to_dict()``, Ray Tune and checkpoints, and can be
     changed further: the RLModule spec, the learner class, ``model_config`` (merged into what it holds already: what you
     have set there stays, and RLlib's own ``head_fcnet_…`` settings go on to shape the policy and value heads),
-    connectors behind your own, and callbacks, one of which reports the success rate. Call it last.
+    connectors behind your own, and callbacks, one of which reports the success rate. Of a ``DefaultModelConfig`` what
+    differs from RLlib's defaults counts as set, for nothing tells whether a default was written there; of a dict, all.
+    Call it last. A second call replaces the model and all that the first was told, but for ``max_seq_len`` and
+    ``vf_share_layers``, which stand in ``model_config`` by then.
 
     Args:
         config: A config on RLlib's new API stack, with PyTorch. Changed in place. A learner class of your own must

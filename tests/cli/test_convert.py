@@ -30,6 +30,9 @@ agent:
     name: lstm
     max_seq_len: 20
     d_model: 8
+    encoder:
+      type: auto
+      widths: []
   config:
     minibatch_size: 64
 """

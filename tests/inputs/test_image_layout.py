@@ -35,13 +35,24 @@ def test_a_shape_tells(shape, axes):
 
 
 @pytest.mark.parametrize(
-    "shape", [(5, 7, 20), (20, 30, 40), (3, 5, 5), (3, 20, 5), (16, 16, 16, 3), (84, 84, 3, 4), (4, 4, 4, 3)], ids=str
+    "shape",
+    [
+        (5, 7, 20),
+        (20, 30, 40),
+        (3, 5, 5),
+        (3, 20, 5),
+        (16, 16, 16, 3),
+        (84, 84, 3, 4),
+        (4, 4, 4, 3),
+        (20, 7, 7),
+        (10, 9, 9),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("encoder", ["auto", "cnn", "impala_cnn"])
 def test_a_shape_that_does_not_is_asked_for(shape, encoder):
-    kind = "cnn" if encoder == "auto" else encoder
     sizes = r"observation space: shape = \(" + ", ".join(map(str, shape))
-    choices = rf".*{{type: {kind}, channels: first}} for .*{{type: {kind}, channels: last}} for"
+    choices = rf".*{{type: {encoder}, channels: first}} for .*{{type: {encoder}, channels: last}} for"
     with pytest.raises(SettingsError, match=sizes + choices):
         Tokenizer(Dict({"image": Box(0, 255, shape, np.uint8)}), encoder_settings(encoder))
 
@@ -71,7 +82,7 @@ def test_the_same_images_are_read_the_same_wherever_their_channels_are(kind):
     [
         ((4, 84, 84), r"\(4, 84, 84\) are read as images of 84 × 84 pixels with 4 channels"),
         ((1, 28, 28), r"28 × 28 pixels with 1 channel;"),
-        ((4, 84, 84, 3), "84 × 84 pixels with 12 channels; encoder: {type: cnn, channels: …} says it"),
+        ((4, 84, 84, 3), "84 × 84 pixels with 12 channels; encoder: {type: auto, channels: …} says it"),
     ],
 )
 def test_what_the_shape_told_is_said_unless_it_was_said_before(shape, words):

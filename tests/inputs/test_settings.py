@@ -15,9 +15,9 @@ OWN = "tests.inputs.own_encoders:Sum"
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("auto", {"type": "auto", "widths": None, "activation": "relu"}),
-        ({"type": "auto", "widths": []}, {"type": "auto", "widths": [], "activation": "relu"}),
-        ({"type": "auto", "widths": (7,)}, {"type": "auto", "widths": [7], "activation": "relu"}),
+        ("auto", {"type": "auto", "widths": None, "activation": "relu", "channels": "auto"}),
+        ({"type": "auto", "widths": []}, {"type": "auto", "widths": [], "activation": "relu", "channels": "auto"}),
+        ({"type": "auto", "widths": (7,)}, {"type": "auto", "widths": [7], "activation": "relu", "channels": "auto"}),
         ("mlp", {"type": "mlp", "widths": [128, 128], "activation": "relu"}),
         (
             {"type": "cnn", "widths": (8, 16)},

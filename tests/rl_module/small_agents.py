@@ -10,6 +10,7 @@ from ray.rllib.algorithms.impala import IMPALAConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 
 CONFIGS = {"PPO": PPOConfig, "APPO": APPOConfig, "IMPALA": IMPALAConfig}
 SMALL = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_head": 4}
@@ -46,6 +47,6 @@ def small_config(
         "agalite",
         max_seq_len=max_seq_len,
         vf_share_layers=vf_share_layers,
-        **SMALL,
-        **settings,
+        # What tests sample has the episodes that they look for with these weights.
+        **{"encoder": WITHOUT_MLP, **SMALL, **settings},
     )

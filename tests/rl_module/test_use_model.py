@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from ray import tune
 from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
@@ -149,6 +150,22 @@ def test_what_was_stored_before_auto_had_layers_means_none():
     module = module_of(config)
     assert module.encoder.encoder.tokenizer.output_dim == VECTOR.shape[0]
     assert module.recurrence.encoder["widths"] == []
+
+
+@pytest.mark.parametrize("kind", ["auto", "cnn", "impala_cnn"])
+def test_what_was_stored_of_images_before_channels_could_be_first_has_them_last(kind):
+    config = ra.use_model(PPOConfig(), "agalite", encoder=kind, **TINY)
+    stored = config.model_config["recattn_inputs"]
+    encoder = {key: value for key, value in stored["encoder"].items() if key not in ("channels", "widths")}
+    config.rl_module(model_config={**config.model_config, "recattn_inputs": {**stored, "encoder": encoder}})
+    module = module_of(config, gym.spaces.Box(0, 255, (4, 84, 84), np.uint8))
+    assert next(module.encoder.encoder.tokenizer.parameters()).shape[1] == 84
+
+
+@pytest.mark.parametrize("given", [[0], "64", [2.5], [True], tune.choice([[8], [16]])])
+def test_sizes_of_rllibs_mlp_that_are_none_are_refused_by_their_own_name(given):
+    with pytest.raises(SettingsError, match=r"fcnet_hiddens = .*should be a list of whole numbers"):
+        ra.use_model(PPOConfig().rl_module(model_config={"fcnet_hiddens": given}), "agalite")
 
 
 def test_an_activation_that_an_encoder_lacks_is_told():

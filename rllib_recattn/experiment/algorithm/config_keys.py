@@ -44,6 +44,9 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "log_level": ("DEBUG", "INFO", "WARN", "ERROR"),
 }
 
+LARGEST = 3.4e38
+"""The largest number that float32 holds, in which everything is computed."""
+
 MOST = 2**31 - 1
 """The highest whole number that a setting may be: far more than a machine holds of what they count."""
 
@@ -53,6 +56,15 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("entropy_coeff", "vf_clip_param", "vf_loss_coeff"), (0, math.inf)),
     **dict.fromkeys(("evaluation_duration", "minibatch_size", "num_envs_per_env_runner"), (1, math.inf)),
     **dict.fromkeys(("num_epochs", "train_batch_size", "train_batch_size_per_learner"), (1, math.inf)),
+    **dict.fromkeys(("broadcast_interval", "circular_buffer_iterations_per_batch"), (1, math.inf)),
+    **dict.fromkeys(("circular_buffer_num_batches", "evaluation_interval"), (1, math.inf)),
+    **dict.fromkeys(("metrics_num_episodes_for_smoothing", "output_max_rows_per_file"), (1, math.inf)),
+    **dict.fromkeys(("target_network_update_freq", "max_num_env_runner_restarts"), (0, math.inf)),
+    **dict.fromkeys(("min_sample_timesteps_per_iteration", "min_train_timesteps_per_iteration"), (0, math.inf)),
+    **dict.fromkeys(("sample_timeout_s", "evaluation_sample_timeout_s", "min_time_s_per_iteration"), (0, math.inf)),
+    **dict.fromkeys(("env_runner_health_probe_timeout_s", "env_runner_restore_timeout_s"), (0, math.inf)),
+    **dict.fromkeys(("vtrace_clip_rho_threshold", "vtrace_clip_pg_rho_threshold"), (0, math.inf)),
+    "tau": (0, 1),
     "seed": (0, MOST),
 }
 
@@ -203,11 +215,11 @@ def bounds_of(name: str) -> tuple[float, float]:
     return _BOUNDS.get(name, (0, math.inf) if name.startswith("num_") else (-math.inf, math.inf))
 
 
-def _is_finite(value: Any) -> bool:
-    """Whether a number, or all of those in a list such as a schedule, are finite."""
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+def _numbers_in(value: Any) -> list[float]:
+    """Return a number by itself, and the values of a schedule [[step, value], …]."""
+    if isinstance(value, list) and value and all(isinstance(point, list) and len(point) == 2 for point in value):
+        return [number for _, each in value for number in _numbers_in(each)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
 def _declared_type(parameter: inspect.Parameter) -> Any:
@@ -241,14 +253,17 @@ def _check_setting(
     if choices and value not in choices:
         right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
-    if not _is_finite(value) and (name not in _MAY_BE_INFINITE or value != math.inf):
-        raise SettingsError(f"{where}: {name} = {value!r}: should be finite")
     low, high = bounds_of(name)
     if not matches(0.5, annotation):
         high = min(high, MOST)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
-        limits = f"between {low} and {high}"
-        if high in (math.inf, MOST):
-            limits = f"at least {low}" if value < low else f"at most {high}"
-        raise SettingsError(f"{where}: {name} = {value!r}: should be {limits}")
+    for number in _numbers_in(value):
+        if name in _MAY_BE_INFINITE and number == math.inf:
+            continue
+        if not abs(number) <= LARGEST:
+            raise SettingsError(f"{where}: {name} = {value!r}: should be finite, also in float32")
+        if not low <= number <= high:
+            limits = f"between {low} and {high}"
+            if high in (math.inf, MOST):
+                limits = f"at least {low}" if number < low else f"at most {high}"
+            raise SettingsError(f"{where}: {name} = {value!r}: should be {limits}")
     return value

@@ -12,6 +12,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.inputs.settings import INPUTS_KEY, encoder_settings, stored_encoder
 from rllib_recattn.rl_module.restore import iteration_of
 
 if TYPE_CHECKING:
@@ -90,8 +91,19 @@ def _differences(
         for space in ("observation_space", "action_space"):
             if arguments[space] != getattr(spec, space):
                 yield f"the {space}{of} is {arguments[space]} in the checkpoint, {getattr(spec, space)} here"
-        for line in _setting_differences("model", arguments["model_config"], spec.model_config):
+        for line in _setting_differences("model", _as_written_now(arguments["model_config"]), spec.model_config):
             yield f"{line}{of}"
+
+
+def _as_written_now(model_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored `model_config` in the words of this version."""
+    inputs = model_config.get(INPUTS_KEY, {})
+    if "encoder" not in inputs:
+        return model_config
+    encoder = encoder_settings(stored_encoder(inputs["encoder"])).model_dump()
+    if "channels" not in inputs["encoder"]:
+        encoder.pop("channels", None)  # where it decides something, the weights do not fit
+    return {**model_config, INPUTS_KEY: {**inputs, "encoder": encoder}}
 
 
 def _specs(config: AlgorithmConfig, experiment: Experiment) -> dict[str, Any]:
@@ -106,7 +118,8 @@ def _specs(config: AlgorithmConfig, experiment: Experiment) -> dict[str, Any]:
 
 def _setting_differences(key_path: str, saved: Any, ours: Any) -> Iterator[str]:
     """Yield what differs between two mappings, at whatever depth."""
-    for key in sorted({*saved, *ours} - _OF_TRAINING):
+    only_ours = {"channels"} - saved.keys()  # which an earlier version did not write
+    for key in sorted({*saved, *ours} - _OF_TRAINING - only_ours):
         before, now = saved.get(key), ours.get(key)
         # The sections of `model_config` are side by side in a `model` block.
         place = key_path if key.startswith("recattn") else f"{key_path}.{'name' if key == 'model' else key}"

@@ -40,8 +40,8 @@ class Reading:
 class Replay:
     """An episode in front of the module that played it.
 
-    Gradients are taken with respect to encoded observations: what a model of this package reads of an observation,
-    numbers as they are, one-hot vectors, or the features of an image. For other modules these are the observations
+    Gradients are taken with respect to encoded observations: what a model of this package reads of an observation, the
+    features of numbers or of an image, or one-hot vectors. For other modules these are the observations
     that they are given.
 
     Args:

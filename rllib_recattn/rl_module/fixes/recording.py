@@ -12,6 +12,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.offline.offline_env_runner import OfflineSingleAgentEnvRunner
 
+from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.recorded_episodes import ENDING, packed, write_rows
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
@@ -86,6 +87,9 @@ def writes_with_ray_data(config: AlgorithmConfig) -> bool:
 
 def record_once(config: ConfigT) -> ConfigT:
     """Let a config that records single agents do so with :class:`RecordingEnvRunner`; returns it."""
+    rows = config.output_max_rows_per_file
+    if config.output is not None and rows is not None and rows < 1:
+        raise SettingsError(f"config.offline_data: output_max_rows_per_file = {rows}: should be at least 1, or None")
     if config.output is not None and config.env_runner_cls is None and not config.is_multi_agent:
         config.env_runners(env_runner_cls=RecordingEnvRunner)
     return config

@@ -92,7 +92,10 @@ def test_training_options_may_differ(finished_run, tmp_path):
             [("n_heads: 2, d_head: 4", "n_heads: 4, d_head: 2")],
             ["model.d_head is 4 in the checkpoint, 2 here", "model.n_heads is 2 in the checkpoint, 4 here"],
         ),
-        ([("d_head: 4", "d_head: 4, encoder: mlp")], ["model.encoder.activation is None", "", "'auto'", ""]),
+        (
+            [("d_head: 4", "d_head: 4, encoder: mlp")],
+            ["model.encoder.type is 'auto' in the checkpoint, 'mlp' here", "model.encoder.widths is None", ""],
+        ),
         ([("name: agalite", "name: galite")], ["model.name is 'agalite'", "", "", ""]),
         (
             [
@@ -144,3 +147,22 @@ def test_a_checkpoint_that_is_gone_by_then_is_an_error(finished_run, tmp_path):
     shutil.rmtree(source)
     with pytest.raises(SettingsError, match="there is no such directory; on a cluster"):
         config.build_algo()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_what_it_was():
+    """It says nothing of layers and channels, which its encoder did not have."""
+    from rllib_recattn.experiment.checkpoints.restore import _as_written_now, _setting_differences
+    from rllib_recattn.inputs.settings import encoder_settings
+
+    def differences(stored, here):
+        saved = _as_written_now({"recattn_inputs": {"encoder": stored}})
+        ours = {"recattn_inputs": {"encoder": encoder_settings(here).model_dump()}}
+        return list(_setting_differences("model", saved, ours))
+
+    assert differences({"type": "auto"}, {"type": "auto", "widths": []}) == []
+    assert differences({"type": "auto"}, "auto") == ["model.encoder.widths is [] in the checkpoint, None here"]
+    cnn = {"type": "cnn", "widths": [32, 64, 64], "output_dim": 256, "activation": "relu"}
+    assert differences(cnn, "cnn") == []
+    assert differences({**cnn, "channels": "first"}, "cnn") == [
+        "model.encoder.channels is 'first' in the checkpoint, 'auto' here"
+    ]

@@ -13,6 +13,7 @@ from ray.rllib.core.columns import Columns
 
 import rllib_recattn as ra
 from rllib_recattn.experiment.inspection.recording import Recording
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 
 SPACE = gym.spaces.Box(-1, 1, (3,), np.float32)
 SMALL: dict[str, dict[str, Any]] = {
@@ -31,7 +32,8 @@ def small_module(model: str, actions: gym.Space, observations: gym.Space = SPACE
             model_config={"use_lstm": True, "lstm_cell_size": 8, "fcnet_hiddens": [6], "max_seq_len": 8, **settings}
         )
     else:
-        ra.use_model(config, model, max_seq_len=8, **SMALL[model], **settings)
+        # What gradients are taken of are then the observations themselves.
+        ra.use_model(config, model, max_seq_len=8, **SMALL[model], **{"encoder": WITHOUT_MLP, **settings})
     torch.manual_seed(0)
     module = config.get_rl_module_spec(spaces={"default_policy": (observations, actions)}).build()
     with torch.no_grad():

@@ -16,6 +16,7 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 
 import rllib_recattn as ra
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from rllib_recattn.models.registry import model_names
 from rllib_recattn.rl_module.packing.rows import IS_FIRST
 from tests.rl_module.packing.agents import LENGTHS, MAX_SEQ_LEN, Outcome, packing_config, sample
@@ -114,7 +115,8 @@ def test_each_policy_of_several(algorithm):
     config = crowd_config(algorithm, agents=SKIPPING, length=13, num_envs=3)
     plain = copy.deepcopy(config)
     for policy, max_seq_len in MAX_SEQ_LENS.items():
-        ra.use_model(plain, "gru", policies=[policy], max_seq_len=max_seq_len, d_model=8, pack_rows=False)
+        settings = {"max_seq_len": max_seq_len, "d_model": 8, "pack_rows": False}
+        ra.use_model(plain, "gru", policies=[policy], encoder=WITHOUT_MLP, **settings)
     if algorithm == "PPO":
         for each in (config, plain):
             each.training(minibatch_size=None)

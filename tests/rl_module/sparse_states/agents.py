@@ -16,6 +16,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 
 ALGORITHMS = {"PPO": PPOConfig, "APPO": APPOConfig, "IMPALA": IMPALAConfig}
 
@@ -75,7 +76,13 @@ def recurrent_config(
     if before is not None:
         before(config)
     return ra.use_model(
-        config, "gru", max_seq_len=max_seq_len, vf_share_layers=vf_share_layers, sparse_states=sparse, d_model=8
+        config,
+        "gru",
+        max_seq_len=max_seq_len,
+        vf_share_layers=vf_share_layers,
+        encoder=WITHOUT_MLP,  # a replay hands the model what was observed
+        sparse_states=sparse,
+        d_model=8,
     )
 
 

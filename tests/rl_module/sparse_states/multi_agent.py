@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 import rllib_recattn as ra
+from rllib_recattn.inputs.settings import WITHOUT_MLP
 from tests.rl_module.sparse_states.agents import ALGORITHMS
 
 MAX_SEQ_LEN = {"short": 3, "long": 5}  # by policy; "plain" has no memory
@@ -109,7 +110,8 @@ def crowd_config(
         .debugging(seed=0, log_level="ERROR")
     )
     for policy, max_seq_len in MAX_SEQ_LEN.items():
-        ra.use_model(config, "gru", policies=[policy], max_seq_len=max_seq_len, sparse_states=sparse, d_model=8)
+        settings = {"max_seq_len": max_seq_len, "sparse_states": sparse, "d_model": 8}
+        ra.use_model(config, "gru", policies=[policy], encoder=WITHOUT_MLP, **settings)  # as the replay has it
     return config
 
 
