@@ -9,7 +9,8 @@ maze:
   run: PPO
   env: rllib_recattn/TMaze-v0
   stop: {training_iteration: 1}
-  model: {name: agalite, encoder: {type: auto, widths: []}, max_seq_len: 7, d_model: 16, n_layers: 1, n_heads: 2, d_head: 4}
+  model:
+    {name: agalite, encoder: {type: auto, widths: []}, max_seq_len: 7, d_model: 16, n_layers: 1, n_heads: 2, d_head: 4}
   config:
     env_config: {corridor_length: 60}
     num_env_runners: 0
