@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,11 +140,11 @@ class Comparison:
 
     def _compare(self, loss: dict[str, Any], mask: np.ndarray) -> None:
         policy, batch = self._policies[loss["module"]], loss["batch"]
-        advantages = []
+        advantages, episodes = [], set()
         for slot in zip(*mask.nonzero(), strict=True):
             number, t, start, n_steps = (int(x) for x in batch[KEY][slot])
             life, replayed = self._lives[number], self._replay(loss["module"], number)
-            compare = partial(self.report.compare, rounding=cache(replayed.rounding))
+            compare = partial(self.report.compare, rounding=partial(getattr, replayed, "rounding"))
             logits, value = self._learned(policy, replayed, start, t)
             compare("logits", loss["logits"][slot], logits)
             compare("values", loss["values"][slot], value)
@@ -167,11 +167,17 @@ class Comparison:
                 advantage = self._advantage(policy, number, replayed, start, n_steps, t)
                 compare("value targets", batch[Postprocessing.VALUE_TARGETS][slot], advantage + value)
                 advantages.append((batch[Postprocessing.ADVANTAGES][slot], advantage))
+                episodes.add(replayed)
         if len(advantages) > 2:
             # RLlib standardises them over the batch of a learner.
             seen, expected = np.array(advantages, np.float64).T
             scale, offset = np.polyfit(expected, seen, 1)
-            self.report.compare("advantages", seen, scale * expected + offset)
+            self.report.compare(
+                "advantages",
+                seen,
+                scale * expected + offset,
+                rounding=lambda: abs(scale) * max(replayed.rounding for replayed in episodes),
+            )
             if scale <= 0:
                 self.report.problems.append(f"advantages: standardised by {scale}")
 

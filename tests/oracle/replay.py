@@ -7,6 +7,7 @@ kept states, packing or forward passes of RLModules.
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,23 @@ from torch import Tensor
 
 from tests.oracle.environments import ACTION_SPACES, Life
 
+LAST_BIT = 2.0**-23  # of float32, relative
 States = tuple[Tensor, ...]  # of the actor's model, and of the critic's if it has one
 
 
 class Replayer:
     """Steps through episodes with the weights of a module.
 
+    It computes in float64, but for tokenizers, which give float32.
+
     Args:
         module: An RLModule of this package.
         actions: The key of the action space in `ACTION_SPACES`.
-        dtype: What it computes in, but for the tokenizer, which gives float32.
     """
 
-    def __init__(self, module: Any, actions: str, dtype: torch.dtype = torch.float64):
-        self.module = copy.deepcopy(module).to(dtype)
+    def __init__(self, module: Any, actions: str):
+        self.module = copy.deepcopy(module).double()
         self.actions = actions
-        self.dtype = dtype
         encoder = self.module.encoder
         self.encoders = (
             [encoder.encoder] if hasattr(encoder, "encoder") else [encoder.actor_encoder, encoder.critic_encoder]
@@ -50,14 +52,18 @@ class Replayer:
         for encoder, state in zip(self.encoders, states, strict=True):
             x = encoder.tokenizer(torch.from_numpy(observation)[None, None])
             x = torch.cat([x, torch.from_numpy(previous)[None, None]], dim=-1)
-            y, state = encoder.model(x.to(self.dtype), state)
+            y, state = encoder.model(x.double(), state)
             features.append(y[0, 0])
             after.append(state)
         return self.module.pi(features[0]), float(self.module.vf(features[-1])[0]), tuple(after)
 
-    def in_float32(self) -> Replayer:
-        """The same weights, computing in float32 as training does."""
-        return Replayer(self.original, self.actions, torch.float32)
+    def perturbed(self, generator: torch.Generator) -> Replayer:
+        """Weights that differ in the last bit of float32."""
+        other = Replayer(self.original, self.actions)
+        with torch.no_grad():
+            for parameter in other.module.parameters():
+                parameter.mul_(1 + LAST_BIT * torch.randn(parameter.shape, generator=generator))
+        return other
 
     def previous(self, life: Life, t: int) -> np.ndarray:
         """What was before step t: a one-hot action and a reward, zeros at the start."""
@@ -104,12 +110,23 @@ class Replayed:
             self._values.append(value)
         self._rows: dict[int, list[tuple[Tensor, float]]] = {}
 
+    @cached_property
     def rounding(self) -> float:
-        """How far off float32 is by itself, where the same is computed in the same order."""
-        actor = self._actor.in_float32()
-        single = Replayed(actor, actor, self._life, self._observations)
-        pairs = zip([*self._logits, *self._values], [*single._logits, *single._values], strict=True)
-        return max(float(torch.as_tensor(right - seen).abs().max()) for right, seen in pairs)
+        """How far off float32 may be: what a change of weights and observations in their last bit does, several times.
+
+        A quotient of two small numbers, such as AGaLiTe's where few keys meet a query, makes much of little.
+        """
+        generator = torch.Generator().manual_seed(0)
+        right = [*self._logits, *map(torch.tensor, self._values)]
+        largest = 0.0
+        for _ in range(4):
+            actor = self._actor.perturbed(generator)
+            noise = torch.randn(self._observations.shape, generator=generator).numpy() * LAST_BIT
+            observations = (self._observations * (1 + noise)).astype(np.float32)
+            changed = Replayed(actor, actor, self._life, observations)
+            seen = [*changed._logits, *map(torch.tensor, changed._values)]
+            largest = max(largest, *(float((x - y).abs().max()) for x, y in zip(right, seen, strict=True)))
+        return largest
 
     def acted(self, t: int) -> Tensor:
         """The logits with which the action of step t was drawn."""
