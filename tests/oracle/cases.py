@@ -104,7 +104,7 @@ class Case:
             env_config |= {"lengths": LENGTHS[self.lengths], "as_image": self.frames > 1}
             config.environment(Written, env_config=env_config)
         else:
-            env_config |= {"agents": CROWDS[self.crowd], "length": min(LENGTHS[self.lengths][-1], 60)}
+            env_config |= {"agents": CROWDS[self.crowd], "length": min(max(LENGTHS[self.lengths]), 60)}
             config.environment(WrittenCrowd, env_config=env_config)
             agents = list(CROWDS[self.crowd])
             config.multi_agent(

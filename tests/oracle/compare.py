@@ -19,7 +19,7 @@ from tests.oracle.spy import KEY
 from tests.oracle.targets import generalised_advantages, vtrace
 
 TOLERANCE = 1e-5  # of float32, against float64; relative to what is compared where that is larger than 1
-_LEEWAY = 8  # sums in another order than the replay's may be off by a multiple of what the replay's are
+_LEEWAY = 32  # sums in another order than the replay's may be off by a multiple of what the replay's are
 
 
 @dataclass

@@ -117,16 +117,20 @@ class Replayed:
         A quotient of two small numbers, such as AGaLiTe's where few keys meet a query, makes much of little.
         """
         generator = torch.Generator().manual_seed(0)
-        right = [*self._logits, *map(torch.tensor, self._values)]
         largest = 0.0
-        for _ in range(4):
-            actor = self._actor.perturbed(generator)
-            noise = torch.randn(self._observations.shape, generator=generator).numpy() * LAST_BIT
-            observations = (self._observations * (1 + noise)).astype(np.float32)
-            changed = Replayed(actor, actor, self._life, observations)
-            seen = [*changed._logits, *map(torch.tensor, changed._values)]
-            largest = max(largest, *(float((x - y).abs().max()) for x, y in zip(right, seen, strict=True)))
+        for weights in {self._actor, self._learner}:
+            right = self._outputs_of(weights, self._observations)
+            for _ in range(4):
+                noise = torch.randn(self._observations.shape, generator=generator).numpy() * LAST_BIT
+                observations = (self._observations * (1 + noise)).astype(np.float32)
+                seen = self._outputs_of(weights.perturbed(generator), observations)
+                largest = max(largest, float((right - seen).abs().max()))
         return largest
+
+    def _outputs_of(self, weights: Replayer, observations: np.ndarray) -> Tensor:
+        """Return all logits and values of the episode, read from its initial state."""
+        replayed = Replayed(weights, weights, self._life, observations)
+        return torch.cat([*replayed._logits, torch.tensor(replayed._values)])
 
     def acted(self, t: int) -> Tensor:
         """The logits with which the action of step t was drawn."""

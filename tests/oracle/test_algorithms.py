@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 
 import pytest
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
@@ -95,13 +96,6 @@ CASES = {
         {**RUNNERS},
     ),
     "IMPALA": ({"algorithm": "IMPALA"}, {"env_runners": {"num_env_runners": 1}}),
-    "IMPALA, aggregators, a learner of its own": (
-        {"algorithm": "IMPALA", "lengths": "long"},
-        {
-            "env_runners": {"num_env_runners": 1},
-            "learners": {"num_learners": 1, "num_cpus_per_learner": 1, "num_aggregator_actors_per_learner": 1},
-        },
-    ),
     "APPO": ({"algorithm": "APPO", "max_seq_len": (4,)}, {"env_runners": {"num_env_runners": 2}}),
     "evaluation beside training": (
         {},
@@ -123,10 +117,9 @@ def test_whole_algorithms(ray_session, tmp_path, name):
     case, changes = CASES[name]
     config, case = configured(tmp_path, changes, **case)
     algorithm = config.build_algo()
-    for _ in range(200):
+    deadline = time.monotonic() + 120  # IMPALA's and APPO's iterations may be over before anything is sampled
+    while len(read_losses(tmp_path)) < 6 and time.monotonic() < deadline:
         algorithm.train()
-        if len(read_losses(tmp_path)) >= 6:
-            break
     compare(algorithm, config, case, tmp_path, once=case.algorithm != "APPO")  # which learns from a batch repeatedly
 
 
@@ -146,7 +139,7 @@ def test_a_restore_in_the_middle(ray_session, tmp_path):
 
 def test_policies_that_come_and_go_and_a_mapping_that_changes(ray_session, tmp_path):
     config, _ = configured(
-        tmp_path, {}, crowd="joining", models=(("gru", 0), ("agalite", 1)), max_seq_len=(3, 7), lengths="mixed"
+        tmp_path, {}, crowd="joining", models=(("gru", 0), ("agalite", 1)), max_seq_len=(3, 7), lengths="long"
     )
     algorithm = config.build_algo()
     for _ in range(2):
