@@ -179,7 +179,10 @@ def test_agents_without_a_model_of_ours_begin_anew_if_the_user_agrees(ray_sessio
         ({"frequencies": "published"}, "frequencies: 'distinct' and 'published'"),
         ({"vf_share_layers": False}, "vf_share_layers: True and False"),
         ({"use_prev_reward": True}, "use_prev_reward: False and True"),
-        ({"encoder": "mlp"}, "encoder: {'type': 'auto', 'widths': [], 'activation': 'relu'} and {'type': 'mlp'"),
+        (
+            {"encoder": "mlp"},
+            "encoder: {'type': 'auto', 'widths': [], 'activation': 'relu', 'channels': 'auto'} and {'type': 'mlp'",
+        ),
         ({"model": "galite"}, "model: 'agalite' and 'galite'"),
     ],
 )
