@@ -7,6 +7,7 @@ import pickle
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from rllib_recattn.errors import SettingsError
@@ -96,9 +97,8 @@ def reading(checkpoint: Path) -> Iterator[None]:
     except SettingsError:
         raise
     except _UNREADABLE as error:
-        raise SettingsError(
-            f"checkpoint {str(checkpoint)!r}: cannot be read: {type(error).__name__}: {error}"
-        ) from error
+        problem = f"cannot be read: {type(error).__name__}: {error}{_versions_text(checkpoint)}"
+        raise SettingsError(f"checkpoint {str(checkpoint)!r}: {problem}") from error
 
 
 # Bytes that are no pickle are mistaken for all kinds of instructions.
@@ -106,6 +106,17 @@ _UNREADABLE = (
     *(ImportError, AttributeError, LookupError, OSError, EOFError, TypeError, ValueError, MemoryError),
     *(OverflowError, pickle.UnpicklingError),
 )
+
+
+def _versions_text(checkpoint: Path) -> str:
+    """Say with which version of Ray a checkpoint was written, if that is not the one that is installed."""
+    file = next((path for path in (checkpoint / RLLIB_FILE, checkpoint / "metadata.json") if path.is_file()), None)
+    try:
+        written = None if file is None else json.loads(file.read_text(encoding="utf-8")).get("ray_version")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    here = version("ray")
+    return f"; it was written with Ray {written}, and this is Ray {here}" if written not in (None, here) else ""
 
 
 def _damage_of(path: Path, size: int, crc: int, name: str) -> str | None:

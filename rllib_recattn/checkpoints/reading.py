@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.checkpoint_files import damage_text, reading
+from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
 
-_NEW_ALGORITHM = "class_and_ctor_args.pkl"
 _NEW_MODULES = Path("learner_group", "learner", "rl_module")
 _MODULE_STATE = "module_state.pkl"
-_OLD_ALGORITHM = "algorithm_state.pkl"
 _OLD_POLICY = "policy_state.pkl"
 
 
@@ -70,11 +68,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if problem is not None:
         raise SettingsError(problem)
     with reading(path):
-        if (path / _NEW_ALGORITHM).is_file() and (path / _NEW_MODULES).is_dir():
+        if (path / CLASS_FILE).is_file() and (path / _NEW_MODULES).is_dir():
             return Checkpoint(path, True, _modules(path / _NEW_MODULES, where), _new_config(path))
         if (path / _MODULE_STATE).is_file():
             return Checkpoint(path, True, _modules(path, where), None)
-        if (path / _OLD_ALGORITHM).is_file() and (path / "policies").is_dir():
+        if (path / OLD_STACK_FILE).is_file() and (path / "policies").is_dir():
             policies = {each.name: _policy(each, where) for each in sorted((path / "policies").iterdir())}
             return Checkpoint(path, False, policies, _old_config(path))
         if (path / _OLD_POLICY).is_file():
@@ -95,25 +93,20 @@ def _modules(directory: Path, where: str) -> dict[str, TrainedPolicy]:
 
 
 def _policy(directory: Path, where: str) -> TrainedPolicy:
-    state = _load(directory / _OLD_POLICY)
+    state = load_pickle(directory / _OLD_POLICY)
     model = state["policy_spec"]["config"]["model"]
     return TrainedPolicy(Agent.of_model_dict(model, f"{where}: model"), state["weights"])
 
 
 def _new_config(path: Path) -> AlgorithmConfig:
-    (state, *_), _ = _load(path / _NEW_ALGORITHM)["ctor_args_and_kwargs"]
+    (state, *_), _ = load_pickle(path / CLASS_FILE)["ctor_args_and_kwargs"]
     return _config(state)
 
 
 def _old_config(path: Path) -> AlgorithmConfig:
-    return _config(_load(path / _OLD_ALGORITHM)["config"])
+    return _config(load_pickle(path / OLD_STACK_FILE)["config"])
 
 
 def _config(state: Any) -> AlgorithmConfig:
     config = state if isinstance(state, AlgorithmConfig) else AlgorithmConfig.from_state(state)
     return config.copy(copy_frozen=False)
-
-
-def _load(file: Path) -> Any:
-    with file.open("rb") as opened:
-        return cloudpickle.load(opened)

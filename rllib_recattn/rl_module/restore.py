@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,13 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
+from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_after_weights
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
 _MODULES = "learner_group/learner/rl_module"
-_ALGORITHM = "class_and_ctor_args.pkl"
-_STATE = "algorithm_state.pkl"
 
 
 class RestoreCallback(RLlibCallback):
@@ -75,15 +73,14 @@ class MakeRestoreCallback:
 
 def is_of(checkpoint: Path, algorithm: Any) -> bool:
     """Tell whether a checkpoint of the new API stack was saved by the same algorithm. It is a pickle, which is read."""
-    with (checkpoint / _ALGORITHM).open("rb") as file:
-        saved_by = pickle.load(file)["class"]
+    saved_by = load_pickle(checkpoint / CLASS_FILE)["class"]
     # Tune trains subclasses of RLlib's algorithms; the config tells which one it is.
     return type(saved_by.get_default_config()) is type(algorithm.get_default_config())
 
 
 def iteration_of(checkpoint: Path) -> int:
     """Return the iteration in which a checkpoint of either API stack was saved. It is a pickle, which is read."""
-    return int(pickle.loads((checkpoint / _STATE).read_bytes())["training_iteration"])
+    return int(load_pickle(checkpoint / OLD_STACK_FILE)["training_iteration"])
 
 
 def use_own_learning_rate(algorithm: Any) -> None:

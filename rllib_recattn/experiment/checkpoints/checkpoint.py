@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rllib_recattn.checkpoint_files import RLLIB_FILE, damage_text, reading
+from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.run_state import mend_run_state
 from rllib_recattn.experiment.records.run_directory import newest_checkpoint
@@ -14,8 +14,6 @@ from rllib_recattn.experiment.records.run_directory import newest_checkpoint
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-_ALGORITHM_FILE = "class_and_ctor_args.pkl"
-_OLD_STACK_FILE = "algorithm_state.pkl"
 _MODULES = Path("learner_group", "learner", "rl_module")
 
 
@@ -46,12 +44,12 @@ def find_checkpoint(path: Path) -> Path:
     checkpoint = path if _is_checkpoint(path) else newest_checkpoint(path)
     if checkpoint is None:
         raise SettingsError(f"checkpoint {str(path)!r}: there is no checkpoint in here; {wanted}")
-    is_complete = (checkpoint / _ALGORITHM_FILE).is_file() and (checkpoint / "learner_group").is_dir()
+    is_complete = (checkpoint / CLASS_FILE).is_file() and (checkpoint / "learner_group").is_dir()
     check_undamaged(checkpoint)
     if not is_complete and not is_of_old_stack(checkpoint):
         raise SettingsError(
             f"checkpoint {str(checkpoint)!r}: incomplete, or not from an algorithm of RLlib's: "
-            f"{_ALGORITHM_FILE} or learner_group/ is missing"
+            f"{CLASS_FILE} or learner_group/ is missing"
         )
     return checkpoint.resolve()
 
@@ -87,7 +85,7 @@ def check_resumable(run_dir: Path) -> None:
 
 def is_of_old_stack(checkpoint: Path) -> bool:
     """Tell whether a checkpoint is of an algorithm on RLlib's old API stack."""
-    return (checkpoint / _OLD_STACK_FILE).is_file() and (checkpoint / "policies").is_dir()
+    return (checkpoint / OLD_STACK_FILE).is_file() and (checkpoint / "policies").is_dir()
 
 
 def module_directory(checkpoint: Path, is_multi_agent: bool = False) -> Path:
@@ -113,11 +111,9 @@ def load_config(checkpoint: Path) -> AlgorithmConfig:
 
     with reading(checkpoint):
         if is_of_old_stack(checkpoint):
-            with (checkpoint / _OLD_STACK_FILE).open("rb") as file:
-                state = pickle.load(file)
+            state = load_pickle(checkpoint / OLD_STACK_FILE)
             return state["algorithm_class"].get_default_config().update_from_dict(state["config"])
-        with (checkpoint / _ALGORITHM_FILE).open("rb") as file:
-            (config_state,), _ = pickle.load(file)["ctor_args_and_kwargs"]
+        (config_state,), _ = load_pickle(checkpoint / CLASS_FILE)["ctor_args_and_kwargs"]
         return AlgorithmConfig.from_state(config_state).copy(copy_frozen=False)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rllib_recattn.checkpoint_files import reading
+from rllib_recattn.checkpoint_pickles import CLASS_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
@@ -78,7 +78,7 @@ def _differences(
     for policy, spec in _specs(config, experiment).items():
         of = "" if policy == "default_policy" else f" of the policy {policy!r}"
         with reading(checkpoint):
-            module = pickle.loads((checkpoint / _MODULES / policy / "class_and_ctor_args.pkl").read_bytes())
+            module = load_pickle(checkpoint / _MODULES / policy / CLASS_FILE)
         arguments = module["ctor_args_and_kwargs"][1]
         same_module = module["class"] is spec.module_class
         if not same_module and saved.algo_class is not config.algo_class:

@@ -21,6 +21,7 @@ from ray.rllib.algorithms.marwil import MARWIL
 from ray.rllib.algorithms.ppo import PPO
 from ray.tune.experiment import Trial
 
+from rllib_recattn.checkpoint_pickles import name_classes
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_variant
@@ -82,6 +83,13 @@ class _TrialOfAnExperiment(CheckedCheckpoints):
         """Return what Tune adds to each result; as the config, the choices."""
         filled = super().get_auto_filled_metrics(*args, **kwargs)  # type: ignore[misc]
         return filled if self._choices is None or "config" not in filled else {**filled, "config": self._choices}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> Any:
+        """Write a checkpoint into a local directory, of the algorithm that this is a trial of."""
+        returned = super().save_checkpoint(checkpoint_dir)
+        algorithm = next(algorithm for algorithm, trial in _TRIALS.items() if isinstance(self, trial))
+        name_classes(Path(checkpoint_dir), algorithm)
+        return returned
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Load a checkpoint, and let this trial's own learning rate hold from the first update on.
