@@ -107,6 +107,7 @@ def file(
         raise SettingsError(f"--{'' if ship_package else 'no-'}ship-package: has no effect without --ray-address")
     from rllib_recattn.experiment.definition.load import load_experiment
     from rllib_recattn.experiment.definition.reader import Overrides
+    from rllib_recattn.experiment.records.run_lock import refuse_training
 
     overrides = Overrides(
         stop=_stop_criteria(stop_texts),
@@ -121,6 +122,7 @@ def file(
     if resume is not None:
         _refuse_beside_resume(overrides)
         run_dir = _run_to_resume(resume, experiment)
+        refuse_training(run_dir)
     for note in experiment.notes:
         click.echo(f"Note: {note}", err=True)
 

@@ -1,4 +1,4 @@
-"""A checkpoint of one version of Ray is read by another: in the environment that `make test-ray` makes beside `.venv`."""
+"""A checkpoint of one version of Ray is read by another: in what `make test-ray` makes beside `.venv`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.recorded_checkpoints import mend_recorded_checkpoints
 
 _RECORDS = "experiment_state-*.json"
 
@@ -19,7 +20,8 @@ def mend_run_state(run_dir: Path) -> None:
     Tune copies its record over the one in the run directory, which a full disk or a kill in that moment leaves cut
     short; Tune then waits for ever. It writes it on the local disk first, beside the logs of Ray's session, where it
     is found again. And of a trial that failed while it wrote a checkpoint the record says that it is to be stopped
-    after the next one, as if it had reached its end: that is taken out.
+    after the next one, as if it had reached its end: that is taken out. After a hard stop it lists checkpoints that
+    are deleted by now: see `mend_recorded_checkpoints`.
 
     Args:
         run_dir: The run directory.
@@ -40,10 +42,11 @@ def mend_run_state(run_dir: Path) -> None:
             f"--resume: {str(path)!r}, Ray Tune's record of the run, is cut short, and there is no copy of it on this "
             "machine; begin a new run from the newest checkpoint, with `restore: …` in the experiment's file"
         )
-    if _forget_stops_of_failed_trials(record) or not is_whole:
-        mended = path.with_name(f".{path.name}")
-        mended.write_text(json.dumps(record), encoding="utf-8")
-        mended.replace(path)
+    forgot, mended = _forget_stops_of_failed_trials(record), mend_recorded_checkpoints(record, run_dir)
+    if forgot or mended or not is_whole:
+        replacement = path.with_name(f".{path.name}")
+        replacement.write_text(json.dumps(record), encoding="utf-8")
+        replacement.replace(path)
 
 
 def rays_sessions() -> Path:

@@ -112,7 +112,12 @@ def newest_checkpoint(run_dir: Path) -> Path | None:
 def complete_checkpoints(run_dir: Path) -> list[Path]:
     """List the checkpoints in the directory of a run or of a trial that were written to the end."""
     candidates = [*run_dir.glob("checkpoint_*"), *run_dir.glob("*/checkpoint_*")]
-    return [path for path in candidates if (path / RLLIB_FILE).is_file() and not (path / INCOMPLETE_FILE).exists()]
+    return [path for path in candidates if is_complete(path)]
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Say whether there is a checkpoint in a directory, and one that was written to the end."""
+    return (checkpoint / RLLIB_FILE).is_file() and not (checkpoint / INCOMPLETE_FILE).exists()
 
 
 def link_newest_run(storage_path: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first press ends a run after its iteration, with a checkpoint to resume from; the second at once.
+"""Ctrl-C and SIGTERM: the first ends a run after its iteration, with a checkpoint to resume from; the second at once.
 
 Tune's own handler ends a run without saving the trial. Here a scheduler pauses the trial instead, for which Tune
 saves a checkpoint, and a callback then ends the experiment. The trial stays unfinished: ``Tuner.restore`` continues it.
@@ -22,16 +22,28 @@ from rllib_recattn.experiment.training.unreported import never_ends
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
 _requested = threading.Event()
+_received = signal.SIGINT
 
 
-def request_interrupt() -> None:
-    """Ask the running experiment to end after the current iteration and to save a checkpoint."""
+def request_interrupt(number: int = signal.SIGINT) -> None:
+    """Ask the running experiment to end after the current iteration and to save a checkpoint.
+
+    Args:
+        number: The signal that asks.
+    """
+    global _received
+    _received = signal.Signals(number)
     _requested.set()
 
 
 def interrupt_requested() -> bool:
     """Say whether the running experiment was asked to end."""
     return _requested.is_set()
+
+
+def exit_code_of_interrupt() -> int:
+    """Return the exit code of a process that was asked to end: 130 by Ctrl-C, 143 by SIGTERM, as a shell has it."""
+    return 128 + _received
 
 
 @contextmanager
@@ -44,7 +56,7 @@ def handle_interrupts() -> Iterator[None]:
     def on_signal(number: int, frame: object) -> None:
         if _requested.is_set():
             raise KeyboardInterrupt
-        _requested.set()
+        request_interrupt(number)
 
     _requested.clear()
     if threading.current_thread() is not threading.main_thread():
@@ -105,9 +117,8 @@ class EndWhenPaused(Callback):
         running = any(trial.status == Trial.RUNNING for trial in trials)
         if running and interrupt_requested() and not self._announced:
             self._announced = True
-            report_console().print(
-                "Finishing the iteration and saving a checkpoint; press Ctrl-C again to stop at once."
-            )
+            again = "press Ctrl-C again" if _received == signal.SIGINT else f"send {_received.name} again"
+            report_console().print(f"Finishing the iteration and saving a checkpoint; {again} to stop at once.")
         if not running:
             # Tune's documented way to end a run, leaving trials unfinished, is a signal.
             signal.raise_signal(signal.SIGUSR1)

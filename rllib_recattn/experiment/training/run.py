@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,11 +24,12 @@ from rllib_recattn.experiment.records.run_directory import (
     new_run_directory,
     newest_checkpoint,
 )
+from rllib_recattn.experiment.records.run_lock import refuse_training, training_in
 from rllib_recattn.experiment.records.trials import read_trials
 from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.sweep_report import read_sweep
 from rllib_recattn.experiment.reports.text import path_text, trials_text
-from rllib_recattn.experiment.training.interrupt import handle_interrupts, interrupt_requested
+from rllib_recattn.experiment.training.interrupt import exit_code_of_interrupt, handle_interrupts, interrupt_requested
 from rllib_recattn.experiment.training.loggers.make import check_services
 from rllib_recattn.experiment.training.outcome import (
     report_endless,
@@ -62,17 +64,19 @@ class RunResult:
             configuration; empty if there was none.
         checkpoint: The newest checkpoint, of several trials the one that the report on the sweep names, if one was
             saved.
+        exit_code: The exit code of a command that did nothing but this run; if it was interrupted, 128 and the number
+            of the signal.
     """
 
     status: Status
     run_dir: Path
     metrics: Mapping[str, Any]
     checkpoint: Path | None
+    exit_code: int = field(init=False)
 
-    @property
-    def exit_code(self) -> int:
-        """The exit code of a command that did nothing but this run."""
-        return {"finished": 0, "failed": 1, "interrupted": 130}[self.status]
+    def __post_init__(self) -> None:
+        codes = {"finished": 0, "failed": 1, "interrupted": exit_code_of_interrupt()}
+        object.__setattr__(self, "exit_code", codes[self.status])
 
 
 def run_experiment(
@@ -108,11 +112,12 @@ def run_experiment(
 
     Raises:
         SettingsError: If Ray has fewer CPUs or GPUs than the config needs, the run directory cannot be made, or the
-            run to resume has no checkpoint, or a damaged one; if the cluster cannot be reached or is not ready; or if
-            a service that results are logged to does not take them.
+            run to resume has no checkpoint, or a damaged one, or is still training; if the cluster cannot be reached
+            or is not ready; or if a service that results are logged to does not take them.
     """
     file = experiment
     if resume is not None:
+        refuse_training(resume)
         experiment = _resumed(resume, experiment)
         check_resumable(resume)
         config = build_config(experiment) if experiment.is_sweep else load_config(find_checkpoint(resume))
@@ -123,8 +128,11 @@ def run_experiment(
     run_dir = resume
     unreported = UnreportedMetrics(experiment)
     trials: list[Trial] = []
+    held = ExitStack()
     try:
-        with ray_session(ray_num_cpus, verbose, ray_address):
+        with held, ray_session(ray_num_cpus, verbose, ray_address):
+            if resume is not None:
+                held.enter_context(training_in(resume))
             if ray_address is not None:
                 for note in ready_cluster(ray_address, experiment, (config, *variants), ship_package, verbose):
                     console.print(f"Note: {note}")
@@ -132,6 +140,7 @@ def run_experiment(
                 require_resources(variant)
             if resume is None:
                 run_dir = new_run_directory(experiment.storage_path, experiment.name)
+                held.enter_context(training_in(run_dir))
                 (run_dir / EXPERIMENT_FILE).write_text(experiment.model_dump_json(indent=2), encoding="utf-8")
                 tuner = new_tuner(experiment, config, run_dir, callbacks)
                 of_trials = f", {trials_text(number_of_trials(experiment))}," if experiment.is_sweep else ""

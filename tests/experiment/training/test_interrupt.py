@@ -74,15 +74,15 @@ def test_the_scheduler_pauses_a_trial_only_when_asked_to():
 
 @pytest.fixture
 def interrupt_in(monkeypatch):
-    """Presses Ctrl-C as the lines of some iterations are printed: too late for those, in time for the next."""
+    """Sends a signal as the lines of some iterations are printed: too late for those, in time for the next."""
 
-    def interrupt(*iterations):
+    def interrupt(*iterations, number=signal.SIGINT):
         report = ProgressReport.on_trial_result
 
         def on_trial_result(self, *, result, **info):
             report(self, result=result, **info)
             if result["training_iteration"] in iterations:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
 
         monkeypatch.setattr(ProgressReport, "on_trial_result", on_trial_result)
 
@@ -141,15 +141,18 @@ def test_an_interrupted_run_goes_on_with_the_same_weights_optimizer_and_history(
     assert_equal_states(state["optimizer"], saved_optimizer)
 
 
-def test_a_second_press_ends_at_once_without_a_checkpoint(
+def test_a_second_signal_ends_at_once_without_a_checkpoint(
     ray_session, small_experiment, tmp_path, interrupt_in, capsys
 ):
     experiment = small_experiment(tmp_path, iterations=50)
-    interrupt_in(1, 2)
+    interrupt_in(1, 2, number=signal.SIGTERM)
     result = run_experiment(experiment, build_config(experiment))
     assert result.status == "interrupted"
+    assert result.exit_code == 143
     assert result.checkpoint is None
     lines = capsys.readouterr().out.splitlines()
+    assert "Finishing the iteration and saving a checkpoint; send SIGTERM again to stop at once." in lines
+    assert not any("Ctrl-C" in line for line in lines)
     assert [line.split()[0] for line in lines if line.split()[0].isdigit()] == ["1", "2"]
     assert lines[-1].startswith("Interrupted")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
-from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_content
@@ -16,6 +15,7 @@ from rllib_recattn.experiment.definition.load import load_variant
 from rllib_recattn.experiment.definition.logging_block import MlflowBlock
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.trials import flatten
+from rllib_recattn.experiment.training.loggers.record_loggers import CsvLogger, JsonLogger
 from rllib_recattn.experiment.training.loggers.side_logger import SideLogger
 from rllib_recattn.experiment.training.loggers.tensorboard_logger import TensorBoardLogger
 from rllib_recattn.experiment.training.trial import choices_of
@@ -53,7 +53,7 @@ def logger_callbacks(experiment: Experiment) -> list[Callback]:
         CSV and JSON as Tune writes them, and what the ``logging`` block asks for.
     """
     block = experiment.logging
-    callbacks: list[Callback] = [CSVLoggerCallback(), JsonLoggerCallback()]
+    callbacks: list[Callback] = [CsvLogger(), JsonLogger()]
     if block.tensorboard:
         callbacks.append(SideLogger("tensorboard", TensorBoardLogger()))
     # The packages of both services are extras, and slow to import.

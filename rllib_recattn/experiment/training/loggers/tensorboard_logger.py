@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -9,6 +11,7 @@ from ray.tune.logger import TBXLoggerCallback
 from ray.tune.result import TIMESTEPS_TOTAL
 
 from rllib_recattn.experiment.records import metrics
+from rllib_recattn.experiment.training.loggers.record_loggers import iteration_gone_on_from
 
 
 def over_env_steps(result: dict[str, Any]) -> dict[str, Any]:
@@ -20,6 +23,18 @@ def over_env_steps(result: dict[str, Any]) -> dict[str, Any]:
 
 class TensorBoardLogger(TBXLoggerCallback):
     """Tune's TensorBoard logger with environment steps on the x axis, and in the place of its own."""
+
+    def log_trial_start(self, trial: Trial) -> None:
+        """Open the event file of a trial; TensorBoard then leaves out what earlier ones have of iterations to come."""
+        make = self._summary_writer_cls
+        last, latest = iteration_gone_on_from(trial), trial.latest_checkpoint_result
+        if latest is not None and math.isfinite(last):
+            steps = over_env_steps(latest.metrics).get(TIMESTEPS_TOTAL) or last
+            self._summary_writer_cls = partial(make, purge_step=int(steps) + 1)
+        try:
+            super().log_trial_start(trial)
+        finally:
+            self._summary_writer_cls = make
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Write an iteration's metrics."""

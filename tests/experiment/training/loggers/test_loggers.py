@@ -61,8 +61,8 @@ def run(ray_session, tmp_path, monkeypatch):
 
 
 def events(directory):
-    """Read TensorBoard's one file in a directory: records of a length, a checksum, the event, a checksum."""
-    (file,) = directory.glob("events.out.tfevents.*")
+    """Read TensorBoard's newest file in a directory: records of a length, a checksum, the event, a checksum."""
+    file = max(directory.glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns)
     data = file.read_bytes()
     while data:
         length = int.from_bytes(data[:8], "little")

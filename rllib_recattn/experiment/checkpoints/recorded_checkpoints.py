@@ -1,0 +1,83 @@
+"""The checkpoints in Ray Tune's record of a run, set right after a hard stop.
+
+The record is written after the checkpoints, once a second. A process that is killed in between leaves one that lists
+checkpoints which are deleted by now, and not those that came after. Tune would try to go on from the former, and give
+later checkpoints the numbers of the latter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.train import Checkpoint
+from ray.train._internal.session import _TrainingResult
+
+from rllib_recattn.checkpoint_files import iteration_of
+from rllib_recattn.experiment.records.metrics import ITERATION, read_results
+from rllib_recattn.experiment.records.run_directory import complete_checkpoints, is_complete
+
+
+def mend_recorded_checkpoints(record: dict[str, Any], run_dir: Path) -> bool:
+    """Let a record list the checkpoints that there are, and say whether it did not.
+
+    Args:
+        record: What is in Tune's ``experiment_state-….json``; changed in place.
+        run_dir: The run directory.
+    """
+    mended = [_mended(*map(json.loads, pair), run_dir) for pair in record["trial_data"]]
+    for index, pair in enumerate(mended):
+        if pair is not None:
+            record["trial_data"][index] = tuple(map(json.dumps, pair))
+    return any(pair is not None for pair in mended)
+
+
+def _mended(trial: dict[str, Any], metadata: dict[str, Any], run_dir: Path) -> tuple[Any, Any] | None:
+    """Return what the record should say of a trial; None: as it is."""
+    storage, manager = _unpickle(trial["storage"]), _unpickle(metadata["checkpoint_manager"])
+    directory = run_dir / trial["relative_logdir"]
+    there = {path.name: path for path in sorted(complete_checkpoints(directory))}
+    listed = manager._checkpoint_results
+
+    def is_own(result: Any) -> bool:
+        return Path(result.checkpoint.path).parent.name == directory.name
+
+    def exists(result: Any) -> bool:
+        # The run directory may have been moved; population-based training goes on from other trials' checkpoints.
+        path = Path(result.checkpoint.path)
+        return is_complete(run_dir / path.parent.name / path.name)
+
+    own_names = {Path(result.checkpoint.path).name for result in listed if is_own(result)}
+    latest = manager._latest_checkpoint_result
+    later = [name for name in there if name not in own_names and name > max(own_names, default="")]
+    is_lost = latest is not None and not exists(latest)
+    if all(map(exists, listed)) and not later and not is_lost:
+        return None
+    results = read_results(directory) if later else []
+    added = [
+        _TrainingResult(
+            Checkpoint(str(Path(storage.trial_fs_path, name)), storage.storage_filesystem),
+            next((each for each in reversed(results) if each[ITERATION] == iteration_of(there[name])), {}),
+        )
+        for name in later
+    ]
+    manager._checkpoint_results = [*filter(exists, listed), *added]
+    if is_lost or latest is None or is_own(latest):
+        own = {Path(result.checkpoint.path).name: result for result in manager._checkpoint_results if is_own(result)}
+        manager._latest_checkpoint_result = own[max(own)] if own else None
+    if there:
+        number = int(re.sub(r"\D", "", max(there)))
+        storage.current_checkpoint_index = max(storage.current_checkpoint_index, number)
+    trial["storage"], metadata["checkpoint_manager"] = _pickle(storage), _pickle(manager)
+    return trial, metadata
+
+
+def _unpickle(stored: dict[str, str]) -> Any:
+    return cloudpickle.loads(bytes.fromhex(stored["value"]))
+
+
+def _pickle(value: Any) -> dict[str, str]:
+    return {"_type": "CLOUDPICKLE_FALLBACK", "value": cloudpickle.dumps(value).hex()}
