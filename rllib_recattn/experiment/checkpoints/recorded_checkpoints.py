@@ -28,7 +28,7 @@ def mend_recorded_checkpoints(record: dict[str, Any], run_dir: Path) -> bool:
         record: What is in Tune's ``experiment_state-….json``; changed in place.
         run_dir: The run directory.
     """
-    mended = [_mended(*map(json.loads, pair), run_dir) for pair in record["trial_data"]]
+    mended = [_mended(json.loads(trial), json.loads(metadata), run_dir) for trial, metadata in record["trial_data"]]
     for index, pair in enumerate(mended):
         if pair is not None:
             record["trial_data"][index] = tuple(map(json.dumps, pair))

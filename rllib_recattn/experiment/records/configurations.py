@@ -83,6 +83,21 @@ class Configuration:
         values = (trial.last(metric) for trial in self.trials)
         return mean([value for value in values if not math.isnan(value)])
 
+    def shown_of(self, metric: str) -> float:
+        """Return what is shown of a metric beside the value: what goes with the settings that are shown.
+
+        Where settings change while a trial trains, and its best value counts, that is the metric in the iteration of
+        this value; otherwise its last value, the mean over seeds.
+        """
+        if self.is_of_best_iteration:
+            return self.best_trial.at_value(metric, self.measure)
+        return self.mean_of(metric)
+
+    @property
+    def is_of_best_iteration(self) -> bool:
+        """Whether what is shown of it is of the iteration of its best value."""
+        return self.measure.rank_by == "best" and is_population(self.best_trial.experiment)
+
     @property
     def rank(self) -> tuple[bool, bool, bool, float, float]:
         """What configurations are sorted by; the best one has the lowest.

@@ -116,6 +116,12 @@ class TrialRecord:
         values = self._values(metric)
         return math.nan if values is None else float(values.iloc[-1])
 
+    def at_value(self, metric: str, measure: Measure) -> float:
+        """Return what a metric was in the iteration that `value` is from; NaN if it was not reported there."""
+        index = self._index_of(measure)
+        values = self._values(metric)
+        return math.nan if index is None or values is None else float(values.get(index, math.nan))
+
     def value(self, measure: Measure) -> float:
         """Return what the trial is worth by a measure; NaN if it never reported the metric."""
         values = self._values(measure.metric)

@@ -68,7 +68,8 @@ class SweepReport:
     def table(self, console: Console) -> Table:
         """Make the table of the configurations, best first, for a console."""
         rows = [self._row(configuration) for configuration in self.ranking]
-        return trial_table(rows, self.measure, console, planned=self.planned)
+        of_best = any(configuration.is_of_best_iteration for configuration in self.ranking)
+        return trial_table(rows, self.measure, console, planned=self.planned, of_best_iteration=of_best)
 
     def write(self, output: Path | None = None) -> list[Path]:
         """Write the trials as CSV, the figure, and the best configuration as YAML, as far as there is any.
@@ -193,13 +194,13 @@ class SweepReport:
             name=configuration.name,
             choices=configuration.choices,
             statuses=tuple(trial.status for trial in configuration.trials),
-            iteration=configuration.mean_of(metrics.ITERATION),
-            env_steps=configuration.mean_of(metrics.ENV_STEPS),
-            seconds=configuration.mean_of(metrics.SECONDS),
-            last=configuration.mean_of(self.measure.metric),
+            iteration=configuration.shown_of(metrics.ITERATION),
+            env_steps=configuration.shown_of(metrics.ENV_STEPS),
+            seconds=configuration.shown_of(metrics.SECONDS),
+            last=configuration.shown_of(self.measure.metric),
             value=configuration.mean,
-            episode_return=configuration.mean_of(metrics.RETURN),
-            success_rate=configuration.mean_of(metrics.SUCCESS),
+            episode_return=configuration.shown_of(metrics.RETURN),
+            success_rate=configuration.shown_of(metrics.SUCCESS),
             seeds=configuration.seeds_text if self._has_seeds else "",
             spread=configuration.spread,
             is_best=configuration is self.best,

@@ -76,6 +76,7 @@ def trial_table(
     *,
     max_rows: int | None = None,
     planned: int = 0,
+    of_best_iteration: bool = False,
 ) -> Table:
     """Make a table with a row per trial, the best one marked.
 
@@ -85,12 +86,15 @@ def trial_table(
         console: Where it is to be printed; columns that find no room are left out.
         max_rows: How many rows there is room for; None: all. The best trial, running ones and good ones come first.
         planned: How many trials there were to be, for the caption where there are fewer rows.
+        of_best_iteration: Whether a row is all of the iteration of its best value, settings included.
 
     Returns:
         The table, which a caption ends that counts the trials.
     """
     shown = rows if max_rows is None else _most_telling(rows, measure, max_rows)
     columns = _columns(rows, measure)
+    if of_best_iteration:
+        columns.pop(_RANK_HEADINGS["best"], None)  # is the metric itself
     dispensable = [heading for heading in _DISPENSABLE if heading != _HEADINGS.get(measure.metric)]
     while True:
         table = _table(shown, columns)
@@ -103,6 +107,8 @@ def trial_table(
         caption += f"; {planned - counts.total()} without a result"
     if len(shown) < len(rows):
         caption += f"; {len(rows) - len(shown)} not shown"
+    if of_best_iteration:
+        caption += "; each row is of the iteration of its best value"
     table.caption = caption
     return table
 

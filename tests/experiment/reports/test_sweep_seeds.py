@@ -13,6 +13,7 @@ from rich.console import Console
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.reports.sweep_report import read_sweep, report_sweep
+from rllib_recattn.experiment.reports.trial_table import print_table
 from tests.experiment.records.run_directories import write_experiment, write_trial
 
 SUCCESS = "env_runners/success_rate"
@@ -191,18 +192,23 @@ def test_a_configuration_that_the_scheduler_ended_stands_behind_those_that_train
     assert read_sweep(write_seeds(tmp_path / "mixed", asha, curves)).best.choices["config.lr"] == 0.1
 
 
-def test_each_trial_of_a_population_is_one_configuration(tmp_path):
+def write_population(run_dir):
+    """Write the run of three trials whose learning rate changes after the first of two iterations."""
     pbt = SEEDS.replace("grid_search: [0.1, 0.2]", "uniform: [0.1, 0.2]").replace("scheduler: fifo", "scheduler: pbt")
     pbt = pbt.replace("    seed: {grid_search: [0, 1, 2]}\n", "    seed: 4\n").replace(
         "tune: {", "tune: {num_samples: 3, "
     )
-    run_dir = tmp_path / "run"
     write_experiment(run_dir, pbt)
     for index, curve in enumerate([[0.9, 0.2], [0.3, 0.6], [0.1, 0.1]]):
         directory = write_trial(run_dir, index, curve, choices(0.1, index + 4))
         lines = (directory / "result.json").read_text().splitlines()
         (directory / "result.json").write_text(f"{lines[0]}\n{lines[1].replace('0.1,', '0.2,')}\n")
         (directory / "params.json").write_text(json.dumps(choices(0.2, index + 4)))
+    return run_dir
+
+
+def test_each_trial_of_a_population_is_one_configuration(tmp_path):
+    run_dir = write_population(tmp_path / "run")
     report = read_sweep(run_dir)
     assert [configuration.name for configuration in report.ranking] == ["trial_00001", "trial_00000", "trial_00002"]
     report.write()
@@ -212,6 +218,26 @@ def test_each_trial_of_a_population_is_one_configuration(tmp_path):
     assert load_experiment(run_dir / "best.yaml").config["seed"] == 4
     best_ever = read_sweep(run_dir, rank_by="best").best
     assert (best_ever.name, best_ever.choices["config.lr"]) == ("trial_00000", 0.1)
+
+
+def test_a_row_of_a_population_is_all_of_one_iteration(tmp_path):
+    run_dir = write_population(tmp_path / "run")
+
+    def row_of_first(rank_by):
+        console = Console(file=io.StringIO(), width=400)
+        print_table(console, read_sweep(run_dir, rank_by=rank_by).table(console))
+        lines = console.file.getvalue().splitlines()
+        (row,) = (
+            line.replace("★", "").replace("stopped early", "stopped").split() for line in lines if "trial_00000" in line
+        )
+        return dict(zip(lines[1].replace("env steps", "steps").split(), row, strict=False)), console.file.getvalue()
+
+    row, text = row_of_first("best")
+    assert (row["lr"], row["iterations"], row["success"]) == ("0.1", "1", "0.900")
+    assert "each row is of the iteration of its best value" in text
+    row, text = row_of_first("last")
+    assert (row["lr"], row["iterations"], row["success"]) == ("0.2", "2", "0.200")
+    assert "best value" not in text
 
 
 def test_of_equal_configurations_the_one_with_fewer_steps_comes_first(tmp_path):

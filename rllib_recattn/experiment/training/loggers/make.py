@@ -13,6 +13,7 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_content
 from rllib_recattn.experiment.definition.load import load_variant
 from rllib_recattn.experiment.definition.logging_block import MlflowBlock
+from rllib_recattn.experiment.definition.schedulers import Population
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.trials import flatten
 from rllib_recattn.experiment.training.loggers.record_loggers import CsvLogger, JsonLogger
@@ -68,7 +69,8 @@ def logger_callbacks(experiment: Experiment) -> list[Callback]:
         from rllib_recattn.experiment.training.loggers.mlflow_logger import MlflowLogger
 
         arguments = _mlflow_arguments(experiment, block.mlflow)
-        callbacks.append(SideLogger("mlflow", MlflowLogger(TrialSettings(experiment), **arguments)))
+        changing = tuple(experiment.space) if isinstance(experiment.tune.scheduler, Population) else ()
+        callbacks.append(SideLogger("mlflow", MlflowLogger(TrialSettings(experiment), changing, **arguments)))
     return callbacks
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ray._private.dict import flatten_dict
@@ -19,14 +19,19 @@ from rllib_recattn.experiment.training.trial import trial_directory_name
 class MlflowLogger(MLflowLoggerCallback):
     """Tune's MLflow logger, which sees only what the search has chosen, made to log every setting.
 
+    MLflow never changes a parameter. Settings that change while a trial trains are therefore tags, which have the
+    newest value, and metrics, which have all.
+
     Args:
         settings: Gives a trial's settings: key path → value.
+        changing: The key paths of those that change while a trial trains.
         arguments: Those of ``MLflowLoggerCallback``.
     """
 
-    def __init__(self, settings: Callable[[Trial], dict[str, Any]], **arguments: Any):
+    def __init__(self, settings: Callable[[Trial], dict[str, Any]], changing: Collection[str] = (), **arguments: Any):
         super().__init__(**arguments)
         self._settings = settings
+        self._changing = changing
         self._run_ids: dict[str, str] = {}
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
@@ -45,9 +50,14 @@ class MlflowLogger(MLflowLoggerCallback):
                 run = self.mlflow_util.start_run(tags=tags, run_name=trial_directory_name(trial))
                 self._run_ids[trial.trial_id] = run.info.run_id
             run_id = self._trial_runs[trial] = self._run_ids[trial.trial_id]
+            settings = self._settings(trial) if is_new or self._changing else {}
+            for name, value in mlflow_params(self._chosen(settings, changing=True)).items():
+                self.mlflow_util._get_client().set_tag(run_id, name, value)
             if is_new:
-                # Only once: MLflow refuses another value, which population-based training would have.
-                self.mlflow_util.log_params(mlflow_params(self._settings(trial)), run_id=run_id)
+                self.mlflow_util.log_params(mlflow_params(self._chosen(settings, changing=False)), run_id=run_id)
+
+    def _chosen(self, settings: dict[str, Any], changing: bool) -> dict[str, Any]:
+        return {key: value for key, value in settings.items() if (key in self._changing) == changing}
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Write an iteration's metrics."""

@@ -26,7 +26,7 @@ class TensorBoardLogger(TBXLoggerCallback):
 
     def log_trial_start(self, trial: Trial) -> None:
         """Open the event file of a trial; TensorBoard then leaves out what earlier ones have of iterations to come."""
-        make = self._summary_writer_cls
+        make: Any = self._summary_writer_cls  # type: ignore[has-type]
         last, latest = iteration_gone_on_from(trial), trial.latest_checkpoint_result
         if latest is not None and math.isfinite(last):
             steps = over_env_steps(latest.metrics).get(TIMESTEPS_TOTAL) or last

@@ -142,6 +142,27 @@ def test_mlflow_takes_choices_inside_lists(run, sweep, tmp_path, monkeypatch):
     assert runs == [("trial_00000", "FINISHED")]
 
 
+@pytest.mark.slow
+def test_mlflow_has_the_newest_of_settings_that_change(sweep, tmp_path, monkeypatch):
+    """As population-based training changes them, when a trial goes on from another one's checkpoint."""
+    pytest.importorskip("mlflow", reason="an extra of this package")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    text = SWEEP.replace("  tune: {", "  tune: {scheduler: pbt, ", 1).replace("grid_search:", "choice:")
+    assert "pbt" in text
+    logger = logger_callbacks(sweep("{mlflow: {}, tensorboard: false}", text))[-1]
+    logger.setup()
+    trial = type("Trial", (), {"trial_id": "1", "config": {**CHOICES, "experiment": "x.json"}, "experiment_tag": "0_x"})
+    logger.on_trial_start(iteration=0, trials=[trial], trial=trial)
+    trial.config["config.lr"] = 0.0005
+    logger.on_trial_start(iteration=1, trials=[trial], trial=trial)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        params = dict(database.execute("select key, value from params"))
+        tags = dict(database.execute("select key, value from tags"))
+    assert tags["config.lr"] == "0.0005"
+    assert "config.lr" not in params
+    assert params["config.env_config.corridor_length"] == "3"
+
+
 def test_wandb_is_told_of_the_end_of_trials_that_were_interrupted(sweep, monkeypatch):
     pytest.importorskip("wandb", reason="an extra of this package")
     from ray.air.integrations.wandb import WandbLoggerCallback, _QueueItem
