@@ -42,12 +42,12 @@ def misfit(bundles: Sequence[Amounts], strategy: str, nodes: Mapping[str, Amount
     if strategy == "STRICT_PACK":
         total = {name: sum(bundle.get(name, 0) for bundle in bundles) for name in names}
         if not any(_holds(has, total) for has in nodes.values()):
-            return f"the experiment needs {_amounts(total)} on one node ({_STRICT_PACK}), {_have(nodes, names)}"
+            return f"the experiment needs {amounts_text(total)} on one node ({_STRICT_PACK}), {_have(nodes, names)}"
         return None
     if strategy == "STRICT_SPREAD" and len(bundles) > len(nodes):
         return f"the experiment needs {len(bundles)} nodes ({_STRICT_SPREAD}), Ray has {len(nodes)}"
     if _can_place(bundles, strategy, nodes) is False:
-        kinds = Counter(_amounts(bundle) for bundle in bundles if bundle)
+        kinds = Counter(amounts_text(bundle) for bundle in bundles if bundle)
         asked_for = " and ".join(f"{count} × {kind}" for kind, count in kinds.items())
         apart = f"each on a node of its own ({_STRICT_SPREAD})" if strategy == "STRICT_SPREAD" else "each on one node"
         return f"the experiment needs {asked_for}, {apart}; {_have(nodes, names)}"
@@ -98,7 +98,8 @@ def _holds(has: Amounts, needed: Amounts) -> bool:
     return all(has.get(name, 0) + _ROUNDING >= amount for name, amount in needed.items())
 
 
-def _amounts(amounts: Amounts) -> str:
+def amounts_text(amounts: Amounts) -> str:
+    """Write amounts of resources: ``2 CPUs with 1 GPU``."""
     return " with ".join(_amount(name, amount) for name, amount in amounts.items())
 
 
@@ -127,9 +128,9 @@ def _of_nodes(there: Mapping[str, float]) -> str:
 
 
 def _have(nodes: Mapping[str, Amounts], names: Sequence[str]) -> str:
-    kinds = Counter(_amounts({name: has.get(name, 0) for name in names}) for has in nodes.values())
+    kinds = Counter(amounts_text({name: has.get(name, 0) for name in names}) for has in nodes.values())
     if len(nodes) > _LISTED:
         return "Ray has " + " and ".join(f"{count} nodes with {kind}" for kind, count in kinds.items())
     return "Ray has " + ", ".join(
-        f"{_amounts({name: has.get(name, 0) for name in names})} on {node}" for node, has in nodes.items()
+        f"{amounts_text({name: has.get(name, 0) for name in names})} on {node}" for node, has in nodes.items()
     )

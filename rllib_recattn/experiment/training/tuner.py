@@ -19,6 +19,7 @@ from rllib_recattn.experiment.training.loggers.make import logger_callbacks
 from rllib_recattn.experiment.training.progress.fault_report import FaultReport
 from rllib_recattn.experiment.training.progress.report import ProgressReport
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
+from rllib_recattn.experiment.training.progress.waiting_report import WaitingReport
 from rllib_recattn.experiment.training.schedulers import make_scheduler
 from rllib_recattn.experiment.training.searchers import make_searcher, tune_samples, tune_space
 from rllib_recattn.experiment.training.trial import EXPERIMENT_KEY, trial_class, trial_directory_name
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 def run_callbacks(experiment: Experiment) -> list[Callback]:
     """Make what follows a run: its report and its loggers."""
-    return [_progress(experiment), FaultReport(), EndWhenPaused(), *logger_callbacks(experiment)]
+    return [_progress(experiment), FaultReport(), WaitingReport(), EndWhenPaused(), *logger_callbacks(experiment)]
 
 
 def new_tuner(
