@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from rich.console import Console
 
 from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.reports.console import report_console
-from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text
+from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, path_text
 
 _HEADINGS = ("iteration", "env steps", "return", "success", "steps/s", "elapsed")
 _WIDTHS = (9, 12, 9, 8, 8, 12)
+_ERROR_FILE = "error.txt"
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
+_LONGEST_ERROR = 500
 _SUCCESS_COLUMN = _HEADINGS.index("success")
 
 
@@ -66,15 +71,23 @@ class ProgressReport(Callback):
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Show the error after which Tune starts the trial again."""
         console = report_console()
-        console.print("\n" + newest_error(trial), style="red")
         console.print(f"Failure {trial.num_failures}: going on from the newest checkpoint.", style="bold red")
+        print_error(console, trial)
 
 
-def newest_error(trial: Trial) -> str:
-    """Return the traceback of a trial's newest failure."""
+def print_error(console: Console, trial: Trial) -> None:
+    """Print what a trial's newest failure was, and where its traceback is: those of a lost node fill screens."""
+    console.print(f"  {error_text(trial)}", style="red")
+    console.print(f"  traceback       {path_text(Path(trial.local_path, _ERROR_FILE))}")
+
+
+def error_text(trial: Trial) -> str:
+    """Return the error at the end of the traceback of a trial's newest failure, in one line."""
     # Tune appends every failure to this file, each under a line "Failure # 1 (occurred at …)".
-    errors = Path(trial.local_path, "error.txt").read_text(encoding="utf-8")
-    return "".join(errors.rpartition("Failure # ")[1:])
+    text = Path(trial.local_path, _ERROR_FILE).read_text(encoding="utf-8").rpartition("Failure # ")[2].strip()
+    errors = list(_ERROR.finditer(text))
+    line = " ".join((text[errors[-1].start() :] if errors else text.rpartition("\n")[2]).split())
+    return line if len(line) <= _LONGEST_ERROR else f"{line[: _LONGEST_ERROR - 1]}…"
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:

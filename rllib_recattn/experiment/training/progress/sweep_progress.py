@@ -22,7 +22,7 @@ from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.text import path_text
 from rllib_recattn.experiment.reports.trial_table import TrialRow
 from rllib_recattn.experiment.training.progress.live_table import LiveTable, end_live_table
-from rllib_recattn.experiment.training.progress.report import IterationLines, newest_error
+from rllib_recattn.experiment.training.progress.report import IterationLines, error_text, print_error
 from rllib_recattn.experiment.training.trial import choices_of, trial_directory_name
 
 _STATUS = {Trial.PENDING: "pending", Trial.RUNNING: "running", Trial.PAUSED: "paused", Trial.ERROR: "failed"}
@@ -83,16 +83,15 @@ class SweepProgress(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that Tune starts a trial again after an error."""
-        report_console().print("\n" + newest_error(trial), style="red")
         again = f"{trial_directory_name(trial)}, failure {trial.num_failures}: going on from its newest checkpoint."
         report_console().print(again, style="bold red")
+        print_error(report_console(), trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a trial failed for good, and where its traceback is; the others go on."""
-        last_line = newest_error(trial).strip().rpartition("\n")[2]
         where = path_text(Path(trial.local_path, "error.txt"))
         report_console().print(
-            f"{trial_directory_name(trial)} failed: {last_line} (traceback: {where})", style="bold red"
+            f"{trial_directory_name(trial)} failed: {error_text(trial)} (traceback: {where})", style="bold red"
         )
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:

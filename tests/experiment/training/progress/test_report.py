@@ -62,15 +62,22 @@ def test_a_success_column_that_turns_up_later_gets_a_new_header(printed):
     assert lines[4] == ["3", "12,288", "–", "–", "2,048", "6", "s"]
 
 
-def test_a_failure_that_tune_recovers_from_is_shown(tmp_path, capsys):
-    (tmp_path / "error.txt").write_text("Failure # 1 (at 1)\nold error\n\nFailure # 2 (at 2)\nthe motor is broken\n")
+def test_a_failure_that_tune_recovers_from_is_shown_in_short(tmp_path, capsys):
+    frames = '  File "x.py", line 1, in step\n' * 50
+    (tmp_path / "error.txt").write_text(
+        "Failure # 1 (at 1)\nTraceback:\nValueError: old error\n\n"
+        f"Failure # 2 (at 2)\nTraceback:\n{frames}KeyError: 'why'\nTraceback:\n{frames}"
+        "ray.exceptions.ActorDiedError: The actor died because its node has died.\n\tclass_name: PPOTrial\n"
+    )
     callback = ProgressReport()
     callback.setup()
     callback.on_trial_recover(0, [], SimpleNamespace(local_path=str(tmp_path), num_failures=2))
-    output = capsys.readouterr().out
-    assert "Failure # 2 (at 2)\nthe motor is broken" in output
-    assert "old error" not in output
-    assert "Failure 2: going on from the newest checkpoint." in output
+    first, error, where = capsys.readouterr().out.splitlines()
+    assert first == "Failure 2: going on from the newest checkpoint."
+    assert error.strip() == (
+        "ray.exceptions.ActorDiedError: The actor died because its node has died. class_name: PPOTrial"
+    )
+    assert where.split() == ["traceback", str(tmp_path / "error.txt")]
 
 
 def test_columns_are_aligned(capsys):
