@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.checkpoints.checkpoint import check_resumable, find_checkpoint, load_config
 from rllib_recattn.experiment.cluster.prepare import ready_cluster
+from rllib_recattn.experiment.cluster.ray_messages import short_messages
 from rllib_recattn.experiment.cluster.ray_session import ray_session, require_resources
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import last_result
@@ -148,7 +150,13 @@ def run_experiment(
             else:
                 tuner = resumed_tuner(resume, config)
                 console.print(f"Resuming {path_text(resume)}")
-            with handle_interrupts(), restored_terminal(), looking_out(unreported), warnings.catch_warnings():
+            with (
+                handle_interrupts(),
+                restored_terminal(),
+                looking_out(unreported),
+                nullcontext() if verbose else short_messages(partial(report_console().print, style="yellow")),
+                warnings.catch_warnings(),
+            ):
                 warnings.filterwarnings("ignore", "Consider boosting PBT")  # by what breaks RLlib's trials
                 set_time_budget(experiment.tune.time_budget_s)
                 trials = tuner.fit()._experiment_analysis.trials
