@@ -24,6 +24,7 @@ from rllib_recattn.models.blocks import Block
 from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
 from rllib_recattn.models.key_memory import read_key_memory
+from rllib_recattn.models.mixed_precision import vecdot
 from rllib_recattn.models.native.attention import attend
 from rllib_recattn.models.native.block import NativeBlock
 from rllib_recattn.models.native.library import serve, serve_products
@@ -162,7 +163,7 @@ class AGaLiTeAttention(ExpandedAttention):
         channels = context.unsqueeze(-1)
         keys = _update(state["keys"], gamma, channels, key, new_state["keys"])
         values = _update(state["values"], beta, channels[:, :, :-1], value, new_state["values"])
-        return self._read(torch.linalg.vecdot(keys, query).unsqueeze(1), values.unsqueeze(1))
+        return self._read(vecdot(keys, query).unsqueeze(1), values.unsqueeze(1))
 
     def _read(self, overlap: Tensor, values: Tensor) -> Tensor:
         """Return the outputs [B, T, D], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""

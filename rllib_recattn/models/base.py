@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rllib_recattn.errors import Settings
 from rllib_recattn.models.containment import lose, lost_from, not_finite, without
 from rllib_recattn.models.counters import Counter
+from rllib_recattn.models.mixed_precision import autocast_changes
 
 
 class StateLayout:
@@ -80,6 +81,10 @@ class SequenceModel(nn.Module, ABC):
         """Return the state [batch_size, S] of an agent that has seen nothing: zeros, unless a model says otherwise."""
         return next(self.parameters()).new_zeros(batch_size, self.state_size)
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SequenceModel:
         super()._apply(fn, recurse)
         for parameter in self.parameters():
@@ -102,13 +107,16 @@ class SequenceModel(nn.Module, ABC):
                 before the step is read. None where no step does.
 
         Returns:
-            Outputs [B, T, D] and the state after the last step [B, S].
+            Outputs [B, T, D] and the state after the last step [B, S], both of the weights' dtype under
+            :func:`torch.autocast`, where inputs may have another.
 
         Raises:
             ValueError: If a shape does not fit the model.
             SettingsError: If the state's dtype does not hold the model's counts of steps.
         """
         self._check_shapes(x, state, is_first)
+        if autocast_changes(x):
+            x, state = x.to(self._dtype), state.to(self._dtype)
         is_first = None if is_first is None else is_first != 0
         if x.shape[1] == 1 and not torch.is_grad_enabled():
             return self.step(x, state, is_first)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.blocks import GRUGate
+from rllib_recattn.models.mixed_precision import without_autocast
 from rllib_recattn.models.stack import Mixer
 
 
@@ -69,6 +70,7 @@ def tracing(module: nn.Module) -> Iterator[Trace]:
             hook.remove()
 
 
+@without_autocast
 def recurrent_gates(network: nn.LSTM | nn.GRU, x: Tensor, state: Any) -> list[Tensor]:
     """Work out how much an LSTM or a GRU forgets, which PyTorch's kernels do not tell.
 

@@ -16,11 +16,11 @@ grows to 1/ε times what was written; the published ε of 1e-10 lets it reach 10
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.mixed_precision import vecdot
 from rllib_recattn.models.outer_product_memory import outer_product_memory
 from rllib_recattn.models.scan import linear_recurrence
 from rllib_recattn.models.stack import Stack, StackSettings
@@ -87,6 +87,6 @@ class GaLiTeAttention(ExpandedAttention):
         if is_first is not None:
             decay = decay * ~is_first[:, :, None, None]
         keys = linear_recurrence(decay, key, state["keys"])
-        normaliser = torch.linalg.vecdot(keys, query).unsqueeze(-1)
+        normaliser = vecdot(keys, query).unsqueeze(-1)
         attention = numerator / (normaliser + self.epsilon)
         return self.output(attention.flatten(-2)), {"memory": memory, "keys": keys[:, -1]}

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models import fla_kernels
+from rllib_recattn.models.mixed_precision import without_autocast
 from rllib_recattn.models.scan import linear_recurrence
 
 # The fastest of 8, 16, 32 and 64 or within a tenth of it, at every size that was measured; a loop over the steps takes
@@ -30,6 +31,7 @@ from rllib_recattn.models.scan import linear_recurrence
 CHUNK_SIZE = 32
 
 
+@without_autocast
 def gated_linear_attention(
     query: Tensor, key: Tensor, value: Tensor, decay: Tensor, initial: Tensor, is_first: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ from rllib_recattn.models.blocks import orthogonal_linear
 from rllib_recattn.models.containment import lose, lost_from, lost_in_window, not_finite, without
 from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.linear import linear
+from rllib_recattn.models.mixed_precision import without_autocast
 from rllib_recattn.models.relative_attention import (
     sinusoid_table,
     step_attention,
@@ -251,6 +252,7 @@ class WindowAttention(Mixer):
             positions.unflatten(-1, (self.n_heads, self.d_head)),
         )
 
+    @without_autocast
     def _attend_alone(self, query: Tensor, window: Tensor, context: LoneStep) -> Tensor:
         """Let the query of one step [B, H, d] read its window [B, M + 1, D]."""
         weights = self.project.weight.view(3 * self.n_heads, self.d_head, -1)

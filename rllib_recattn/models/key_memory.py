@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.gated_linear_attention import gated_linear_attention
+from rllib_recattn.models.mixed_precision import without_autocast
 
 
+@without_autocast
 def read_key_memory(
     decay: Tensor, write: Tensor, query: Tensor, channels: Tensor, initial: Tensor
 ) -> tuple[Tensor, Tensor]:

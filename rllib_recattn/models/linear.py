@@ -17,7 +17,7 @@ LARGE = 256 * 64 * 64
 
 
 class Linear(nn.Linear):
-    """PyTorch's Linear, with large float32 products on a CPU done by oneDNN."""
+    """PyTorch's Linear, with large float32 products on a CPU done by oneDNN, and outputs of the weight's dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in_features] to [..., out_features]."""
@@ -33,11 +33,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: b [M], or None.
 
     Returns:
-        Outputs [..., M]. Their gradients can be taken once.
+        Outputs [..., M], of the weight's dtype. Their gradients can be taken once.
     """
     if not _suits_onednn(x, weight):
-        return nn.functional.linear(x, weight, bias)
-    y: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
+        y = nn.functional.linear(x, weight, bias)
+        return y if y.dtype == weight.dtype else y.to(weight.dtype)
+    y = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
     return y.unflatten(0, x.shape[:-1])
 
 

@@ -18,7 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.mixed_precision import without_autocast
 
+
+@without_autocast
 def outer_product_memory(
     value_gate: Tensor,
     key_gate: Tensor,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.counters import widened
+from rllib_recattn.models.mixed_precision import without_autocast
 
 # Queries that share a matrix product on the CPU. Each reads M + BLOCK_STEPS keys, of which it needs M + 1: smaller
 # blocks waste less, larger ones make better matrix products.
@@ -129,7 +130,12 @@ def window_attention(queries: Tensor, keys_values: Tensor, positions: Tensor, ma
     """
     if not _in_blocks(queries):
         return window_attention_dense(queries, keys_values, positions, masks[0])
-    attended: Tensor = _BlockwiseAttention.apply(queries, keys_values, positions, masks)
+    return _window_attention_in_blocks(queries, keys_values, positions, masks)
+
+
+@without_autocast
+def _window_attention_in_blocks(*operands: Any) -> Tensor:
+    attended: Tensor = _BlockwiseAttention.apply(*operands)
     return attended
 
 
@@ -151,6 +157,7 @@ def window_attention_dense(queries: Tensor, keys_values: Tensor, positions: Tens
     return attended.transpose(1, 2)
 
 
+@without_autocast
 def window_probabilities(queries: Tensor, keys_values: Tensor, positions: Tensor, masks: list[Tensor]) -> Tensor:
     """Compute the probabilities of :func:`window_attention`, which keeps them to itself.
 

@@ -22,6 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.mixed_precision import without_autocast
 from rllib_recattn.models.timescales import keep_biases
 
 
@@ -124,6 +125,7 @@ class LSTM(RecurrentNetwork):
             zero = torch.zeros_like(keep)
             _start_with_biases(self.network, torch.cat([-keep, keep, zero, zero]))  # i, f, g, o
 
+    @without_autocast
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`RecurrentNetwork.run`."""
         y, (h, c) = self.network(x, (_swap_batch_and_layers(state["h"]), _swap_batch_and_layers(state["c"])))
@@ -146,6 +148,7 @@ class GRU(RecurrentNetwork):
             zero = torch.zeros_like(keep)
             _start_with_biases(self.network, torch.cat([zero, keep, zero]))  # r, z, n
 
+    @without_autocast
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`RecurrentNetwork.run`."""
         y, h = self.network(x, _swap_batch_and_layers(state["h"]))

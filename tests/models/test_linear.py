@@ -71,10 +71,12 @@ def test_small_and_float64_products_are_left_to_pytorch(products, generator):
     assert products == []
 
 
-def test_mixed_precision_stays_pytorchs(products, generator):
+def test_mixed_precision_is_pytorchs_but_for_the_dtype_of_what_comes_out(products, generator):
     layer, x = Linear(INPUTS, OUTPUTS), torch.randn(ROWS, INPUTS, generator=generator)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(x).dtype == torch.bfloat16
+        expected = torch.nn.functional.linear(x, layer.weight, layer.bias)
+        assert expected.dtype == torch.bfloat16
+        torch.testing.assert_close(layer(x), expected.float(), rtol=0, atol=0)
     assert products == []
 
 
