@@ -29,6 +29,7 @@ class RLlibFixes(Settings):
     minibatch_check: bool = Field(default=True, description="refuse minibatches that are smaller than one row")
     empty_minibatch: bool = Field(default=True, description="no NaN where no step of a minibatch has a loss")
     float32_state: bool = Field(default=True, description="carry states as float32, whatever the model computes in")
+    scalar_actions: bool = Field(default=True, description="several agents: actions that can be a key of a dict")
     recorded_once: bool = Field(default=True, description="`output`: write each episode once, without Ray Data")
     offline_restore: bool = Field(default=True, description="BC, MARWIL: go on from a checkpoint of their own")
     fresh_seeds: bool = Field(default=True, description="with a seed: new levels and random numbers after a restore")

@@ -16,6 +16,7 @@ from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
 from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
+from rllib_recattn.rl_module.fixes.scalar_actions import hand_out_scalars
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
@@ -150,6 +151,7 @@ def use_model(
     if fixes.recorded_once:
         record_once(config)
     keep_states_in_columns(config)
+    hand_out_scalars(config, fixes.scalar_actions)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)
     if is_offline:
