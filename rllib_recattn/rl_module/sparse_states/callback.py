@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
-from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.episodes import Episode
 from rllib_recattn.rl_module.extension import has_piece
+from rllib_recattn.rl_module.sparse_states.freed_chunks import freed
 from rllib_recattn.rl_module.sparse_states.learner_shards import send_whole_rows
 from rllib_recattn.rl_module.sparse_states.pieces import (
     AddKeptStatesToBatch,
@@ -44,14 +41,14 @@ class SparseStatesCallback(RLlibCallback):
             learners.update = send_whole_rows(learners.update)
 
     def on_sample_end(self, *, env_runner: Any, metrics_logger: Any = None, samples: Any = None, **kwargs: Any) -> None:
-        """Free the chunks of unfinished episodes.
+        """Free the chunks of unfinished episodes of observations and states.
 
         ``SingleAgentEnvRunner`` (env/single_agent_env_runner.py) and ``MultiAgentEnvRunner`` keep all of them, with
-        all their data, until the episode ends, to report its length, return and duration: for the latter a few
-        numbers will do. An episode that never ends would fill the memory.
+        all their data, until the episode ends, to report its length, return and duration, and to hand them to
+        ``on_episode_end`` as ``prev_episode_chunks``. An episode that never ends would fill the memory.
         """
         for chunks in getattr(env_runner, "_ongoing_episodes_for_metrics", {}).values():
-            chunks[:] = [chunk if isinstance(chunk, _Totals) else _totals_of(chunk) for chunk in chunks]
+            chunks[:] = map(freed, chunks)
 
 
 def _keeps_states_apart(env_runner: Any) -> bool:
@@ -61,34 +58,3 @@ def _keeps_states_apart(env_runner: Any) -> bool:
 
 def _reads_kept_states(learner: Any) -> bool:
     return learner._learner_connector is None or has_piece(learner._learner_connector, AddKeptStatesToTrainBatch)
-
-
-@dataclass(frozen=True)
-class _Totals:
-    """What an EnvRunner's ``get_metrics`` asks of a chunk of an episode."""
-
-    n_steps: int
-    episode_return: float
-    duration_s: float
-    agent_id: Any = None
-    module_id: Any = None
-    agent_episodes: dict[Any, _Totals] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return self.n_steps
-
-    def get_return(self) -> float:
-        return self.episode_return
-
-    def get_duration_s(self) -> float:
-        return self.duration_s
-
-
-def _totals_of(chunk: Episode) -> _Totals:
-    common = (len(chunk), chunk.get_return(), chunk.get_duration_s())
-    if isinstance(chunk, MultiAgentEpisode):
-        return _Totals(
-            *common, agent_episodes={agent: _totals_of(part) for agent, part in chunk.agent_episodes.items()}
-        )
-    assert isinstance(chunk, SingleAgentEpisode)
-    return _Totals(*common, agent_id=chunk.agent_id, module_id=chunk.module_id)

@@ -11,7 +11,6 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
-from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.rl_module.sparse_states.kept_states import KEY, are_kept_apart
 from tests.rl_module.sparse_states.agents import ALGORITHMS, assert_identical, recurrent_config
@@ -127,7 +126,7 @@ def test_an_endless_episode_leaves_nothing_behind():
             (chunk,) = runner.sample(num_timesteps=20)
         (left,) = runner._ongoing_episodes_for_metrics.values()
         assert len(left) == 5
-        assert not any(isinstance(each, SingleAgentEpisode) for each in left)
+        assert not any(each.observations.data or each.extra_model_outputs or KEY in each.custom_data for each in left)
     finally:
         runner.stop()
     assert len(chunk.custom_data[KEY]["rows"]) == 5
