@@ -1,14 +1,50 @@
-"""Import what a user names in a setting."""
+"""Import what a user names in a setting, by one rule for everything that can be named.
+
+Environments, models, encoders, callbacks, connectors, learners and modules may lie in an installed package, in a folder
+on PYTHONPATH, or beside the experiment's file, which comes last. Python's standard library is refused.
+"""
 
 from __future__ import annotations
 
 import importlib
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
+
+_folder: str | None = None
+_was_added = False
+
+
+def make_importable(folder: Path) -> None:
+    """Let modules be imported that lie in the folder of an experiment's file.
+
+    It comes last on Python's path, so that no file hides what is installed, and takes the place of the folder of the
+    experiment before. Modules of that one are forgotten if this one has others of their names.
+
+    Args:
+        folder: The folder.
+    """
+    global _folder, _was_added
+    text = str(folder.absolute())
+    if text == _folder and text in sys.path:
+        return
+    if _folder is not None and _was_added and _folder in sys.path:
+        sys.path.remove(_folder)
+    if _folder is not None:
+        _forget(Path(_folder), Path(text))
+    _folder, _was_added = text, text not in sys.path
+    if _was_added:
+        sys.path.append(text)
+    importlib.invalidate_caches()
+
+
+def importable_folder() -> str | None:
+    """Return the folder that :func:`make_importable` was told last, which other processes need to be told as well."""
+    return _folder
 
 
 def import_named(module: str, where: str) -> ModuleType:
@@ -28,15 +64,33 @@ def import_named(module: str, where: str) -> ModuleType:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
         reason = " ".join(str(error).split()) or type(error).__name__
-        advice = "; is it installed or on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        advice = f"; {_where_to_put(missing)}" if missing else ""
         raise SettingsError(f"{where}: the module {module!r} cannot be imported: {reason}{advice}") from error
+
+
+def import_object(path: str, kind: str, where: str) -> Any:
+    """Import what a user names inside a module.
+
+    Args:
+        path: ``package.module.Name`` or ``package.module:Name``.
+        kind: What it is, for the error message: ``environment``.
+        where: What named it, for the error message.
+
+    Raises:
+        SettingsError: If its module cannot be imported, or has nothing of the name.
+    """
+    name, module = name_in(path), import_named(module_of(path), f"{where}: {path!r}")
+    if not hasattr(module, name):
+        raise SettingsError(f"{where}: {path!r}: {_described(module)} has no {kind} {name!r}")
+    return getattr(module, name)
 
 
 def import_class(path: str, base: type, kind: str, where: str) -> Any:
     """Import a class that a user names.
 
     Args:
-        path: ``package.module.Class``.
+        path: ``package.module.Class`` or ``package.module:Class``.
         base: What it should inherit from.
         kind: What it is, for the error message: ``environment``.
         where: What named it, for the error message.
@@ -44,14 +98,58 @@ def import_class(path: str, base: type, kind: str, where: str) -> Any:
     Raises:
         SettingsError: If its module cannot be imported, or has no such class.
     """
-    module, _, name = path.rpartition(".")
-    found = getattr(import_named(module, f"{where}: {path!r}"), name, None)
+    module = import_named(module_of(path), f"{where}: {path!r}")
+    found = getattr(module, name_in(path), None)
     if not (isinstance(found, type) and issubclass(found, base)):
         wanted = f"{base.__module__.partition('.')[0]}.{base.__name__}"
-        raise SettingsError(f"{where}: {path!r}: {module!r} has no {kind} {name!r}, a subclass of {wanted}")
+        raise SettingsError(
+            f"{where}: {path!r}: {_described(module)} has no {kind} {name_in(path)!r}, a subclass of {wanted}"
+        )
     return found
 
 
-def is_class_path(text: str) -> bool:
-    """Tell whether a text has the form ``package.module.Class``."""
-    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", text) is not None
+def is_import_path(text: str) -> bool:
+    """Tell whether a text has the form ``package.module.Name`` or ``package.module:Name``."""
+    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", text) is not None
+
+
+def module_of(path: str) -> str:
+    """Return the module that a path names."""
+    return path.partition(":")[0] if ":" in path else path.rpartition(".")[0]
+
+
+def name_in(path: str) -> str:
+    """Return what a path names inside its module."""
+    return path.rpartition(":")[2] if ":" in path else path.rpartition(".")[2]
+
+
+def _where_to_put(module: str) -> str:
+    beside = f" {_folder}, beside the experiment's file," if _folder else " a folder on PYTHONPATH"
+    return f"should be installed, or lie in{beside}{' or on PYTHONPATH' if _folder else ''}"
+
+
+def _described(module: ModuleType) -> str:
+    """Name a module, and where it lies if there is another of its name beside the experiment's file."""
+    name, file = module.__name__, getattr(module, "__file__", None)
+    if _folder is None or file is None or not _lies_in(name, Path(_folder)) or _is_in(file, Path(_folder)):
+        return repr(name)
+    return f"{name!r} is {file}, not what lies in {_folder}, and"
+
+
+def _forget(before: Path, now: Path) -> None:
+    """Forget the modules of one folder whose names another has as well."""
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if "." not in name}
+    for name, file in files.items():
+        if file is not None and _is_in(file, before) and _lies_in(name, now):
+            for each in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+                del sys.modules[each]
+
+
+def _lies_in(module: str, folder: Path) -> bool:
+    top = module.partition(".")[0]
+    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
+
+
+def _is_in(file: str, folder: Path) -> bool:
+    path = Path(file)
+    return folder in (path.parent, path.parent.parent)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from rllib_recattn import importing
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.importing import import_named
+from rllib_recattn.importing import import_class, import_named, import_object, make_importable
 
 
 @pytest.mark.parametrize("module", ["antigravity", "idlelib.idle", "os", "this"])
@@ -24,3 +27,37 @@ def test_a_module_that_fails_to_import_is_one_error(line: str, tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SettingsError, match=r"x.yaml: the module 'fails_to_import' cannot be imported: "):
         import_named("fails_to_import", "x.yaml")
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Two folders, each with a module of the same name; afterwards all is as it was."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "lies_beside.py").write_text(f"WHERE = {folder.name!r}")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(importing, "_folder", None)
+    yield folders
+    sys.modules.pop("lies_beside", None)
+
+
+def test_what_lies_beside_the_experiment_counts_and_not_what_lay_beside_the_one_before(folders: list[Path]) -> None:
+    for folder in (*folders, *folders):
+        make_importable(folder)
+        assert import_object("lies_beside:WHERE", "thing", "x.yaml") == folder.name
+    assert [path for path in sys.path if "lies_beside" in path or path in map(str, folders)] == [str(folders[1])]
+
+
+def test_it_hides_nothing_that_is_installed(folders: list[Path]) -> None:
+    (folders[0] / "pydantic.py").write_text("WHERE = 'beside'")
+    make_importable(folders[0])
+    assert not hasattr(import_named("pydantic", "x.yaml"), "WHERE")
+    with pytest.raises(SettingsError, match=rf"'pydantic' is .*__init__.py, not what lies in {folders[0]}, and has no"):
+        import_class("pydantic.WHERE", object, "thing", "x.yaml")
+
+
+def test_who_misses_a_module_is_told_where_to_put_it(folders: list[Path]) -> None:
+    make_importable(folders[0])
+    with pytest.raises(SettingsError, match=rf"or lie in {folders[0]}, beside the experiment's file, or on PYTHONPATH"):
+        import_named("lies_nowhere", "x.yaml")

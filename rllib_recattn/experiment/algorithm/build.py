@@ -18,6 +18,7 @@ from rllib_recattn.experiment.definition.environment import (
     find_env,
     is_class_path,
     is_vectorized_with,
+    make_env,
 )
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment
@@ -121,13 +122,13 @@ def _build_for_old_stack(
 def _env_of(experiment: Experiment) -> Any:
     """Return what RLlib makes environments from: an id of Gymnasium's, or a class."""
     if is_class_path(experiment.env):
-        return env_creator(experiment.env, experiment.where)
+        return env_creator(experiment.env, experiment.where, experiment.config.get("env_config", {}))
     return experiment.env
 
 
 def _check_spaces(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
-    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
+    env = make_env(experiment.env, config.env_config, experiment.where)
     try:
         if experiment.multi_agent is not None:
             check_policy_spaces(config, env)

@@ -11,7 +11,7 @@ from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
 
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
-from rllib_recattn.experiment.definition.environment import env_creator
+from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.importing import import_named
@@ -117,7 +117,7 @@ def choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> Non
 
 def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let RLlib build the model for the environment's spaces; it raises if there is none for them."""
-    env = env_creator(experiment.env, experiment.where)(dict(config.env_config))
+    env = make_env(experiment.env, config.env_config, experiment.where)
     try:
         if not isinstance(env.observation_space, gymnasium.Space) or config.is_multi_agent:
             return

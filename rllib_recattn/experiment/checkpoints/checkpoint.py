@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ from rllib_recattn.checkpoint_files import RLLIB_FILE, damage_text, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.run_state import mend_run_state
-from rllib_recattn.experiment.records.run_directory import newest_checkpoint
+from rllib_recattn.experiment.records.run_directory import experiment_folder, newest_checkpoint
+from rllib_recattn.importing import make_importable
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -96,7 +99,8 @@ def module_directory(checkpoint: Path, is_multi_agent: bool = False) -> Path:
 def load_config(checkpoint: Path) -> AlgorithmConfig:
     """Read the config of the algorithm that was saved.
 
-    Checkpoints are pickles, which can run any code: read none that you do not trust.
+    Checkpoints are pickles, which can run any code: read none that you do not trust. What they import may also lie
+    where the file lies that the run was trained with.
 
     Args:
         checkpoint: The checkpoint's directory, see `find_checkpoint`.
@@ -109,12 +113,27 @@ def load_config(checkpoint: Path) -> AlgorithmConfig:
     """
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-    with reading(checkpoint):
+    folder = experiment_folder(checkpoint)
+    if folder is not None:
+        make_importable(folder)
+    with reading(checkpoint), _saying_where_modules_lay(checkpoint, folder):
         if is_of_old_stack(checkpoint):
             state = load_pickle(checkpoint / OLD_STACK_FILE)
             return state["algorithm_class"].get_default_config().update_from_dict(state["config"])
         (config_state,), _ = load_pickle(checkpoint / CLASS_FILE)["ctor_args_and_kwargs"]
         return AlgorithmConfig.from_state(config_state).copy(copy_frozen=False)
+
+
+@contextmanager
+def _saying_where_modules_lay(checkpoint: Path, folder: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        before = f"put back what lay in {folder} when it was trained" if folder else "install it"
+        raise SettingsError(
+            f"checkpoint {str(checkpoint)!r}: cannot be read: {error}; {before}, or begin the command with "
+            "PYTHONPATH=DIR, the folder in which it lies"
+        ) from error
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -14,6 +14,7 @@ import ray
 from ray._private.services import canonicalize_bootstrap_address
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.importing import importable_folder
 
 AUTO = "auto"
 ANSWER_SECONDS = 5.0
@@ -41,6 +42,7 @@ def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose:
         with _quiet_stderr(verbose):
             ray.init(
                 address=address,
+                job_config=job_config(),
                 runtime_env=None if runtime_env is None else dict(runtime_env),
                 log_to_driver=verbose > 0,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -48,6 +50,12 @@ def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose:
     except Exception as error:  # RuntimeError, ValueError, ConnectionError and Ray's own, by no rule
         ray.shutdown()
         raise SettingsError(f"{where}: {_reason(error)}") from error
+
+
+def job_config() -> ray.job_config.JobConfig:
+    """Return what Ray tells the processes that work for this one: where the modules of an experiment lie."""
+    folder = importable_folder()
+    return ray.job_config.JobConfig(_py_driver_sys_path=[] if folder is None else [folder])
 
 
 def _resolve(address: str, where: str) -> str:

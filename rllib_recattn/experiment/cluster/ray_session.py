@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.cluster.address import connect
+from rllib_recattn.experiment.cluster.address import connect, job_config
 from rllib_recattn.experiment.cluster.placement import misfit, what_to_lower
 from rllib_recattn.local_ray import start_local_ray
 
@@ -56,6 +56,7 @@ def ray_session(num_cpus: int | None = None, verbose: int = 0, address: str | No
         try:
             start_local_ray(
                 num_cpus=num_cpus,
+                job_config=job_config(),
                 log_to_driver=verbose > 0,
                 logging_level=logging.INFO if verbose else logging.ERROR,
             )

@@ -6,14 +6,14 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition.environment import env_creator, find_env
+from rllib_recattn.experiment.definition.environment import find_env, make_env
 
 
 def load_and_make(env: str, env_config: Mapping[str, Any]) -> None:
     """Import what training imports, and make the environment once.
 
     Args:
-        env: Its id, or the path of its class.
+        env: Its id, or the path of what makes it.
         env_config: Its settings.
 
     Raises:
@@ -21,4 +21,4 @@ def load_and_make(env: str, env_config: Mapping[str, Any]) -> None:
     """
     importlib.import_module("rllib_recattn.rl_module.use_model")
     find_env(env, "env")
-    env_creator(env, "env")(dict(env_config)).close()
+    make_env(env, env_config, "env").close()

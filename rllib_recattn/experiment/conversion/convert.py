@@ -14,7 +14,7 @@ from rllib_recattn.experiment.conversion.networks import Networks, networks_of
 from rllib_recattn.experiment.conversion.searches import new_stack_searches
 from rllib_recattn.experiment.conversion.settings import new_stack_settings
 from rllib_recattn.experiment.definition.api_stack import config_names
-from rllib_recattn.experiment.definition.environment import env_creator
+from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import KNOWN_KEYS
@@ -92,7 +92,7 @@ def _networks(experiment: Experiment, written: Mapping[str, Any], losses: Losses
         return Networks(block=dict(written["model"]))
     if not model:
         return Networks()
-    env = env_creator(experiment.env, experiment.where)(dict(experiment.config.get("env_config", {})))
+    env = make_env(experiment.env, experiment.config.get("env_config", {}), experiment.where)
     try:
         return networks_of(model, experiment.run, env.observation_space, losses)
     finally:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError
 from rllib_recattn.experiment.definition.problems import Problems
-from rllib_recattn.importing import is_class_path
+from rllib_recattn.importing import is_import_path
 from rllib_recattn.installed import require_installed
 
 
@@ -54,7 +54,7 @@ def _entry(entry: Any, where: str) -> CallbackEntry:
     path, arguments = entry, None
     if isinstance(entry, dict) and len(entry) == 1:
         ((path, arguments),) = entry.items()
-    if not isinstance(path, str) or not is_class_path(path):
+    if not isinstance(path, str) or not is_import_path(path):
         raise SettingsError(
             f"{where} = {entry!r}: should be the path of a class of callbacks, package.module.Class, or "
             "{package.module.Class: {argument: value}}"

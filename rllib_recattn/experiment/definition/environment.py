@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
+import json
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.experiment.definition.env_trial import try_out
+from rllib_recattn.experiment.definition.imported_env import (
+    call,
+    class_for_rllib,
+    find_creator,
+    parameters_of,
+    takes_mapping,
+)
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
-from rllib_recattn.importing import import_class, import_named
-from rllib_recattn.importing import is_class_path as has_form_of_class_path
+from rllib_recattn.importing import import_named, is_import_path, name_in
 
 # Ids of others' environments, with or without the package in front, and the environment that makes them ready: MiniGrid
 # observes text, which no network takes, MiniWorld draws other worlds' walls where several share a process, and some of
@@ -34,22 +40,27 @@ def find_env(env: str, where: str) -> EnvSpec:
     """Look an environment up in Gymnasium's registry.
 
     Args:
-        env: Its id, as ``gymnasium.make`` takes it. ``package:Name-v0`` imports the package that registers it. The path
-            of a class, ``package.module.Class``, is imported as well; RLlib gives such a class its settings as one
-            mapping.
+        env: Its id, as ``gymnasium.make`` takes it. ``package:Name-v0`` imports the package that registers it. A class,
+            or a function that makes environments, is imported as well, as ``package.module:Name`` or
+            ``package.module.Name``.
         where: File and key path, for error messages.
 
     Returns:
-        The registry's entry; for a class one that is in no registry.
+        The registry's entry; for a class or a function one that is in no registry.
 
     Raises:
         SettingsError: If the package cannot be imported or there is no such environment.
     """
-    if is_class_path(env):
-        return EnvSpec(env, entry_point=import_class(env, gymnasium.Env, "environment", where))
     module, _, name = env.rpartition(":")
     if module:
-        import_named(module, f"{where}: {env!r}")
+        found = import_named(module, f"{where}: {env!r}")
+        if name not in gymnasium.registry and is_import_path(env) and not hasattr(found, name):
+            raise SettingsError(
+                f"{where}: {env!r}: the module {module!r} neither has an environment {name!r} nor registers one: "
+                f"{_nearest_ids(name)}"
+            )
+    if is_class_path(env):
+        return EnvSpec(env, entry_point=find_creator(env, where))
     if name in gymnasium.registry:
         return gymnasium.registry[name]
     raise SettingsError(f"{where}: unknown environment {env!r}: {_nearest_ids(name)}")
@@ -82,7 +93,9 @@ def ready_made(env: str, env_config: Mapping[str, Any], where: str) -> tuple[str
 
 
 def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> None:
-    """Check the settings of an environment by building it once.
+    """Check the settings of an environment by building it, resetting it and stepping it once.
+
+    What was found to be right once, in this process, is not tried again.
 
     Args:
         env: The id of an environment that :func:`find_env` finds.
@@ -90,21 +103,19 @@ def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> Non
         where: File and key path of the settings, for error messages.
 
     Raises:
-        SettingsError: If the environment does not take a setting, or refuses a value.
+        SettingsError: If the environment does not take a setting, refuses a value, or cannot be reset or stepped.
     """
-    if is_class_path(env):
-        environment = import_class(env, gymnasium.Env, "environment", where)
-        with _explained(env, where):
-            environment(dict(env_config)).close()
-        return
-    known = _parameters(gymnasium.registry[env.rpartition(":")[2]].entry_point)
-    if known is not None:
-        unknown = [key for key in env_config if key not in known | _MAKE_ARGUMENTS]
-        if unknown:
-            lines = (f"{where}: {env} has no setting {key!r}: {suggest(key, known)}" for key in unknown)
+    creator = find_env(env, where).entry_point
+    of_class = is_class_path(env)
+    if not (of_class and takes_mapping(creator, env_config)):  # type: ignore[arg-type]
+        known = _parameters(creator)
+        made_by = set() if of_class else _MAKE_ARGUMENTS
+        unknown = [] if known is None else [key for key in env_config if key not in known | made_by]
+        if known is not None and unknown:
+            valid = suggest if known else (lambda key, _: "it takes none")
+            lines = (f"{where}: {env} has no setting {key!r}: {valid(key, known)}" for key in unknown)
             raise SettingsError("\n".join(lines))
-    with _explained(env, where):
-        gymnasium.make(env, **env_config).close()
+    _tried(env, creator, env_config, where)
 
 
 def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> list[Any] | None:
@@ -121,42 +132,53 @@ def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> list[Any] 
     Raises:
         SettingsError: If it cannot be built.
     """
-    # No class can be one of RLlib's multi-agent environments before RLlib's module of them is imported.
-    environment = import_class(env, gymnasium.Env, "environment", where) if is_class_path(env) else None
-    base = getattr(sys.modules.get("ray.rllib.env.multi_agent_env"), "MultiAgentEnv", None)
-    if environment is None or base is None or not issubclass(environment, base):
-        return None
-    with _explained(env, where):
-        built = environment(dict(env_config))
-        try:
-            return list(built.possible_agents)
-        finally:
-            built.close()
+    env, env_config = ready_made(env, env_config, where)
+    creator = find_env(env, where).entry_point
+    return _tried(env, creator, env_config, where) if is_class_path(env) else None
 
 
 def is_class_path(env: str) -> bool:
-    """Tell whether an environment is named by the path of its class, ``package.module.Class``."""
-    return has_form_of_class_path(env) and env not in gymnasium.registry
+    """Tell whether an environment is named by the path of what makes it, ``package.module:Name``."""
+    return is_import_path(env) and env not in gymnasium.registry and name_in(env) not in gymnasium.registry
 
 
-def env_creator(env: str, where: str) -> Callable[[Any], Any]:
-    """Return what makes an environment from RLlib's mapping of settings.
+def env_creator(env: str, where: str, env_config: Mapping[str, Any] | None = None) -> Callable[[Any], Any]:
+    """Return what makes an environment from RLlib's mapping of settings; a class if it was named by a path.
+
+    Args:
+        env: The environment, as :func:`find_env` takes it.
+        where: File and key path, for error messages.
+        env_config: The settings that it will be called with, as far as they are known.
 
     Raises:
         SettingsError: As :func:`find_env`.
     """
     if is_class_path(env):
-        return import_class(env, gymnasium.Env, "environment", where)
+        return class_for_rllib(env, env_config or {}, where)
     return lambda config: gymnasium.make(env, **config)
 
 
-@contextmanager
-def _explained(env: str, where: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a foreign environment raises
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SettingsError(f"{where}: {env} cannot be built with these settings: {reason}") from None
+def make_env(env: str, env_config: Mapping[str, Any], where: str) -> Any:
+    """Make an environment with its settings.
+
+    Raises:
+        SettingsError: As :func:`find_env`.
+    """
+    return env_creator(env, where, env_config)(dict(env_config))
+
+
+_TRIED: dict[tuple[Any, ...], list[Any] | None] = {}
+
+
+def _tried(env: str, creator: Any, env_config: Mapping[str, Any], where: str) -> list[Any] | None:
+    """Try an environment out once, and return its agents."""
+    key = (env, creator, json.dumps(env_config, sort_keys=True, default=repr))
+    if key not in _TRIED:
+        make = functools.partial(gymnasium.make, env, **env_config)
+        if is_class_path(env):
+            make = functools.partial(call, creator, dict(env_config))
+        _TRIED[key] = try_out(make, env, where)
+    return _TRIED[key]
 
 
 def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:
@@ -193,10 +215,7 @@ def _creator(entry_point: Any) -> Callable[..., Any] | None:
 def _parameters(entry_point: Any) -> set[str] | None:
     """Return the names of the settings that an environment takes; None if they cannot be known."""
     creator = _creator(entry_point)
-    try:
-        parameters = inspect.signature(creator).parameters.values() if creator else None
-    except (TypeError, ValueError):
-        return None
+    parameters = parameters_of(creator) if creator else None
     if parameters is None or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {parameter.name for parameter in parameters}

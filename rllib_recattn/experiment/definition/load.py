@@ -12,6 +12,7 @@ from rllib_recattn.experiment.definition.reader import KNOWN_KEYS, ExperimentRea
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.definition.sweep_checks import check_sweep
+from rllib_recattn.importing import make_importable
 
 
 def load_experiment(path: Path, overrides: Overrides | None = None) -> Experiment:
@@ -31,6 +32,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
         SettingsError: With a line for each thing that is wrong: file, key path, and what would be right.
     """
     name, content = read_experiment_file(path, KNOWN_KEYS)
+    make_importable(path.absolute().parent)
     where = f"{path}: {name}"
     problems = Problems()
     space = find_domains(content, where, problems)
@@ -54,6 +56,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     reader.problems.raise_any()
     return Experiment(
         path=path,
+        folder=path.absolute().parent,
         name=name,
         run=file.run,
         api_stack=reader.stack,

@@ -154,9 +154,10 @@ class ExperimentReader:
         """Return the policies; None for a single agent."""
         where = f"{self.where}.multi_agent"
         said = self.content.get("multi_agent")
-        agents = None
+        agents, is_known = None, False
         with contextlib.suppress(SettingsError):  # `environment` says what is wrong with it
             agents = agents_of(self.env, config.get("env_config", {}), where)
+            is_known = True
         if said is None and agents is not None:
             self.problems.add(
                 f"{where} is missing: {self.env} has several agents; say which policy decides for which, e.g. "
@@ -165,7 +166,7 @@ class ExperimentReader:
         block = check_multi_agent(said, where, self.problems) if is_block(said) else None
         if block is None:
             return None
-        if agents is None and self.env:
+        if agents is None and is_known:
             self.problems.add(f"{where}: {self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
         elif agents:
             check_agents(block, agents, self.env, where, self.problems)
@@ -260,7 +261,7 @@ class ExperimentReader:
                 self.notes.append(f"{self.where}.env: {env!r} is made ready for networks by {ready!r}")
             find_env(ready, f"{self.where}.env")
             check_env_config(ready, ready_config, f"{where}.env_config")
-            if is_block(in_evaluation):
+            if in_evaluation and is_block(in_evaluation):
                 place = f"{where}.evaluation_config.env_config"
                 check_env_config(ready, {**ready_config, **in_evaluation}, place)
             return ready, {**config, "env_config": ready_config} if ready_config else dict(config)

@@ -74,11 +74,12 @@ class Experiment(Settings):
 
     Attributes:
         path: The file that describes it.
+        folder: The absolute path of its folder, in which what it imports may lie; None in runs of older versions.
         name: Its name, which also names the directory of its results.
         run: The name of the algorithm.
         api_stack: RLlib's API stack that it is written for.
         env: The id of the Gymnasium environment, ``package:namespace/Name-v0`` or shorter, or the path of a class,
-            ``package.module.Class``.
+            or of a function that makes environments, ``package.module:Name``.
         stop: Metric → the value at which training ends; whichever is reached first.
         config: RLlib's settings under their present names, as plain data.
         model: The agent's model; None: RLlib builds one from ``config["model_config"]``, or on the old API stack from
@@ -97,6 +98,7 @@ class Experiment(Settings):
     """
 
     path: Path
+    folder: Path | None = None
     name: str
     run: str
     api_stack: ApiStack = "new"

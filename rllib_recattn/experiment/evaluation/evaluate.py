@@ -11,6 +11,7 @@ import torch
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
+from rllib_recattn.experiment.checkpoints.environment import name_of_env, require_working_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.intervals import Interval, mean_interval, rate_interval
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
@@ -98,7 +99,7 @@ def evaluate_checkpoint(
 
     Raises:
         SettingsError: If `path` is no checkpoint, or one of several agents on the old API stack, or the environment
-            cannot be filmed.
+            cannot be made, reset, stepped or filmed.
     """
     if episodes < 1:
         raise SettingsError(f"episodes = {episodes}: should be at least 1")
@@ -106,6 +107,7 @@ def evaluate_checkpoint(
     config = load_config(checkpoint)
     env_config = dict(config.env_config)
     results = []
+    require_working_env(checkpoint, config)
     # This is a function that others may call: PyTorch's random state is theirs.
     with torch.random.fork_rng():
         player = _player(checkpoint, config)
@@ -123,8 +125,7 @@ def evaluate_checkpoint(
                 video.save(frames_per_second)
         finally:
             player.stop()
-    env = config.env if isinstance(config.env, str) else getattr(config.env, "__name__", repr(config.env))
-    return EvaluationResult(checkpoint, env, env_config, explore, tuple(results))
+    return EvaluationResult(checkpoint, name_of_env(config), env_config, explore, tuple(results))
 
 
 def _player(checkpoint: Path, config: AlgorithmConfig) -> NewStackPlayer | OldStackPlayer:

@@ -11,6 +11,7 @@ import torch
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
+from rllib_recattn.experiment.checkpoints.environment import require_working_env
 from rllib_recattn.experiment.evaluation.intervals import Interval, mean_interval
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.rl_module.recorded_episodes import ENDING, packed, require_packages, write_rows
@@ -77,6 +78,7 @@ def record_checkpoint(
     config = load_config(checkpoint)
     if config.is_multi_agent:
         raise SettingsError(f"checkpoint {str(checkpoint)!r}: of several agents; only single ones can be recorded")
+    require_working_env(checkpoint, config)
     rows, returns, lengths = [], [], []
     # This is a function that others may call: PyTorch's random state is theirs.
     with torch.random.fork_rng():

@@ -20,6 +20,7 @@ from rllib_recattn.experiment.checkpoints.checkpoint import (
     load_config,
     module_directory,
 )
+from rllib_recattn.experiment.checkpoints.environment import require_working_env
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.experiment.inspection.counterfactual import Counterfactual, counterfactual, replaced_steps
@@ -159,6 +160,7 @@ def inspect_checkpoint(
     checkpoint = find_checkpoint(path)
     config = load_config(checkpoint)
     _check_kind(checkpoint, config)
+    require_working_env(checkpoint, config)
     progress = on_progress or (lambda done: None)
     # This is a function that others may call: PyTorch's random state is theirs.
     with torch.random.fork_rng():

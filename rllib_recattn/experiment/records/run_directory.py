@@ -104,6 +104,17 @@ def is_finished(run_dir: Path) -> bool:
     return (run_dir / SUMMARY_FILE).is_file()
 
 
+def experiment_folder(checkpoint: Path) -> Path | None:
+    """Return where the file lay that a run was started with, given one of its checkpoints; None: nothing says it."""
+    for directory in checkpoint.resolve().parents[:2]:
+        try:
+            folder = json.loads((directory / EXPERIMENT_FILE).read_text(encoding="utf-8")).get("folder")
+        except (OSError, ValueError):
+            continue
+        return None if folder is None else Path(folder)
+    return None
+
+
 def newest_checkpoint(run_dir: Path) -> Path | None:
     """Find the newest checkpoint in the directory of a run or of a trial that was written to the end; None: none."""
     return max(complete_checkpoints(run_dir), key=lambda path: path.name, default=None)

@@ -109,6 +109,13 @@ def test_several_agents_need_the_block_and_one_agent_refuses_it(tmp_path):
     assert "CartPole-v1 has one agent only" in problem
 
 
+def test_several_agents_that_cannot_be_built_are_not_called_one(tmp_path):
+    pair = "tests.experiment.definition.test_env_trial:Pair"
+    block = "multi_agent: {policies: [a]}\nconfig: {env_config: {game: chess}}"
+    (problem,) = problems_of(tmp_path, f"{HEAD}env: {pair}\n{block}")
+    assert "cannot be built with these settings: no game 'chess'" in problem
+
+
 @pytest.mark.parametrize("run", ["BC", "MARWIL"])
 def test_recorded_episodes_are_of_one_agent_and_of_the_new_stack(tmp_path, run):
     content = f"run: {run}\nenv: {CROWD}\nstop: {{training_iteration: 1}}\nmulti_agent: {{policies: [a]}}\n"

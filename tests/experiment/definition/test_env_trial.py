@@ -1,0 +1,146 @@
+"""An environment is tried out before anything starts, and whatever it does wrong is one line."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.env_trial import try_out
+from rllib_recattn.experiment.definition.environment import agents_of, check_env_config
+
+
+class Fine(gymnasium.Env):
+    """Counts what is done with all of its kind."""
+
+    observation_space = gymnasium.spaces.Dict(
+        {"seen": gymnasium.spaces.Box(-1, 1, (2,)), "said": gymnasium.spaces.Discrete(3)}
+    )
+    action_space = gymnasium.spaces.Discrete(2)
+    done: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        Fine.done += ("made",)
+
+    def _obs(self) -> Any:
+        return {"seen": np.zeros(2), "said": 1}  # of float64, which RLlib takes
+
+    def reset(self, *, seed=None, options=None):
+        Fine.done += ("reset",)
+        random.random(), np.random.rand()
+        return self._obs(), {}
+
+    def step(self, action):
+        Fine.done += ("step",)
+        return self._obs(), 0.0, False, False, {}
+
+    def close(self):
+        Fine.done += ("closed",)
+
+
+class Recursing(Fine):
+    def reset(self, **arguments):
+        return self.reset(**arguments)
+
+
+class OldReset(Fine):
+    def reset(self):
+        return self._obs(), {}
+
+
+class BareReset(Fine):
+    def reset(self, **arguments):
+        return self._obs()
+
+
+class OldStep(Fine):
+    def step(self, action):
+        return self._obs(), 0.0, False, {}
+
+
+class Raising(Fine):
+    def step(self, action):
+        return {}["absent"]
+
+
+class WrongShape(Fine):
+    def _obs(self):
+        return {"seen": np.zeros(3), "said": 1}
+
+
+class Exiting(Fine):
+    def step(self, action):
+        raise SystemExit(3)
+
+
+class Pair(MultiAgentEnv):
+    possible_agents = agents = ["left", "right"]  # noqa: RUF012
+    observation_spaces = action_spaces = dict.fromkeys(agents, gymnasium.spaces.Discrete(2))
+
+    def __init__(self, config=None):
+        if config:
+            raise ValueError(f"no game {config['game']!r}")
+
+    def reset(self, *, seed=None, options=None):
+        return {"left": 0, "right": 1}, {}
+
+    def step(self, actions):
+        assert actions.keys() == {"left", "right"}
+        return {"left": 0}, {"left": 1.0, "right": 0.0}, {"__all__": False}, {"__all__": False}, {}
+
+
+class PairOfLists(Pair):
+    def reset(self, *, seed=None, options=None):
+        return [0, 1], {}
+
+
+def make_pair(config):
+    return Pair(config)
+
+
+def test_it_is_made_reset_stepped_and_closed_once_and_draws_from_nobodys_generators() -> None:
+    Fine.done = ()
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    for _ in range(3):
+        check_env_config(f"{__name__}:Fine", {}, "here")
+    assert Fine.done == ("made", "reset", "step", "closed")
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        (Recursing, "reset(seed=0) fails: RecursionError: maximum recursion depth exceeded"),
+        (OldReset, "reset(seed=0) fails: TypeError: OldReset.reset() got an unexpected keyword argument 'seed'"),
+        (BareReset, "reset should return observation, info, as Gymnasium asks for, not a dict"),
+        (OldStep, "step should return observation, reward, terminated, truncated, info, as Gymnasium asks for, not a"),
+        (Raising, "step fails: KeyError: 'absent' ("),
+        (WrongShape, "is not of the observation_space Dict("),
+        (Exiting, "step fails: SystemExit: 3"),
+        (PairOfLists, "step fails: reset should return a mapping from agents to observations, not [0, 1]"),
+        (int, "should be a gymnasium.Env, and a int was made"),
+    ],
+)
+def test_what_fails_is_one_line(env: Any, problem: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        try_out(env, "it", "x.yaml: a.config.env_config")
+    assert str(error.value).startswith("x.yaml: a.config.env_config: it")
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_line_of_the_users_own_is_named() -> None:
+    with pytest.raises(SettingsError, match=rf"\({__file__}, line \d+\)"):
+        try_out(Raising, "it", "here")
+
+
+@pytest.mark.parametrize("name", ["Pair", "make_pair"])
+def test_several_agents_are_known(name: str) -> None:
+    assert agents_of(f"{__name__}:{name}", {}, "here") == ["left", "right"]
+    with pytest.raises(SettingsError, match="cannot be built with these settings: no game 'chess'"):
+        agents_of(f"{__name__}:{name}", {"game": "chess"}, "here")
