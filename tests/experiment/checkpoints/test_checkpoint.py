@@ -65,10 +65,7 @@ def test_the_config_is_the_one_of_the_run(finished_run):
     config.environment(env_config={})  # would raise if the config were frozen
 
 
-def test_checkpoints_stay_readable_as_long_as_two_modules_of_training_keep_their_names(finished_run):
+def test_checkpoints_stay_readable_whatever_the_modules_of_experiments_are_called(finished_run):
     files = finished_run.result.checkpoint.rglob("*.pkl")
     named = {name for path in files for name in re.findall(rb"rllib_recattn\.experiment\.[a-z_.]+", path.read_bytes())}
-    assert named == {
-        b"rllib_recattn.experiment.training.checked_checkpoints",
-        b"rllib_recattn.experiment.training.trial",
-    }
+    assert named == set()
