@@ -160,18 +160,19 @@ def import_encoder(path: str) -> Any:
     return found
 
 
-def _plain_encoder(encoder: Any) -> dict[str, Any]:
+def plain_encoder(encoder: Any) -> dict[str, Any]:
+    """Return what a user says of the encoder, validated, as plain data with all of its settings."""
     return encoder_settings(encoder).model_dump()
 
 
-EncoderAsData = Annotated[dict[str, Any], BeforeValidator(_plain_encoder)]
+EncoderAsData = Annotated[dict[str, Any], BeforeValidator(plain_encoder)]
 
 
 class InputSettings(Settings):
     """What a model sees of its environment."""
 
     encoder: EncoderAsData = Field(
-        default_factory=lambda: _plain_encoder("auto"),
+        default_factory=lambda: plain_encoder("auto"),
         description="how observations become a vector: auto, mlp, cnn, impala_cnn, package.module:Class, "
         "or a mapping of such a type and its settings",
     )

@@ -61,6 +61,11 @@ class RecAttnCatalog(PPOCatalog):
         return distribution
 
 
+def is_stock_catalog(catalog_class: type | None) -> bool:
+    """Whether a catalog is RLlib's, or none: nothing of the user's own, and without the models of this package."""
+    return catalog_class is None or str(getattr(catalog_class, "__module__", "")).startswith("ray.rllib.")
+
+
 def _inputs_in(model_config: dict[str, Any]) -> dict[str, Any]:
     settings, _ = split_model_config({INPUTS_KEY: model_config.get(INPUTS_KEY, {})})
     return settings

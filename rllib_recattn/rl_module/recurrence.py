@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from rllib_recattn.errors import Settings, SettingsError
+from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings, stored_encoder
 
 DEFAULT_MAX_SEQ_LEN = 64
@@ -79,6 +79,11 @@ def as_model_config(recurrence: RecurrenceSettings) -> dict[str, Any]:
     return model_config
 
 
+def place_in_model_config(key: str) -> tuple[str, ...]:
+    """Return the keys below which `model_config` holds a setting."""
+    return next(((section,) for section, keys in _SECTIONS.items() if key in keys), ())
+
+
 def split_model_config(model_config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Undo :func:`as_model_config`: return the settings by name, and what else `model_config` holds.
 
@@ -94,6 +99,10 @@ def split_model_config(model_config: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def settings_in(model_config: Mapping[str, Any]) -> RecurrenceSettings:
-    """Return the settings that `model_config` holds, with defaults for those that it does not."""
+    """Return the settings that `model_config` holds, with defaults for those that it does not.
+
+    Raises:
+        SettingsError: If one is wrong, as what a search has chosen may be.
+    """
     settings, _ = split_model_config(model_config)
-    return RecurrenceSettings.model_validate(settings)
+    return validate(RecurrenceSettings, settings, "model_config")

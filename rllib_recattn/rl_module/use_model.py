@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.errors import SettingsError, SettingsWarning, validate
+from rllib_recattn.inputs.settings import plain_encoder
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
@@ -20,9 +21,15 @@ from rllib_recattn.rl_module.fixes.scalar_actions import hand_out_scalars
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
-from rllib_recattn.rl_module.module_specs import spec_for_all, spec_for_policies
+from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
-from rllib_recattn.rl_module.recurrence import RecurrenceSettings, RLlibFixes, as_model_config
+from rllib_recattn.rl_module.recurrence import (
+    RecurrenceSettings,
+    RLlibFixes,
+    as_model_config,
+    place_in_model_config,
+)
+from rllib_recattn.rl_module.search_domains import Path, domains_in, put, try_all, with_options
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
@@ -85,7 +92,9 @@ def use_model(
         report_metrics: Whether the learner reports ``learners/<policy>/recattn/…``.
         rllib_fixes: Switches off workarounds of RLlib's bugs, for baselines, as in ``{"vtrace_bootstrap": False}``;
             see :class:`~rllib_recattn.rl_module.recurrence.RLlibFixes`.
-        **settings: Those of the model's settings that differ from their defaults.
+        **settings: Those of the model's settings that differ from their defaults. These and other arguments may be
+            search domains of Ray Tune (``d_model=tune.choice([64, 128])``, ``{"grid_search": […]}``), nested ones too:
+            each option, and both ends of a range, are checked at once, and what a trial gets once more.
 
     Returns:
         `config`, for chaining.
@@ -107,7 +116,7 @@ def use_model(
         "report_metrics": report_metrics,
         "rllib_fixes": {} if rllib_fixes is None else rllib_fixes,
     }
-    chosen = model_settings(model, settings, where=f"use_model(config, {model!r})")
+    in_catalog = qualified_name(model)
     notes: list[str] = []
 
     def model_config_beside(own: Mapping[str, Any], for_all: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,24 +126,38 @@ def use_model(
         if MODEL_CONFIG_KEY not in given:  # else an earlier call wrote it, which this one is to change
             # What is there for RLlib's LSTM is right for the other policies.
             notes.extend([*in_vain(own), *([] if for_all.get("use_lstm") else contradictions)])
-        recurrence = validate(RecurrenceSettings, {**further_arguments, **decided}, "use_model")
-        return {
+        arguments = {**further_arguments, **decided, **settings}
+        domains = domains_in(arguments)
+        _check_domains(domains, in_spec=policies is not None)
+        written = {
             **({"use_lstm": False} if given.get("use_lstm") else {}),
-            **as_model_config(recurrence),
-            MODEL_CONFIG_KEY: {"model": qualified_name(model), **chosen.model_dump()},
+            **try_all(arguments, domains, _written),
         }
+        for path, domain in domains.items():
+            place = (MODEL_CONFIG_KEY,) if path[0] in settings else place_in_model_config(path[0])
+            if path == ("encoder",):
+                domain = with_options(domain, plain_encoder)
+            put(domain, (*place, *path), written)
+        return written
+
+    def _written(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the same for arguments that have a value each."""
+        own = {key: value for key, value in arguments.items() if key in settings}
+        chosen = model_settings(model, own, where=f"use_model(config, {model!r})")
+        rest = {key: value for key, value in arguments.items() if key not in settings}
+        recurrence = validate(RecurrenceSettings, rest, "use_model")
+        return {**as_model_config(recurrence), MODEL_CONFIG_KEY: {"model": in_catalog, **chosen.model_dump()}}
 
     algorithm = algorithm_of(config, "use_model")
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
     is_offline = algorithm in OFFLINE_ALGORITHMS
-    given = given_settings(config._model_config)
+    policies = policies_meant(config, policies)
     rl_module: dict[str, Any]
     if policies is None:
-        rl_module = {
-            "rl_module_spec": spec_for_all(config._rl_module_spec, algorithm),
-            "model_config": {**given, **model_config_beside(given, for_all={})},
-        }
+        spec, in_spec = spec_for_all(config, algorithm)
+        given = {**given_settings(config._model_config), **in_spec}
+        rl_module = {"rl_module_spec": spec, "model_config": {**given, **model_config_beside(given, for_all={})}}
     else:
         rl_module = {"rl_module_spec": spec_for_policies(config, algorithm, policies, model_config_beside)}
     if is_offline:
@@ -159,6 +182,27 @@ def use_model(
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
     return keep_states_apart(config) if sparse_states else config
+
+
+def _check_domains(domains: Mapping[Path, Any], in_spec: bool) -> None:
+    """Refuse to search where Tune does not find a domain, or over what decides more than `model_config`."""
+    for path in domains:
+        if in_spec:
+            raise SettingsError(
+                f"use_model: {'.'.join(map(str, path))}: Ray Tune finds no search domain in the RLModule specs that "
+                "`policies` or config.rl_module(rl_module_spec=MultiRLModuleSpec(…)) leads to; should be a value, or "
+                "be searched in YAML"
+            )
+        if path[0] in ("sparse_states", "rllib_fixes"):
+            raise SettingsError(
+                f"use_model: {path[0]} decides what the config has besides the model; should be a value, not a search "
+                "domain"
+            )
+        if path == ("encoder", "type"):
+            raise SettingsError(
+                "use_model: encoder.type: each type has settings of its own; should be a search over encoders: "
+                "encoder=tune.choice(['mlp', {'type': 'cnn', 'output_dim': 64}])"
+            )
 
 
 def report_success_rate(config: ConfigT) -> ConfigT:

@@ -141,7 +141,7 @@ def test_other_policies_may_have_rllibs_lstm():
                 rl_module_spec=MultiRLModuleSpec(rl_module_specs={"gru": RLModuleSpec(module_class=object)})
             ),
             {"policies": ["gru"]},
-            "the RLModule spec of 'gru' has a module or a catalog of its own.*should be left to use_model",
+            "the RLModule spec of 'gru': module_class = object: should be left out, or inherit from",
         ),
     ],
 )
