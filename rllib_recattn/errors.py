@@ -7,11 +7,14 @@ Everything that a user can write (keyword arguments of ``use_model``, YAML, the 
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+_LONGEST_WORD = 80  # without the signs that paths and key paths are made of
 _LONGEST_LINE = 600
 _LONGEST_MESSAGE = 1900
 
@@ -19,16 +22,18 @@ _LONGEST_MESSAGE = 1900
 class SettingsError(ValueError):
     """A setting is wrong. The message names the key, the value and what would be right.
 
-    Whatever users write is repeated in messages, hence the middle of long lines and the end of a long list of them are
-    left out, and characters that cannot be printed are written as escapes.
+    Whatever users write is repeated in messages, hence those are made :func:`readable`.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_readable(message))
+        super().__init__(readable(message))
 
 
 class SettingsWarning(UserWarning):
     """A setting gives way to another one, or has no effect; the message names it and what to write instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(readable(message))
 
 
 class Settings(BaseModel):
@@ -81,7 +86,12 @@ def validate(schema: type[SettingsT], values: Mapping[str, Any], where: str) -> 
         raise SettingsError("\n".join(lines)) from None
 
 
-def _readable(message: str) -> str:
+def readable(message: str) -> str:
+    """Return a message that repeats what a user wrote, at a length that can be read.
+
+    The middle of long numbers, of other long words and of long lines is left out, and so is the end of a long list of
+    lines; characters that cannot be printed are written as escapes.
+    """
     lines = [_short("".join(map(_printable, line))) for line in message.split("\n")]
     kept = len(lines)
     while len("\n".join(lines[:kept])) > _LONGEST_MESSAGE:
@@ -94,10 +104,25 @@ def _printable(character: str) -> str:
 
 
 def _short(line: str) -> str:
+    line = re.sub(rf"[^\s/\\.,:;'\"()\[\]{{}}]{{{_LONGEST_WORD + 1},}}", _short_word, line)
     if len(line) <= _LONGEST_LINE:
         return line
     end = _LONGEST_LINE // 3  # where messages say what would be right
     return f"{line[: _LONGEST_LINE - end - 3]} … {line[-end:]}"
+
+
+def _short_word(match: re.Match[str]) -> str:
+    word = match[0]
+    what = "digits" if word.isdecimal() else "characters"
+    return f"{word[:20]}…{word[-10:]} ({len(word)} {what})"
+
+
+def _shown(value: Any) -> str:
+    """Return ``repr(value)``, which Python refuses for numbers of thousands of digits, and for what holds them."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"{type(value).__name__} of more than {sys.get_int_max_str_digits()} digits"
 
 
 def _python_number(value: Any) -> Any:
@@ -114,7 +139,7 @@ def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
     if problem["type"] == "value_error" and isinstance(problem["ctx"]["error"], SettingsError):
         return f"{where}: {problem['ctx']['error']}"  # names its own key and value
     message = problem["msg"][:1].lower() + problem["msg"][1:]
-    subject = f"{key} = {problem['input']!r}" if key else repr(problem["input"])
+    subject = f"{key} = {_shown(problem['input'])}" if key else _shown(problem["input"])
     return f"{where}: {subject}: {message}"
 
 

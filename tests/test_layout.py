@@ -19,7 +19,7 @@ FLOORS = {  # part → what of the package it may import besides itself
     "local_ray": set(),
     "models": {"errors", "importing"},
     "inputs": {"errors", "importing"},
-    "envs": {"errors"},
+    "envs": {"errors", "importing"},
     "rl_module": {"errors", "checkpoint_pickles", "importing", "inputs", "models"},
     "model_v2": {"errors", "inputs", "models"},
     "checkpoints": {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, readable
 
 
 class WrongSettings(click.ClickException):
@@ -51,3 +52,10 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise WrongSettings(str(error)) from error
+        except click.ClickException as error:
+            error.message = readable(error.message)  # type: ignore[misc]
+            raise
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise WrongSettings(readable(f"{error.filename!r}: is longer than the name of a file can be")) from error

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import gymnasium
 from pydantic import Field
 
+from rllib_recattn.envs.imported_env import call, find_creator
+from rllib_recattn.envs.ready_made import ready_made
 from rllib_recattn.envs.wrappers import ReportSuccess, resize_frames, select_actions
 from rllib_recattn.errors import Settings, SettingsError, validate
+from rllib_recattn.importing import is_import_path
 
 
 class WrappedSettings(Settings):
@@ -33,7 +36,9 @@ def make_wrapped(
     """Make an environment and wrap it.
 
     Args:
-        env: Its id, as ``gymnasium.make`` takes it.
+        env: Its id, as ``gymnasium.make`` takes it, ``MiniGrid-MemoryS7-v0`` and the like without their package; or the
+            path of a class or of a function that makes one, ``package.module:Name``, which gets its settings as its
+            signature asks for.
         env_settings: Its arguments.
         actions: Those of its Discrete actions that the agent has, numbered anew in this order. None: all.
         frame_size: [height, width] to which the pictures that it observes are scaled. None: as they come.
@@ -55,7 +60,7 @@ def make_wrapped(
         where="Wrapped",
     )
     try:
-        made = gymnasium.make(settings.env, render_mode=render_mode, **settings.env_settings)
+        made = _make(settings, render_mode)
     except Exception as error:  # whatever a foreign environment raises
         raise SettingsError(f"Wrapped: env = {env!r} cannot be made with {settings.env_settings}: {error}") from error
     if settings.actions is not None:
@@ -63,3 +68,11 @@ def make_wrapped(
     if settings.frame_size is not None:
         made = resize_frames(made, *settings.frame_size)
     return ReportSuccess(made) if settings.success_from_reward else made
+
+
+def _make(settings: WrappedSettings, render_mode: str | None) -> gymnasium.Env:
+    if is_import_path(settings.env) and settings.env not in gymnasium.registry:
+        made: gymnasium.Env = call(find_creator(settings.env, "env"), dict(settings.env_settings))
+        return made
+    env, arguments = ready_made(settings.env, settings.env_settings, "env_settings")
+    return gymnasium.make(env, render_mode=render_mode, **arguments)

@@ -175,3 +175,11 @@ def test_a_real_process_refuses_without_importing_rllib(directory, mistake):
     assert problem in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in directory.iterdir()] == ["x.yaml"]
+
+
+@pytest.mark.parametrize("arguments", [["evaluate"], ["evaluate", ".", "--episodes"], ["models"], ["plot"], []])
+def test_a_number_of_5000_digits_is_not_repeated_whole(arguments):
+    done = CliRunner().invoke(main, [*arguments, "9" * 5000])
+    assert done.exit_code == 2
+    assert "(5000 digits)" in done.output
+    assert len(done.output) < 700

@@ -136,3 +136,56 @@ def test_wrapping_scales_frames():
 def test_wrong_settings_of_wrappers_are_named(settings, problem):
     with pytest.raises(SettingsError, match=problem):
         gymnasium.make("rllib_recattn/Wrapped-v0", **{"env": "CartPole-v1", **settings})
+
+
+class Own(gymnasium.Env):
+    """An environment that is in no registry; it gets its settings as RLlib gives them to a class."""
+
+    observation_space = spaces.Box(0, 1, (2,), np.float32)
+    action_space = spaces.Discrete(3)
+
+    def __init__(self, config):
+        self.length = config["length"]
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.zeros(2, np.float32), 1.0, self.t >= self.length, False, {}
+
+
+@pytest.mark.parametrize(
+    ("env", "settings"),
+    [
+        ("rllib_recattn/TMaze-v0", {"corridor_length": 3}),
+        ("rllib_recattn:rllib_recattn/TMaze-v0", {"corridor_length": 3}),
+        ("MiniGrid-MemoryS7-v0", {}),
+        ("minigrid:MiniGrid-MemoryS7-v0", {}),
+        ("popgym-RepeatFirstEasy-v0", {}),
+        ("tests.envs.test_wrappers.Own", {"length": 2}),
+    ],
+)
+def test_environments_to_wrap_have_the_names_that_experiments_take(env, settings):
+    made = gymnasium.make("rllib_recattn/Wrapped-v0", env=env, env_settings=settings, actions=[0, 1])
+    assert made.action_space == spaces.Discrete(2)
+    observation, _ = made.reset(seed=0)
+    assert observation in made.observation_space
+    made.step(1)
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"env": "tests.envs.test_wrappers.Absent"}, "has no environment 'Absent'"),
+        ({"env": "tests.envs.nowhere.Own"}, "'tests.envs.nowhere' cannot be imported"),
+        ({"env": "tests.envs.test_wrappers.Own", "env_settings": {"size": 1}}, "cannot be made with {'size': 1}"),
+        ({"env": "MiniGrid-MemoryS7-v0", "env_settings": {"task": "x"}}, "task = 'x': should be left out"),
+    ],
+)
+def test_names_that_lead_nowhere_are_told(settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        gymnasium.make("rllib_recattn/Wrapped-v0", **settings)

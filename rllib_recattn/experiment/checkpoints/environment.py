@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
+from rllib_recattn.envs.imported_env import ImportedEnv, find_creator
 from rllib_recattn.experiment.definition.env_trial import try_out
 from rllib_recattn.experiment.definition.environment import env_creator, find_env
-from rllib_recattn.experiment.definition.imported_env import ImportedEnv, find_creator
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from rllib_recattn.errors import SettingsError, suggest
-from rllib_recattn.experiment.definition.env_trial import try_out
-from rllib_recattn.experiment.definition.imported_env import (
+from rllib_recattn.envs.imported_env import (
     call,
     class_for_rllib,
     find_creator,
     parameters_of,
     takes_mapping,
 )
+from rllib_recattn.envs.ready_made import ready_made
+from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.experiment.definition.env_trial import try_out
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.importing import import_named, is_import_path, name_in
-
-# Ids of others' environments, with or without the package in front, and the environment that makes them ready: MiniGrid
-# observes text, which no network takes, MiniWorld draws other worlds' walls where several share a process, and some of
-# POPGym's tasks draw from generators that all share.
-_MADE_READY = {
-    re.compile("(minigrid:)?(?P<task>(MiniGrid|BabyAI)-.+)"): "rllib_recattn/MiniGrid-v0",
-    re.compile("(miniworld:)?(?P<task>MiniWorld-.+)"): "rllib_recattn/MiniWorld-v0",
-    re.compile("(popgym:)?(?P<task>popgym-.+)"): "rllib_recattn/POPGym-v0",
-}
 
 # What gymnasium.make takes for itself.
 _MAKE_ARGUMENTS = {"max_episode_steps", "disable_env_checker"}
@@ -64,32 +55,6 @@ def find_env(env: str, where: str) -> EnvSpec:
     if name in gymnasium.registry:
         return gymnasium.registry[name]
     raise SettingsError(f"{where}: unknown environment {env!r}: {_nearest_ids(name)}")
-
-
-def ready_made(env: str, env_config: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
-    """Put an environment that is made ready for agents in the place of one of MiniGrid's, MiniWorld's or POPGym's.
-
-    Args:
-        env: The id of any environment.
-        env_config: Its settings.
-        where: File and key path of the settings, for error messages.
-
-    Returns:
-        ``rllib_recattn/MiniGrid-v0``, told the task, for MiniGrid's own ids, with or without ``minigrid:`` in front;
-        likewise for MiniWorld's and POPGym's; what came in for all others.
-
-    Raises:
-        SettingsError: If the settings name a task as well.
-    """
-    for pattern, ready in _MADE_READY.items():
-        match = pattern.fullmatch(env)
-        if match is None:
-            continue
-        if "task" in env_config:
-            task = env_config["task"]
-            raise SettingsError(f"{where}: task = {task!r}: should be left out, the id {env!r} is the task")
-        return ready, {"task": match["task"], **env_config}
-    return env, dict(env_config)
 
 
 def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> None:

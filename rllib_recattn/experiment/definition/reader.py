@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import Field
 
+from rllib_recattn.envs.ready_made import ready_made
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
 from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.callbacks import CallbackEntry, check_callbacks
-from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env, ready_made
+from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock, check_logging
 from rllib_recattn.experiment.definition.multi_agent import check_agents, check_multi_agent

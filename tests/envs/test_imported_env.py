@@ -11,9 +11,9 @@ import pytest
 from ray import cloudpickle
 from ray.rllib.env.env_context import EnvContext
 
+from rllib_recattn.envs.imported_env import ImportedEnv, takes_mapping
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.environment import check_env_config, env_creator, find_env
-from rllib_recattn.experiment.definition.imported_env import ImportedEnv, takes_mapping
 
 HERE = __name__
 
