@@ -7,6 +7,7 @@ on PYTHONPATH, or beside the experiment's file, which comes last. Python's stand
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
+
+IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$"
+"""The form of ``package.module.Name`` and ``package.module:Name``."""
 
 _folder: str | None = None
 _was_added = False
@@ -47,6 +51,23 @@ def importable_folder() -> str | None:
     return _folder
 
 
+def require_findable(module: str, where: str) -> None:
+    """Refuse a module whose package cannot be found, or is of Python's standard library, without importing it.
+
+    Args:
+        module: ``package.module``.
+        where: What named it, for the error message.
+
+    Raises:
+        SettingsError: If that is so.
+    """
+    package = module.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        raise SettingsError(f"{where}: {package!r} is of Python's standard library, which holds nothing of the kind")
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        raise SettingsError(f"{where}: there is no package {package!r}; {_where_to_put()}")
+
+
 def import_named(module: str, where: str) -> ModuleType:
     """Import a module of the user's.
 
@@ -64,8 +85,7 @@ def import_named(module: str, where: str) -> ModuleType:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
         reason = " ".join(str(error).split()) or type(error).__name__
-        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        advice = f"; {_where_to_put(missing)}" if missing else ""
+        advice = f"; {_where_to_put()}" if isinstance(error, ModuleNotFoundError) else ""
         raise SettingsError(f"{where}: the module {module!r} cannot be imported: {reason}{advice}") from error
 
 
@@ -101,16 +121,16 @@ def import_class(path: str, base: type, kind: str, where: str) -> Any:
     module = import_named(module_of(path), f"{where}: {path!r}")
     found = getattr(module, name_in(path), None)
     if not (isinstance(found, type) and issubclass(found, base)):
-        wanted = f"{base.__module__.partition('.')[0]}.{base.__name__}"
         raise SettingsError(
-            f"{where}: {path!r}: {_described(module)} has no {kind} {name_in(path)!r}, a subclass of {wanted}"
+            f"{where}: {path!r}: {_described(module)} has no {kind} {name_in(path)!r}, a subclass of "
+            f"{base.__module__}.{base.__name__}"
         )
     return found
 
 
 def is_import_path(text: str) -> bool:
     """Tell whether a text has the form ``package.module.Name`` or ``package.module:Name``."""
-    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", text) is not None
+    return re.fullmatch(IMPORT_PATH, text) is not None
 
 
 def module_of(path: str) -> str:
@@ -123,7 +143,7 @@ def name_in(path: str) -> str:
     return path.rpartition(":")[2] if ":" in path else path.rpartition(".")[2]
 
 
-def _where_to_put(module: str) -> str:
+def _where_to_put() -> str:
     beside = f" {_folder}, beside the experiment's file," if _folder else " a folder on PYTHONPATH"
     return f"should be installed, or lie in{beside}{' or on PYTHONPATH' if _folder else ''}"
 

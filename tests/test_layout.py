@@ -13,7 +13,6 @@ PACKAGE = Path(__file__).parents[1] / "rllib_recattn"
 FLOORS = {  # part → what of the package it may import besides itself
     "errors": set(),
     "importing": {"errors"},
-    "installed": {"errors"},
     "checkpoint_files": {"errors"},
     "checkpoint_pickles": set(),
     "local_ray": set(),
@@ -37,7 +36,6 @@ FLOORS = {  # part → what of the package it may import besides itself
         "checkpoint_files",
         "checkpoint_pickles",
         "importing",
-        "installed",
         "local_ray",
         "inputs",
         "models",

@@ -14,13 +14,14 @@ agent:
   stop: {episode_reward_mean: 9}
   config:
     observation_filter: MeanStdFilter
+    exploration_config: {type: EpsilonGreedy}
     sgd_minibatch_size: MINIBATCH
     model: {use_lstm: true, lstm_cell_size: 8, fcnet_hiddens: [], vf_share_layers: true}
 """
 NEW = """\
 # Made by `rllib convert` from old.yaml, for RLlib's new API stack.
 # Not carried:
-# - config.observation_filter: MeanStdFilter: normalise observations in the environment, with a Gymnasium wrapper
+# - config.exploration_config: {'type': 'EpsilonGreedy'}: policies explore by sampling from their action distributions
 agent:
   run: PPO
   env: CartPole-v1
@@ -34,6 +35,7 @@ agent:
       type: auto
       widths: []
   config:
+    observation_filter: MeanStdFilter
     minibatch_size: 64
 """
 
@@ -54,7 +56,7 @@ def test_to_the_screen(old):
     result = rllib(old)
     assert result.exit_code == 0, result.output
     assert result.stdout == NEW
-    assert result.stderr.startswith("Not carried: config.observation_filter: MeanStdFilter: ")
+    assert result.stderr.startswith("Not carried: config.exploration_config: {'type': 'EpsilonGreedy'}: ")
     assert len(result.stderr.splitlines()) == 1
 
 

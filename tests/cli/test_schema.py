@@ -53,6 +53,11 @@ CHANGES = {
     "old name": ("num_env_runners: 0", "num_workers: 0"),
     "old metric": ("training_iteration: 1e2", "episode_reward_mean: 3"),
     "callbacks": ("  model: {", "  callbacks: [a.b.C, {a.b.D: {x: 1}}]\n  restore: results\n  model: {"),
+    "connectors": (
+        "num_env_runners: 0",
+        "env_to_module_connector: [a:B, {a.C: {x: 1}}], learner_connector: {a:B: }, observation_filter: MeanStdFilter",
+    ),
+    "own classes": ("num_env_runners: 0", "learner_class: a.b:C, module_class: a.B"),
     "policies": ("  model: {", "  multi_agent: {policies: [a, b], mapping: {x: a, '*': b}}\n  model: {"),
     "model of a policy": (
         "  model: {",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,12 +14,44 @@ import pytest
 from click.testing import CliRunner
 
 from rllib_recattn.cli.main import main
+from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, load_config
 
 ROOT = Path(__file__).parents[2]
 
 MODULE = """
 import gymnasium as gym
 import numpy as np
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+
+from rllib_recattn.rl_module.learner import RecAttnPPOLearner
+from rllib_recattn.rl_module.modules import RecAttnPPOModule
+
+
+class Learner(RecAttnPPOLearner):
+    def compute_loss_for_module(self, **arguments):
+        self.metrics.log_value("own_learner", 1.0)
+        return super().compute_loss_for_module(**arguments)
+
+
+class Module(RecAttnPPOModule):
+    def setup(self):
+        super().setup()
+        self.own = True
+
+
+class Halved(ConnectorV2):
+    def __init__(self, *args, factor, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.factor = factor
+
+    def __call__(self, *, batch, episodes, **kwargs):
+        for episode in self.single_agent_episode_iterator(episodes):
+            episode.set_observations(at_indices=-1, new_data=episode.get_observations(-1) * self.factor)
+        return batch
+
+
+def nothing_more(*args, seen):
+    return []
 
 
 class Corridor(gymnasium_env := gym.Env):
@@ -44,7 +77,16 @@ beside:
   storage_path: RESULTS
   model: {name: gru, d_model: 8, max_seq_len: 4}
   config:
-    {num_env_runners: 1, env_config: {length: 6}, train_batch_size_per_learner: 48, minibatch_size: 48, num_epochs: 1}
+    env_config: {length: 6}
+    num_env_runners: 1
+    train_batch_size_per_learner: 48
+    minibatch_size: 48
+    num_epochs: 1
+    env_to_module_connector: {own_parts:Halved: {factor: 0.5}}
+    learner_connector: [{own_parts.nothing_more: {seen: true}}]
+    learner_class: own_parts:Learner
+    module_class: own_parts:Module
+    observation_filter: MeanStdFilter
 """
 
 
@@ -82,8 +124,20 @@ def test_it_is_evaluated_with_what_lies_there(folder: Path) -> None:
     assert "6.00" in done.stdout
 
 
+def test_its_parts_took_part(folder: Path) -> None:
+    run_dir = (folder / "results" / "beside").resolve()
+    (result,) = (json.loads(line) for line in next(run_dir.glob("*/result.json")).read_text().splitlines())
+    assert result["learners"]["own_learner"] == 1
+    config = load_config(find_checkpoint(run_dir))
+    assert config.learner_class.__module__ == config._rl_module_spec.module_class.__module__ == "own_parts"
+    assert [type(piece).__name__ for piece in config._env_to_module_connector(None, None, None)][:2] == [
+        "MeanStdFilter",
+        "Halved",
+    ]
+
+
 @pytest.mark.parametrize("command", [["evaluate"], ["inspect"], ["record", "-o", "recorded"]])
-def test_without_it_the_commands_say_in_one_line_what_validate_says(folder: Path, command: list[str]) -> None:
+def test_without_it_the_commands_say_so_in_one_line(folder: Path, command: list[str]) -> None:
     (folder / "own_parts.py").rename(folder / "gone.py")
     try:
         done = CliRunner().invoke(main, [*command, str(folder / "results" / "beside")])
@@ -91,4 +145,4 @@ def test_without_it_the_commands_say_in_one_line_what_validate_says(folder: Path
         (folder / "gone.py").rename(folder / "own_parts.py")
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert f"or lie in {folder}, beside the experiment's file, or on PYTHONPATH" in line
+    assert f"No module named 'own_parts'; put back what lay in {folder} when it was trained, or begin the" in line

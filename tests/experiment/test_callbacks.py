@@ -7,7 +7,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.definition.callbacks import CallbackEntry
+from rllib_recattn.experiment.definition.imports import ImportEntry
 from rllib_recattn.experiment.definition.load import load_experiment
 from tests.experiment.callbacks_of_tests import Mark
 
@@ -31,7 +31,7 @@ PATH = "tests.experiment.callbacks_of_tests"
 
 
 def experiment_with(tmp_path, *entries, stack="new"):
-    """An experiment with callbacks of the tests, which a file cannot name: they belong to no installed package."""
+    """An experiment with callbacks of the tests."""
     batch = "train_batch_size_per_learner" if stack == "new" else "train_batch_size"
     (tmp_path / "x.yaml").write_text(CONTENT.format(stack=stack, batch=batch))
     return load_experiment(tmp_path / "x.yaml").model_copy(update={"callbacks": entries})
@@ -40,7 +40,7 @@ def experiment_with(tmp_path, *entries, stack="new"):
 @pytest.mark.parametrize(("arguments", "mark"), [({}, 1), ({"number": 7}, 7)])
 @pytest.mark.parametrize("stack", ["new", "old"])
 def test_callbacks_are_called_beside_our_own(ray_session, tmp_path, stack, arguments, mark):
-    entry = CallbackEntry(path=f"{PATH}.Mark", arguments=arguments)
+    entry = ImportEntry(path=f"{PATH}.Mark", arguments=arguments)
     algorithm = build_config(experiment_with(tmp_path, entry, stack=stack)).build_algo()
     try:
         result = algorithm.train()
@@ -58,7 +58,7 @@ def test_callbacks_are_called_beside_our_own(ray_session, tmp_path, stack, argum
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ({"path": f"{PATH}.NoCallback"}, "has no class of callbacks 'NoCallback', a subclass of ray.RLlibCallback"),
+        ({"path": f"{PATH}.NoCallback"}, "has no class of callbacks 'NoCallback', a subclass of ray."),
         ({"path": f"{PATH}.Missing"}, "has no class of callbacks 'Missing'"),
         ({"path": f"{PATH}_.Mark"}, "cannot be imported"),
         ({"path": f"{PATH}.Mark", "arguments": {"nummer": 1}}, "Mark cannot be called with these arguments: .*nummer"),
@@ -66,4 +66,4 @@ def test_callbacks_are_called_beside_our_own(ray_session, tmp_path, stack, argum
 )
 def test_mistakes(tmp_path, entry, problem):
     with pytest.raises(SettingsError, match=rf"x\.yaml: maze\.callbacks\..*{problem}"):
-        build_config(experiment_with(tmp_path, CallbackEntry(**entry)))
+        build_config(experiment_with(tmp_path, ImportEntry(**entry)))

@@ -9,7 +9,9 @@ from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
 from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
+from rllib_recattn.experiment.algorithm.imports import MODULE_CLASS
 from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings, recording_settings
+from rllib_recattn.experiment.algorithm.own_module import check_module, choose_module
 from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
@@ -22,12 +24,13 @@ from rllib_recattn.experiment.definition.environment import (
 )
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment
-from rllib_recattn.rl_module.algorithms import ALGORITHMS
+from rllib_recattn.rl_module.algorithms import ALGORITHMS, algorithm_of
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
 from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.mending_recorder import survive_while_recording
+from rllib_recattn.rl_module.observation_filter import check_filtered_space, filter_observations
 from rllib_recattn.rl_module.use_model import report_success_rate
 
 CONFIG_CLASSES = {**{algorithm.name: algorithm.config for algorithm in ALGORITHMS}, **OFFLINE_CONFIGS}
@@ -59,7 +62,14 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
         settings = offline_settings(settings, where, problems)
     else:
         settings = recording_settings(settings, experiment.multi_agent is not None, where, problems)
-    if "model_config" in settings:
+    module_class, learner_class = settings.pop(MODULE_CLASS, None), settings.get("learner_class")
+    is_filtered = settings.pop("observation_filter", None) == "MeanStdFilter"
+    if is_filtered and experiment.run in OFFLINE_CONFIGS:
+        problems.add(f"{where}.observation_filter: recorded episodes pass no filter; normalise them before recording")
+    if learner_class is not None and models_of(experiment):
+        with problems.collect():
+            algorithm_of(config, experiment.run).choose_learner(learner_class, where)
+    if "model_config" in settings and module_class is None:  # a user's own reads what it likes
         settings["model_config"] = check_model_config(
             settings["model_config"], experiment.model is not None, f"{where}.model_config", problems
         )
@@ -72,7 +82,10 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     apply_settings(config, {**FAULT_TOLERANCE, **settings}, where, problems)
     problems.raise_any()
     choose_policies(config, experiment.multi_agent)
+    if is_filtered:
+        filter_observations(config)
     choose_models(config, experiment)
+    choose_module(config, module_class, experiment)
     report_success_rate(config)
     if not models_of(experiment):
         seed_afresh(config)
@@ -84,7 +97,7 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     with rllib_errors(where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
-        _check_spaces(config, experiment)
+        _check_spaces(config, experiment, is_filtered, module_class is not None)
     return config
 
 
@@ -126,10 +139,16 @@ def _env_of(experiment: Experiment) -> Any:
     return experiment.env
 
 
-def _check_spaces(config: AlgorithmConfig, experiment: Experiment) -> None:
+def _check_spaces(config: AlgorithmConfig, experiment: Experiment, is_filtered: bool, has_own_module: bool) -> None:
     """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
+    where = f"{experiment.where}.config"
     env = make_env(experiment.env, config.env_config, experiment.where)
     try:
+        if is_filtered:
+            check_filtered_space(env.observation_space, where)
+        if has_own_module:
+            check_module(config, env, where)
+            return
         if experiment.multi_agent is not None:
             check_policy_spaces(config, env)
             return

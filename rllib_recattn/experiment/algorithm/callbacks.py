@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
-from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.callbacks import CallbackEntry
+from rllib_recattn.experiment.algorithm.imports import check_call
+from rllib_recattn.experiment.definition.imports import ImportEntry
 from rllib_recattn.importing import import_class
 from rllib_recattn.rl_module.fixes.fresh_seeds import FreshSeedsCallback
 from rllib_recattn.rl_module.restore import MakeRestoreCallback
@@ -36,7 +35,7 @@ class CallbackWithArguments:
         return self.callback(**self.arguments)
 
 
-def add_callbacks(config: AlgorithmConfig, entries: Sequence[CallbackEntry], where: str) -> None:
+def add_callbacks(config: AlgorithmConfig, entries: Sequence[ImportEntry], where: str) -> None:
     """Import callbacks and add them to those that a config has, on either API stack.
 
     Args:
@@ -74,14 +73,9 @@ def _add(config: AlgorithmConfig, added: Sequence[Callable[[], RLlibCallback]]) 
     config.callbacks(make_multi_callbacks([config.callbacks_class, *added]))
 
 
-def _factory(entry: CallbackEntry, where: str) -> Callable[[], RLlibCallback]:
+def _factory(entry: ImportEntry, where: str) -> Callable[[], RLlibCallback]:
     callback = import_class(entry.path, RLlibCallback, "class of callbacks", where)
-    try:
-        inspect.signature(callback).bind(**entry.arguments)
-    except TypeError as error:
-        raise SettingsError(f"{where}: {callback.__name__} cannot be called with these arguments: {error}") from None
-    except ValueError:  # a class whose signature nobody knows
-        pass
+    check_call(callback, entry, where)
     if not entry.arguments:
         return callback
     return CallbackWithArguments(callback, entry.arguments)

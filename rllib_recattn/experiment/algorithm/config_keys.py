@@ -16,6 +16,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.utils.from_config import NotProvided
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.algorithm.imports import IMPORTED, imported_setting
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
 from rllib_recattn.experiment.definition.api_stack import ApiStack
@@ -41,6 +42,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "framework": ("torch",),
     "grad_clip_by": ("value", "norm", "global_norm"),
     "gym_env_vectorize_mode": ("sync", "async", "vector_entry_point"),
+    "observation_filter": ("NoFilter", "MeanStdFilter"),
     "log_level": ("DEBUG", "INFO", "WARN", "ERROR"),
 }
 
@@ -77,7 +79,6 @@ _WITHOUT_EFFECT = {
     "exploration_config": "exploration is the RLModule's own",
     "model": "write 'model_config', or a 'model' block beside 'config', or run `rllib convert` on the file, or say "
     "api_stack: old",
-    "observation_filter": "normalise observations in the environment",
     "optimizer": "learners use Adam; write lr and grad_clip",
     "preprocessor_pref": "wrap the environment",
     "remote_env_batch_wait_ms": "write gym_env_vectorize_mode: async",
@@ -87,6 +88,7 @@ _WITHOUT_EFFECT = {
 
 # And the other way round.
 _WITHOUT_EFFECT_ON_OLD_STACK = {
+    **dict.fromkeys(IMPORTED, "it belongs to the new one"),
     "gym_env_vectorize_mode": "RLlib steps environments one after the other there",
     "model_config": "write 'model', or a 'model' block beside 'config'",
     "num_aggregator_actors_per_learner": "it belongs to the new one",
@@ -163,15 +165,18 @@ def check_settings(
     right: dict[str, Any] = {}
     for name, value in settings.items():
         with problems.collect():
+            if name in IMPORTED and stack == "new":
+                right[name] = None if value is None else imported_setting(name, value, f"{where}.{name}")
+                continue
             right[name] = _check_setting(config, keys, name, value, where, stack)
             if name == "evaluation_config" and value:
-                right[name] = check_settings(config, value, f"{where}.{name}", problems, stack)
+                right[name] = _check_overrides(config, value, f"{where}.{name}", problems, stack)
             if name == "algorithm_config_overrides_per_module" and value:
                 right[name] = {
-                    module: check_settings(config, overrides, f"{where}.{name}.{module}", problems, stack)
+                    module: _check_overrides(config, overrides, f"{where}.{name}.{module}", problems, stack)
                     for module, overrides in value.items()
                 }
-    return right
+    return {name: value for name, value in right.items() if name not in IMPORTED or value is not None}
 
 
 def apply_settings(config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems) -> None:
@@ -225,6 +230,18 @@ def _numbers_in(value: Any) -> list[float]:
 def _declared_type(parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
+
+
+def _check_overrides(
+    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems, stack: ApiStack
+) -> dict[str, Any]:
+    """Check settings that hold for a part; what the whole pipeline consists of is the same for all."""
+    whole = [name for name in settings if stack == "new" and name in (*IMPORTED, "observation_filter")]
+    for name in whole:
+        problems.add(f"{where}.{name}: belongs into 'config' itself, and holds for evaluation and all policies too")
+    return check_settings(
+        config, {name: value for name, value in settings.items() if name not in whole}, where, problems, stack
+    )
 
 
 def _check_setting(

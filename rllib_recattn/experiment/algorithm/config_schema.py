@@ -19,10 +19,12 @@ from rllib_recattn.experiment.algorithm.config_keys import (
     config_keys,
     may_be_null,
 )
+from rllib_recattn.experiment.algorithm.imports import CLASSES, IMPORTED
 from rllib_recattn.experiment.algorithm.json_schema import (
     ANYTHING,
     NULL,
     Schema,
+    any_of,
     block,
     not_null,
     nullable,
@@ -34,6 +36,7 @@ from rllib_recattn.experiment.algorithm.json_schema import (
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written
 from rllib_recattn.experiment.definition import gone_names
 from rllib_recattn.experiment.definition import old_names as names
+from rllib_recattn.importing import IMPORT_PATH
 
 CONFIG = "config"
 
@@ -59,6 +62,7 @@ def config_definitions(config_classes: Mapping[str, type[AlgorithmConfig]]) -> d
         for name, key in _writable(config_class).items():
             properties.setdefault(name, _setting(config, name, key))
     properties["model"] = searchable(nullable(_NESTED["model"]))
+    properties |= {name: searchable(nullable(_imported(name))) for name in IMPORTED}
     properties = dict(sorted(properties.items()))
     properties |= old_names(names.CONFIG.items(), (CONFIG, "properties"), properties)
     properties |= {name: {"deprecated": True} for name in gone_names.CONFIG if name not in properties}
@@ -74,7 +78,7 @@ def other_algorithms_keys(config_classes: Mapping[str, type[AlgorithmConfig]]) -
     """Return, for each algorithm, the settings that only others have."""
     keys = {run: set(_writable(config_class)) for run, config_class in config_classes.items()}
     everything = set().union(*keys.values())
-    return {run: sorted(everything - own - {"model"}) for run, own in keys.items()}
+    return {run: sorted(everything - own - {"model", *IMPORTED}) for run, own in keys.items()}
 
 
 def _writable(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
@@ -90,6 +94,24 @@ def _setting(config: AlgorithmConfig, name: str, key: ConfigKey) -> Schema:
         schema = {"enum": list(values)}
     # RLlib declares None for some settings that it cannot do without.
     return searchable(nullable(schema) if may_be_null(config, name) else not_null(schema))
+
+
+def _imported(name: str) -> Schema:
+    """Return the schema of what is named by import path."""
+    path: Schema = {"type": "string", "pattern": IMPORT_PATH}
+    if name in CLASSES:
+        return path
+    entry = any_of(
+        path,
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "propertyNames": path,
+            "additionalProperties": nullable({"type": "object"}),
+        },
+    )
+    return any_of(*entry["anyOf"], {"type": "array", "items": entry})
 
 
 def _bounded(name: str, schema: Schema) -> Schema:

@@ -22,7 +22,6 @@ _GONE: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "framework": (("torch",), "PyTorch runs instead"),
     "optimizer": (({},), "learners use Adam"),
-    "observation_filter": (("NoFilter",), "normalise observations in the environment, with a Gymnasium wrapper"),
     "preprocessor_pref": ((None, "deepmind", "rllib"), "wrap the environment"),
     "remote_env_batch_wait_ms": ((0,), "EnvRunners wait for all of their environments"),
     "simple_optimizer": ((False, True), "learners have one optimizer"),
@@ -53,6 +52,8 @@ def new_stack_settings(
             # A schedule counted more than the number beside it.
             if value is not None:
                 new[key.removesuffix("_schedule")] = _schedule(value)
+        elif key == "observation_filter":
+            _carry_filter(value, where, new, losses)
         elif key == "num_gpus":
             new |= _learners(value)
         elif key == "train_batch_size":
@@ -72,6 +73,17 @@ def new_stack_settings(
     if new.get("num_learners", 1) > 1 and "train_batch_size_per_learner" in new:
         new["train_batch_size_per_learner"] //= new["num_learners"]
     return new
+
+
+def _carry_filter(value: Any, where: str, new: dict[str, Any], losses: Losses) -> None:
+    if where.endswith("evaluation_config"):
+        losses.add(
+            f"{where}.observation_filter", value, "it is the same in evaluation as in training, and learns nothing"
+        )
+    elif value == "MeanStdFilter":
+        new["observation_filter"] = value
+    elif value != "NoFilter":
+        losses.add(f"{where}.observation_filter", value, "NoFilter and MeanStdFilter are all that there is")
 
 
 def _schedule(points: list[list[float]]) -> list[list[float]]:

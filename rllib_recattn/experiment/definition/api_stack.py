@@ -10,7 +10,7 @@ from rllib_recattn.experiment.definition import old_names
 ApiStack = Literal["new", "old"]
 
 # Settings that mean something on the old stack only.
-_OLD_SETTINGS = ("model", "exploration_config", "observation_filter", "preprocessor_pref", "remote_worker_envs")
+_OLD_SETTINGS = ("model", "exploration_config", "preprocessor_pref", "remote_worker_envs")
 _PRESENT_FLAGS = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
 _FLAGS = (
     *_PRESENT_FLAGS,

@@ -41,10 +41,10 @@ def try_out(make: Callable[[], Any], env: str, where: str) -> list[Any] | None:
         warnings.simplefilter("ignore")  # RLlib says them in its own time
         with _explained(f"{where}: {env} cannot be built with these settings"):
             built = make()
+            if not isinstance(built, gymnasium.Env):
+                raise SettingsError(f"what is made should be a gymnasium.Env, and is of type {type(built).__name__}")
         try:
             with _explained(f"{where}: {env}: reset(seed=0) fails"):
-                if not isinstance(built, gymnasium.Env):
-                    raise SettingsError(f"should be a gymnasium.Env, and a {type(built).__name__} was made")
                 several = _is_multi_agent(built)
                 obs = _parts(built.reset(seed=0), "reset", ("observation", "info"))[0]
                 if not several:

@@ -15,9 +15,9 @@ from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
 from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
-from rllib_recattn.experiment.definition.callbacks import CallbackEntry, check_callbacks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block
+from rllib_recattn.experiment.definition.imports import ImportEntry, check_imports
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock, check_logging
 from rllib_recattn.experiment.definition.multi_agent import check_agents, check_multi_agent
 from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, storage_directory
@@ -174,10 +174,11 @@ class ExperimentReader:
         self.metrics = metrics_of(self.stack, block.policies, agents or block.mapping)
         return block
 
-    def callbacks(self) -> tuple[CallbackEntry, ...]:
+    def callbacks(self) -> tuple[ImportEntry, ...]:
         """Return the callbacks."""
         said = self.content.get("callbacks")
-        return () if said is None else check_callbacks(said, f"{self.where}.callbacks", self.problems)
+        where = f"{self.where}.callbacks"
+        return () if said is None else check_imports(said, "class of callbacks", where, self.problems)
 
     def restore(self) -> Path | None:
         """Return the checkpoint to begin with."""

@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 
 from rllib_recattn.errors import Settings
 from rllib_recattn.experiment.definition.api_stack import ApiStack
-from rllib_recattn.experiment.definition.callbacks import CallbackEntry
 from rllib_recattn.experiment.definition.domain import Domain
+from rllib_recattn.experiment.definition.imports import ImportEntry
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock
 from rllib_recattn.experiment.definition.schedulers import Population, Scheduler
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
@@ -107,7 +107,7 @@ class Experiment(Settings):
     config: dict[str, Any] = Field(default_factory=dict)
     model: ModelBlock | None = None
     multi_agent: MultiAgentBlock | None = None
-    callbacks: tuple[CallbackEntry, ...] = ()
+    callbacks: tuple[ImportEntry, ...] = ()
     restore: Path | None = None
     checkpoint: CheckpointBlock = Field(default_factory=CheckpointBlock)
     logging: LoggingBlock = Field(default_factory=LoggingBlock)

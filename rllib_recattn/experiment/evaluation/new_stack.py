@@ -19,6 +19,7 @@ from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.inputs.success import SUCCESS
+from rllib_recattn.rl_module.observation_filter import freeze_filters
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -45,6 +46,7 @@ class NewStackPlayer:
                     self._env_runner.restore_from_path(checkpoint / name)
                     break
             self._env_runner.module.restore_from_path(module_directory(checkpoint, config.is_multi_agent))
+        freeze_filters(self._env_runner)
         # Pickled, since connectors hand out the very objects that they go on to change.
         self._connectors = pickle.dumps(self._env_runner.get_state(not_components="rl_module"))
 

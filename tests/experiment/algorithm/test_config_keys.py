@@ -3,11 +3,21 @@ from typing import Any
 
 import pytest
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.connectors.connector_v2 import ConnectorV2
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings, config_keys
 from rllib_recattn.experiment.definition.old_names import CONFIG
 from rllib_recattn.experiment.definition.problems import Problems
+
+
+class Piece(ConnectorV2):
+    def __init__(self, *, size: int = 1):
+        super().__init__()
+        self.size = size + 0
+
+    def __call__(self, *, batch, **kwargs):
+        return batch
 
 
 def apply(settings: dict[str, Any]) -> PPOConfig:
@@ -138,7 +148,22 @@ def test_evaluation_config_is_checked_by_the_same_rules():
         ("policies", ["a"], ".policies: belongs one level up, into the 'multi_agent' block"),
         ("env_runner_cls", "my.Runner", ".env_runner_cls takes Python objects, which YAML cannot express"),
         ("observation_space", {}, ".observation_space takes Python objects"),
-        ("observation_filter", "MeanStdFilter", ".observation_filter has no effect on RLlib's new API stack"),
+        ("observation_filter", "MeanFilter", "should be NoFilter or MeanStdFilter"),
+        ("env_to_module_connector", 3, "should be the path of a connector piece"),
+        ("env_to_module_connector", "no_such_package:Piece", "there is no package 'no_such_package'"),
+        ("env_to_module_connector", "ray.rllib.connectors.env_to_module:Absent", "has no connector piece 'Absent'"),
+        ("learner_connector", "ray.rllib.algorithms.ppo:PPO", "should be a subclass of ray.rllib.connectors"),
+        (
+            "module_to_env_connector",
+            {f"{__name__}:Piece": {"sise": 2}},
+            "Piece cannot be called with these arguments: got an unexpected keyword argument 'sise'",
+        ),
+        ("module_to_env_connector", {f"{__name__}:Piece": {"size": "x"}}, "Piece: cannot be made: TypeError: "),
+        ("learner_class", "ray.rllib.algorithms.ppo:PPO", "has no learner class 'PPO', a subclass of ray."),
+        ("learner_class", 3, "should be the path of a class"),
+        ("module_class", "ray.rllib.algorithms.ppo:PPO", "has no module class 'PPO'"),
+        ("evaluation_config", {"observation_filter": "MeanStdFilter"}, "evaluation_config.observation_filter: belongs"),
+        ("evaluation_config", {"learner_connector": "a.B"}, "evaluation_config.learner_connector: belongs into"),
         ("model", {"fcnet_hiddens": [3]}, ".model has no effect on RLlib's new API stack: write 'model_config'"),
     ],
 )

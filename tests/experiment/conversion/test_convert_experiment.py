@@ -300,7 +300,7 @@ def test_a_model_block_stays_as_it_is(tmp_path):
         ({"remote_worker_envs": False, "exploration_config": {"type": "StochasticSampling"}}, {}, None),
         ({"exploration_config": {"type": "EpsilonGreedy"}}, {}, "exploration_config: {'type': 'EpsilonGreedy'}: pol"),
         ({"observation_filter": "NoFilter"}, {}, None),
-        ({"observation_filter": "MeanStdFilter"}, {}, "observation_filter: MeanStdFilter: normalise"),
+        ({"observation_filter": "MeanStdFilter"}, {"observation_filter": "MeanStdFilter"}, None),
         ({"enable_rl_module_and_learner": False, "enable_env_runner_and_connector_v2": False}, {}, None),
         ({"optimizer": {"type": "foo"}}, {}, "optimizer: {'type': 'foo'}: learners use Adam"),
         ({"shuffle_sequence": True}, {}, "shuffle_sequence: true: RLlib has no such setting"),

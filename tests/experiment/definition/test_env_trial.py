@@ -123,7 +123,7 @@ def test_it_is_made_reset_stepped_and_closed_once_and_draws_from_nobodys_generat
         (WrongShape, "is not of the observation_space Dict("),
         (Exiting, "step fails: SystemExit: 3"),
         (PairOfLists, "step fails: reset should return a mapping from agents to observations, not [0, 1]"),
-        (int, "should be a gymnasium.Env, and a int was made"),
+        (int, "cannot be built with these settings: what is made should be a gymnasium.Env, and is of type int"),
     ],
 )
 def test_what_fails_is_one_line(env: Any, problem: str) -> None:

@@ -12,7 +12,7 @@ import time
 import pytest
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
-from rllib_recattn.experiment.definition.callbacks import CallbackEntry
+from rllib_recattn.experiment.definition.imports import ImportEntry
 from rllib_recattn.experiment.records.metrics import read_results
 from tests.experiment.training.sweeps import (
     GRU,
@@ -146,7 +146,7 @@ def test_what_population_based_training_changes_is_in_force(ray_session, tmp_pat
             "scheduler": {scheduler: {"perturbation_interval": 2, "quantile_fraction": 0.5}},
         },
     )
-    callback = CallbackEntry(path=f"{__name__}.LearningRates")  # of no installed package, which files are held to
+    callback = ImportEntry(path=f"{__name__}.LearningRates")
     result = run_sweep(experiment.model_copy(update={"callbacks": (callback,)}))
     assert result.status == "finished"
     results = [read_results(trial_dir) for trial_dir in trial_directories(result.run_dir)]
