@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 
 import click
 
 from rllib_recattn.cli.output import check_output_file, writing
-from rllib_recattn.errors import SettingsError, suggest
-
-_DIRECTORY = "tuned_examples"
-_HINT = "# yaml-language-server"
+from rllib_recattn.cli.tuned_examples import description_of, example_files, find_example, text_of_example
+from rllib_recattn.errors import SettingsError
 
 
 @click.group()
@@ -26,7 +26,8 @@ def list_examples(text: str) -> None:
     chosen = {name: path for name, path in example_files().items() if text in name}
     width = max(map(len, chosen), default=0)
     for name, path in chosen.items():
-        click.echo(f"{name:<{width}}  {_description(path)}".rstrip())
+        line = f"{name:<{width}}  {description_of(path)}".rstrip()
+        click.echo(_on_screen(line, width + 2) if sys.stdout.isatty() else line)
 
 
 @example.command(short_help="Print an example.")
@@ -34,7 +35,7 @@ def list_examples(text: str) -> None:
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it.")
 def get(name: str, output: Path | None) -> None:
     """Print the example NAME, to change it and to train what you made of it."""
-    text = _find(name).read_text(encoding="utf-8")
+    text = text_of_example(name)
     if output is None:
         click.echo(text, nl=False)
         return
@@ -54,40 +55,14 @@ def run(ctx: click.Context, name: str, options: tuple[str, ...]) -> None:
     """Train the example NAME, as `rllib train file` does with its options."""
     from rllib_recattn.cli.train import file
 
-    with file.make_context(f"{ctx.command_path} {name}", [str(_find(name)), *options]) as train_context:
+    arguments = [str(find_example(name)), *options]
+    with file.make_context(f"{ctx.info_name} {name}", arguments, parent=ctx.parent) as train_context:
         file.invoke(train_context)
 
 
-def example_files() -> dict[str, Path]:
-    """Return the examples by name: a checkout's own, else those that were installed with the package."""
-    beside = Path(__file__).parents[2] / _DIRECTORY
-    paths = list(beside.glob("*.yaml")) or _installed()
-    return {path.stem: path for path in sorted(paths)}
-
-
-def _installed() -> list[Path]:
-    try:
-        files = distribution("rllib-recattn").files or []
-    except PackageNotFoundError:
-        return []
-    return [Path(str(file.locate())).resolve() for file in files if file.parent.name == _DIRECTORY]
-
-
-def _find(name: str) -> Path:
-    files = example_files()
-    if not files:
-        raise SettingsError("the tuned examples are not installed; a checkout has them in tuned_examples")
-    known = name.removesuffix(".yaml")
-    if known not in files:
-        raise SettingsError(f"there is no example {name!r}: {suggest(known, files)}")
-    return files[known]
-
-
-def _description(path: Path) -> str:
-    """Return the first line of comment of a file, behind the hint for editors."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        if not line.startswith(_HINT):
-            return line.lstrip("# ")
-    return ""
+def _on_screen(line: str, indent: int) -> str:
+    """Break a line of the list, such that all but the names stands in one column."""
+    columns = shutil.get_terminal_size().columns
+    if columns < indent + 30:
+        return line
+    return textwrap.fill(line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

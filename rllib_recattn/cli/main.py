@@ -37,7 +37,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 def main() -> None:
     """Train and evaluate agents with memory on Ray RLlib.
 
-    Begin with: rllib train file tuned_examples/tmaze-agalite-ppo.yaml
+    Begin with a tuned example: rllib train file tmaze-agalite-ppo
     """
     # RLlib imports dm_control where it is installed, whose choice of a renderer complains where there is no screen.
     warnings.filterwarnings("ignore", module="glfw")

@@ -9,6 +9,7 @@ import click
 
 from rllib_recattn.cli.old_forms import present_form, without_file
 from rllib_recattn.cli.ray_address import ray_address_option
+from rllib_recattn.cli.tuned_examples import example_files, file_or_example
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class TrainGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the subcommand of a name; the name of a file ends with what to write instead."""
         command = super().get_command(ctx, cmd_name)
-        if command is None and Path(cmd_name).is_file():
+        if command is None and (Path(cmd_name).is_file() or cmd_name.removesuffix(".yaml") in example_files()):
             ctx.fail(f"did you mean `{ctx.command_path} file {cmd_name}`?")
         return command
 
@@ -101,6 +102,8 @@ def file(
 ) -> None:
     """Train what the YAML file FILE describes, until one of its stop criteria is met.
 
+    FILE can be the name of a tuned example, which `rllib example list` shows.
+
     Ctrl-C ends training with a checkpoint; --resume continues from there.
     """
     if ray_address is None and ship_package is not None:
@@ -117,7 +120,7 @@ def file(
         restore=restore,
         num_samples=num_samples,
     )
-    experiment = load_experiment(path, overrides)
+    experiment = load_experiment(file_or_example(path), overrides)
     run_dir = None
     if resume is not None:
         _refuse_beside_resume(overrides)

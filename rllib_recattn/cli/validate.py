@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rllib_recattn.cli.tuned_examples import file_or_example
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 def validate(ctx: click.Context, paths: tuple[Path, ...], quick: bool) -> None:
     """Check experiment files without starting anything, and list all that is wrong with any of them.
 
-    The environment of each is built once, and the directory for its results is tried. Ends with exit code 2 if anything
-    is wrong.
+    The environment of each is made, reset and stepped once, and the directory for its results is tried. Ends with exit
+    code 2 if anything is wrong.
     """
     wrong = 0
-    for path in paths:
+    for path in map(file_or_example, paths):
         lines = _quick_problems(path) if quick else _problems(path)
         wrong += bool(lines)
         for line in lines:
