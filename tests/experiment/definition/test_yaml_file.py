@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, readable
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml, parse_yaml, read_yaml
 
 
@@ -126,7 +126,7 @@ def test_files_that_cannot_be_read(tmp_path, name, content, problem):
         path.write_bytes(content)
     with pytest.raises(SettingsError) as error:
         read_yaml(path)
-    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).startswith(readable(f"{path}: "))
     assert problem in str(error.value)
 
 
