@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-_LONGEST_WORD = 80  # without the signs that paths and key paths are made of
+_LONGEST_WORD = 300  # longer than the name of a file can be
 _LONGEST_LINE = 600
 _LONGEST_MESSAGE = 1900
 

@@ -55,14 +55,15 @@ class WholeEpisodesPreLearner(OfflinePreLearner):
                     f"recorded episodes: {episode.id_!r} begins with step {episode.t_started}, whose recurrent state "
                     "nobody knows; should be whole: record with batch_mode='complete_episodes'"
                 )
-            n_steps = len(episode) + self._n_appended_steps
-            if self._max_seq_len is not None and n_steps > self._max_seq_len:
-                raise SettingsError(
-                    f"max_seq_len = {self._max_seq_len}: should be at least {n_steps}, since the recorded episode "
-                    f"{episode.id_!r} has {len(episode)} steps"
-                    + (", to which MARWIL adds one," if self._n_appended_steps else "")
-                    + " and a row in the middle of it would need a recurrent state that was not recorded"
-                )
+        longest = max(episodes, key=len)
+        n_steps = len(longest) + self._n_appended_steps
+        if self._max_seq_len is not None and n_steps > self._max_seq_len:
+            raise SettingsError(
+                f"max_seq_len = {self._max_seq_len}: should be at least {n_steps}, since the recorded episode "
+                f"{longest.id_!r} has {len(longest)} steps"
+                + (", to which MARWIL adds one," if self._n_appended_steps else "")
+                + " and a row in the middle of it would need a recurrent state that was not recorded"
+            )
         return episodes
 
 

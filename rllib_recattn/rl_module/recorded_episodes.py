@@ -12,7 +12,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from rllib_recattn.errors import SettingsError
 
 ENDING = ".parquet"
-_COLUMN = "item"  # Ray Data's name for what a row is, if it is no mapping
+COLUMN = "item"  # Ray Data's name for what a row is, if it is no mapping
 
 
 def require_packages(where: str) -> None:
@@ -64,5 +64,5 @@ def write_rows(rows: Sequence[bytes], file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}")  # of which readers take no notice
-    pyarrow.parquet.write_table(pyarrow.table({_COLUMN: list(rows)}), unfinished)
+    pyarrow.parquet.write_table(pyarrow.table({COLUMN: list(rows)}), unfinished)
     unfinished.replace(file)

@@ -23,6 +23,7 @@ from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
+from rllib_recattn.rl_module.recorded_data import check_data_before_reading, take_spaces_of_env
 from rllib_recattn.rl_module.recurrence import (
     RecurrenceSettings,
     RLlibFixes,
@@ -162,6 +163,9 @@ def use_model(
         rl_module = {"rl_module_spec": spec_for_policies(config, algorithm, policies, model_config_beside)}
     if is_offline:
         read_whole_episodes(config)
+        check_data_before_reading(config)
+        missing = None if config.is_multi_agent else take_spaces_of_env(config)
+        notes += [] if missing is None else [missing]
     config.rl_module(**rl_module)
     for note in dict.fromkeys(notes):
         warnings.warn(f"use_model: {note}", SettingsWarning, stacklevel=2)

@@ -16,9 +16,11 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.offline import offline_settings
 from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
+from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.reader import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.training.run import run_experiment
@@ -92,6 +94,43 @@ def test_mistakes(directory, change, problem):
     with pytest.raises(SettingsError, match=r"x\.yaml: imitation\.") as error:
         build_config(load(directory, text=CONTENT.replace(*change)))
     assert problem in str(error.value)
+
+
+def test_what_was_recorded_is_checked_before_ray_starts(directory):
+    file = directory / "episodes" / "a.parquet"
+    short = CONTENT.replace("max_seq_len: {max_seq_len}", "max_seq_len: 9")
+    other = CONTENT.replace("    env_config: {{corridor_length: {length}}}\n", "").replace(
+        "rllib_recattn/TMaze-v0", "CartPole-v1"
+    )
+    for text, problem in (
+        (short, "config: max_seq_len = 9: should be at least 10"),
+        (other, "was recorded in another environment"),
+    ):
+        with pytest.raises(SettingsError) as error:
+            build_config(load(directory, text=text))
+        assert "x.yaml: imitation.config: " in str(error.value)
+        assert problem in str(error.value)
+    pq.write_table(pa.table({"obs": [1]}), file)
+    with pytest.raises(SettingsError, match=r"a.parquet': has the columns \['obs'\]; should have 'item'"):
+        build_config(load(directory))
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"input_ = '.*episodes': there is no .parquet file in it"):
+        build_config(load(directory))
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_bc_needs_no_evaluation(directory, with_model):
+    text = CONTENT.replace(", evaluation/env_runners/success_rate: 0.98", "")
+    text = text[: text.index("    evaluation_interval")] + "  storage_path: results\n"
+    lines = [line for line in text.splitlines() if with_model or not line.startswith("  model:")]
+    assert build_config(load(directory, text="\n".join(lines))).observation_space is not None
+
+
+def test_paths_in_another_file_system_are_left_as_they_are():
+    problems = Problems()
+    settings = {"input_": "bucket/episodes", "input_filesystem": "s3"}
+    assert offline_settings(settings, "here", problems)["input_"] == ["bucket/episodes"]
+    problems.raise_any()
 
 
 def test_the_guides_experiment_can_be_trained(directory):

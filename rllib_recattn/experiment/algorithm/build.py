@@ -31,6 +31,7 @@ from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.mending_recorder import survive_while_recording
 from rllib_recattn.rl_module.observation_filter import check_filtered_space, filter_observations
+from rllib_recattn.rl_module.recorded_data import check_recorded_data, take_spaces_of_env
 from rllib_recattn.rl_module.use_model import report_success_rate
 
 CONFIG_CLASSES = {**{algorithm.name: algorithm.config for algorithm in ALGORITHMS}, **OFFLINE_CONFIGS}
@@ -84,6 +85,8 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     choose_policies(config, experiment.multi_agent)
     if is_filtered:
         filter_observations(config)
+    if experiment.run in OFFLINE_CONFIGS and experiment.multi_agent is None:
+        take_spaces_of_env(config)
     choose_models(config, experiment)
     choose_module(config, module_class, experiment)
     report_success_rate(config)
@@ -97,7 +100,9 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     with rllib_errors(where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
-        _check_spaces(config, experiment, is_filtered, module_class is not None)
+        spaces = _check_spaces(config, experiment, is_filtered, module_class is not None)
+    if experiment.run in OFFLINE_CONFIGS:
+        check_recorded_data(config, spaces, where)
     return config
 
 
@@ -139,8 +144,10 @@ def _env_of(experiment: Experiment) -> Any:
     return experiment.env
 
 
-def _check_spaces(config: AlgorithmConfig, experiment: Experiment, is_filtered: bool, has_own_module: bool) -> None:
-    """Let the catalog choose networks for the environment's spaces; it raises if there are none for them."""
+def _check_spaces(
+    config: AlgorithmConfig, experiment: Experiment, is_filtered: bool, has_own_module: bool
+) -> tuple[Any, Any]:
+    """Let the catalog choose networks for the environment's spaces, which are returned; it raises if there are none."""
     where = f"{experiment.where}.config"
     env = make_env(experiment.env, config.env_config, experiment.where)
     try:
@@ -148,10 +155,10 @@ def _check_spaces(config: AlgorithmConfig, experiment: Experiment, is_filtered: 
             check_filtered_space(env.observation_space, where)
         if has_own_module:
             check_module(config, env, where)
-            return
+            return env.observation_space, env.action_space
         if experiment.multi_agent is not None:
             check_policy_spaces(config, env)
-            return
+            return env.observation_space, env.action_space
         spec = config.get_rl_module_spec(env=env)
         catalog_class = spec.catalog_class or PPOCatalog
         catalog_class(
@@ -159,5 +166,6 @@ def _check_spaces(config: AlgorithmConfig, experiment: Experiment, is_filtered: 
             action_space=env.action_space,
             model_config_dict=spec.model_config,
         )
+        return env.observation_space, env.action_space
     finally:
         env.close()

@@ -43,11 +43,12 @@ def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems
     if not paths or not all(isinstance(path, str) for path in paths):
         problems.add(f"{where}.input_: should be the path, or a list of paths, of recorded episodes, as .../episodes")
         return dict(settings)
+    elsewhere = settings.get("input_filesystem") is not None
     for path in paths:
-        if "://" not in path and not Path(path).expanduser().exists():
+        if not elsewhere and "://" not in path and not Path(path).expanduser().exists():
             problems.add(f"{where}: input_ = {path!r}: there is no such file or directory")
     # Ray's workers have working directories of their own.
-    absolute = [path if "://" in path else str(Path(path).expanduser().absolute()) for path in paths]
+    absolute = [path if elsewhere or "://" in path else str(Path(path).expanduser().absolute()) for path in paths]
     read_once = {} if _READ_ONCE.keys() & settings.keys() else _READ_ONCE
     return {**_DEFAULTS, **read_once, **settings, "input_": absolute}
 
