@@ -59,7 +59,8 @@ def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     try:
         return int(text, base)
     except ValueError:
-        raise _at(node, f"{text!r} is no whole number") from None
+        reason = "has too many digits for a number" if text.lstrip("+-").isdecimal() else "is no whole number"
+        raise _at(node, f"{text!r} {reason}") from None
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
