@@ -21,6 +21,7 @@ IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$"
 
 _folder: str | None = None
 _was_added = False
+_further: list[str] = []
 
 
 def make_importable(folder: Path) -> None:
@@ -36,8 +37,10 @@ def make_importable(folder: Path) -> None:
     text = str(folder.absolute())
     if text == _folder and text in sys.path:
         return
-    if _folder is not None and _was_added and _folder in sys.path:
-        sys.path.remove(_folder)
+    for before in [*([_folder] if _was_added else []), *_further]:
+        if before in sys.path:
+            sys.path.remove(before)
+    _further.clear()
     if _folder is not None:
         _forget(Path(_folder), Path(text))
     _folder, _was_added = text, text not in sys.path
@@ -46,9 +49,24 @@ def make_importable(folder: Path) -> None:
     importlib.invalidate_caches()
 
 
-def importable_folder() -> str | None:
-    """Return the folder that :func:`make_importable` was told last, which other processes need to be told as well."""
-    return _folder
+def make_importable_too(folder: Path) -> None:
+    """Let modules be imported that lie in a further folder, as of the run whose checkpoint an experiment begins with.
+
+    Args:
+        folder: The folder; without an experiment's, it takes the place of that.
+    """
+    text = str(folder.absolute())
+    if _folder is None:
+        make_importable(folder)
+    elif text not in sys.path:
+        sys.path.append(text)
+        _further.append(text)
+        importlib.invalidate_caches()
+
+
+def importable_folders() -> list[str]:
+    """Return the folders that this process was told of, of which others have to be told; the experiment's first."""
+    return [*([] if _folder is None else [_folder]), *_further]
 
 
 def require_findable(module: str, where: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rllib_recattn import importing
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.importing import import_class, import_named, import_object, make_importable
+from rllib_recattn.importing import import_class, import_named, import_object, make_importable, make_importable_too
 
 
 @pytest.mark.parametrize("module", ["antigravity", "idlelib.idle", "os", "this"])
@@ -38,8 +38,10 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pa
         (folder / "lies_beside.py").write_text(f"WHERE = {folder.name!r}")
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(importing, "_folder", None)
+    monkeypatch.setattr(importing, "_further", [])
     yield folders
-    sys.modules.pop("lies_beside", None)
+    for name in ("lies_beside", "lies_further"):
+        sys.modules.pop(name, None)
 
 
 def test_what_lies_beside_the_experiment_counts_and_not_what_lay_beside_the_one_before(folders: list[Path]) -> None:
@@ -47,6 +49,18 @@ def test_what_lies_beside_the_experiment_counts_and_not_what_lay_beside_the_one_
         make_importable(folder)
         assert import_object("lies_beside:WHERE", "thing", "x.yaml") == folder.name
     assert [path for path in sys.path if "lies_beside" in path or path in map(str, folders)] == [str(folders[1])]
+
+
+def test_a_further_folder_comes_behind_it_and_goes_with_it(folders: list[Path]) -> None:
+    make_importable(folders[0])
+    (folders[1] / "lies_further.py").write_text("WHERE = 'further'")
+    make_importable_too(folders[1])
+    assert importing.importable_folders() == [str(folder) for folder in folders]
+    assert import_object("lies_beside:WHERE", "thing", "x.yaml") == "one"
+    assert import_object("lies_further:WHERE", "thing", "x.yaml") == "further"
+    make_importable(folders[0].parent)
+    assert importing.importable_folders() == [str(folders[0].parent)]
+    assert not {*map(str, folders)} & {*sys.path}
 
 
 def test_it_hides_nothing_that_is_installed(folders: list[Path]) -> None:

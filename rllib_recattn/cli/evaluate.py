@@ -100,7 +100,9 @@ def evaluate(
         with writing(out, "--out"):
             out.write_text(json.dumps(_data(result), indent=2, default=str) + "\n", encoding="utf-8")
         click.echo(f"Wrote {out}")
-    if video is not None:
+    if result.no_video is not None:
+        click.echo(f"Note: no video was written: {result.no_video}", err=True)
+    elif video is not None:
         click.echo(f"Wrote {video}")
 
 

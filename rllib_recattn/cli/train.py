@@ -137,8 +137,9 @@ def file(
     with quiet_ray(verbose):
         config, *variants = build_variants(experiment)
         if run_dir is None:
-            for each in (config, *variants):
-                check_restore(experiment, each)
+            said = dict.fromkeys(check_restore(experiment, each) for each in (config, *variants))
+            for note in filter(None, said):
+                click.echo(f"Note: {note}", err=True)
     if dry_run:
         from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium
+
 from rllib_recattn.errors import SettingsError
 
 # Ids of others' environments, with or without the package in front, and the environment that makes them ready: MiniGrid
@@ -16,6 +18,14 @@ _MADE_READY = {
     re.compile("(miniworld:)?(?P<task>MiniWorld-.+)"): "rllib_recattn/MiniWorld-v0",
     re.compile("(popgym:)?(?P<task>popgym-.+)"): "rllib_recattn/POPGym-v0",
 }
+
+# Ids that a package registers when it is imported, which no process does by itself.
+_ATARI = re.compile(r"(ALE/.+|\w+(NoFrameskip|Deterministic)-v\d+)")
+
+
+def with_package(env: str) -> str:
+    """Put the package in front of an id of Atari's games, without which Ray's processes do not know it."""
+    return f"ale_py:{env}" if _ATARI.fullmatch(env) and env not in gymnasium.registry else env
 
 
 def ready_made(env: str, env_config: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import gymnasium
 from pydantic import Field
 
 from rllib_recattn.envs.imported_env import call, find_creator
-from rllib_recattn.envs.ready_made import ready_made
+from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.envs.wrappers import ReportSuccess, resize_frames, select_actions
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.importing import is_import_path
@@ -75,4 +75,4 @@ def _make(settings: WrappedSettings, render_mode: str | None) -> gymnasium.Env:
         made: gymnasium.Env = call(find_creator(settings.env, "env"), dict(settings.env_settings))
         return made
     env, arguments = ready_made(settings.env, settings.env_settings, "env_settings")
-    return gymnasium.make(env, render_mode=render_mode, **arguments)
+    return gymnasium.make(with_package(env), render_mode=render_mode, **arguments)

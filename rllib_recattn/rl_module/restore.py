@@ -83,6 +83,21 @@ def iteration_of(checkpoint: Path) -> int:
     return int(load_pickle(checkpoint / OLD_STACK_FILE)["training_iteration"])
 
 
+def counts_in(checkpoint: Path) -> dict[str, float]:
+    """Return what a checkpoint of either API stack has counted so far, by the names of metrics. It is a pickle.
+
+    Training that begins with it counts on from there, if it is of the same algorithm.
+    """
+    state = pickle.loads((checkpoint / _STATE).read_bytes())
+    counts = {"training_iteration": float(state["training_iteration"])}
+    for key, stats in (state.get("metrics_logger") or {}).get("stats", {}).items():
+        count = stats.get("lifetime_sum") if isinstance(stats, dict) else None
+        if isinstance(count, int | float):
+            name = key.replace("--", "/")
+            counts[name] = counts[name.removeprefix(f"{ENV_RUNNER_RESULTS}/")] = float(count)
+    return counts
+
+
 def use_own_learning_rate(algorithm: Any) -> None:
     """Let the config's learning rate hold in an algorithm that was loaded from a checkpoint.
 

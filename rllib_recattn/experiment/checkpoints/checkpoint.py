@@ -12,7 +12,7 @@ from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pi
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.run_state import mend_run_state
 from rllib_recattn.experiment.records.run_directory import experiment_folder, newest_checkpoint
-from rllib_recattn.importing import make_importable
+from rllib_recattn.importing import make_importable, make_importable_too
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -96,7 +96,7 @@ def module_directory(checkpoint: Path, is_multi_agent: bool = False) -> Path:
     return checkpoint / _MODULES if is_multi_agent else checkpoint / _MODULES / "default_policy"
 
 
-def load_config(checkpoint: Path) -> AlgorithmConfig:
+def load_config(checkpoint: Path, beside: bool = False) -> AlgorithmConfig:
     """Read the config of the algorithm that was saved.
 
     Checkpoints are pickles, which can run any code: read none that you do not trust. What they import may also lie
@@ -104,6 +104,7 @@ def load_config(checkpoint: Path) -> AlgorithmConfig:
 
     Args:
         checkpoint: The checkpoint's directory, see `find_checkpoint`.
+        beside: Whether an experiment of another file is what is to run.
 
     Returns:
         A config that can be changed.
@@ -115,7 +116,7 @@ def load_config(checkpoint: Path) -> AlgorithmConfig:
 
     folder = experiment_folder(checkpoint)
     if folder is not None:
-        make_importable(folder)
+        (make_importable_too if beside else make_importable)(folder)
     with reading(checkpoint), _saying_where_modules_lay(checkpoint, folder):
         if is_of_old_stack(checkpoint):
             state = load_pickle(checkpoint / OLD_STACK_FILE)

@@ -13,7 +13,7 @@ from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.inputs.settings import INPUTS_KEY, encoder_settings, stored_encoder
-from rllib_recattn.rl_module.restore import iteration_of
+from rllib_recattn.rl_module.restore import counts_in
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -27,19 +27,22 @@ _ITERATION = "training_iteration"
 _OF_TRAINING = {"max_seq_len", "recattn_training"}
 
 
-def check_restore(experiment: Experiment, config: AlgorithmConfig) -> None:
+def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None:
     """Compare an experiment with the checkpoint that it begins with.
 
     Args:
         experiment: The experiment; without ``restore`` nothing is checked.
         config: The algorithm's config, built from it.
 
+    Returns:
+        A note on how its stop criteria count, if that has to be said.
+
     Raises:
         SettingsError: With a line for each thing that differs and must not: the API stack, the algorithm, the policies,
             their models and spaces; or if the checkpoint has reached a stop criterion already.
     """
     if experiment.restore is None:
-        return
+        return None
     checkpoint = find_checkpoint(experiment.restore)
     saved_stack = "old" if is_of_old_stack(checkpoint) else "new"
     where = f"{experiment.where}.restore = {str(checkpoint)!r}"
@@ -49,18 +52,45 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> None:
             "rllib_recattn.convert_checkpoint moves agents from one to the other"
         )
     problems = Problems()
-    saved = load_config(checkpoint)
+    saved = load_config(checkpoint, beside=True)
     for line in _differences(checkpoint, saved, config, experiment):
         problems.add(f"{where}: {line}")
-    last = experiment.stop.get(_ITERATION)
-    with reading(checkpoint):
-        iteration = iteration_of(checkpoint)
-    if saved.algo_class is config.algo_class and last is not None and iteration >= last:
-        problems.add(
-            f"{where}: was saved in iteration {iteration}, from which training counts on; stop.{_ITERATION} = "
-            f"{last:g} should be more"
+    note = None
+    if saved.algo_class is not config.algo_class:
+        note = (
+            f"restore: the weights alone are taken, of another algorithm, {saved.algo_class.__name__}: all counts begin"
         )
+        note += " anew"
+    else:
+        note = _note_on_counts(checkpoint, experiment, where, problems)
     problems.raise_any()
+    return note
+
+
+def _note_on_counts(checkpoint: Path, experiment: Experiment, where: str, problems: Problems) -> str | None:
+    """Say how many more of what a stop criterion counts there will be, and refuse one that is met already."""
+    with reading(checkpoint):
+        counts = counts_in(checkpoint)
+    lines = []
+    for metric, last in experiment.stop.items():
+        reached = counts.get(metric)
+        if reached is None:
+            continue
+        if reached < last:
+            lines.append(f"stop.{metric} = {last:.10g} is {last - reached:.10g} more")
+        elif metric == _ITERATION:
+            problems.add(
+                f"{where}: was saved in iteration {reached:g}, from which training counts on; stop.{metric} = {last:g} "
+                "should be more"
+            )
+        else:
+            problems.add(
+                f"{where}: was saved at {metric} = {reached:.10g}, from which training counts on; stop.{metric} = "
+                f"{last:.10g} should be more"
+            )
+    if not lines:
+        return None
+    return f"restore: training counts on from the checkpoint's iteration {counts[_ITERATION]:g}: {', '.join(lines)}"
 
 
 def _differences(

@@ -14,7 +14,7 @@ import ray
 from ray._private.services import canonicalize_bootstrap_address
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.importing import importable_folder
+from rllib_recattn.importing import importable_folders
 
 AUTO = "auto"
 ANSWER_SECONDS = 5.0
@@ -54,8 +54,7 @@ def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose:
 
 def job_config() -> ray.job_config.JobConfig:
     """Return what Ray tells the processes that work for this one: where the modules of an experiment lie."""
-    folder = importable_folder()
-    return ray.job_config.JobConfig(_py_driver_sys_path=[] if folder is None else [folder])
+    return ray.job_config.JobConfig(_py_driver_sys_path=importable_folders())
 
 
 def _resolve(address: str, where: str) -> str:

@@ -17,7 +17,7 @@ from rllib_recattn.experiment.cluster.nodes import Node, driver_facts, examine_n
 from rllib_recattn.experiment.cluster.storage import trial_directory
 from rllib_recattn.experiment.cluster.tryout import load_and_make
 from rllib_recattn.experiment.definition.load import environments_of
-from rllib_recattn.importing import importable_folder
+from rllib_recattn.importing import importable_folders
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -187,9 +187,9 @@ def _try_out(env: str, env_config: Mapping[str, Any], nodes: Sequence[Node]) -> 
 
 
 def _where_modules_lie(error: str) -> str:
-    folder = importable_folder()
-    if folder is None or "cannot be imported" not in error:
+    if not importable_folders() or "cannot be imported" not in error:
         return ""
+    folder = importable_folders()[0]
     return (
         f"; what lies beside the experiment's file has to lie in {folder} there as well, or in a folder that Ray is "
         "told when it starts there: PYTHONPATH=DIR ray start …"

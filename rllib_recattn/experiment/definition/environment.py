@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +23,9 @@ from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.definition.env_trial import try_out
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.importing import import_named, is_import_path, name_in
+
+# Extras of this package with which others' environments come.
+_EXTRAS = {"ale_py": "atari", "popgym": "popgym"}
 
 # What gymnasium.make takes for itself.
 _MAKE_ARGUMENTS = {"max_episode_steps", "disable_env_checker"}
@@ -44,7 +48,7 @@ def find_env(env: str, where: str) -> EnvSpec:
     """
     module, _, name = env.rpartition(":")
     if module:
-        found = import_named(module, f"{where}: {env!r}")
+        found = _import_package(module, f"{where}: {env!r}")
         if name not in gymnasium.registry and is_import_path(env) and not hasattr(found, name):
             raise SettingsError(
                 f"{where}: {env!r}: the module {module!r} neither has an environment {name!r} nor registers one: "
@@ -157,6 +161,13 @@ def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:
     known = _parameters(spec.vector_entry_point)
     mode = getattr(creator, "metadata", {}).get("autoreset_mode")
     return mode == gymnasium.vector.AutoresetMode.NEXT_STEP and known is not None and known.issuperset(env_config)
+
+
+def _import_package(module: str, where: str) -> Any:
+    extra = _EXTRAS.get(module)
+    if extra is not None and importlib.util.find_spec(module) is None:
+        raise SettingsError(f"{where}: needs the package {module!r}: pip install 'rllib-recattn[{extra}]'")
+    return import_named(module, where)
 
 
 def _nearest_ids(name: str) -> str:

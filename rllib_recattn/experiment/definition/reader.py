@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from rllib_recattn.envs.ready_made import ready_made
+from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
@@ -271,7 +271,9 @@ class ExperimentReader:
 
     def _env(self) -> str:
         env = self.content.get("env")
-        return old_names.translate_env(env, f"{self.where}.env", self.notes) if isinstance(env, str) else ""
+        return (
+            with_package(old_names.translate_env(env, f"{self.where}.env", self.notes)) if isinstance(env, str) else ""
+        )
 
     def _block(self, key: str) -> dict[str, Any]:
         """Return a block of the experiment, empty if it is none, of which `file` complains."""

@@ -33,6 +33,7 @@ class EvaluationResult:
         env_config: The environment's settings.
         explore: Whether actions were sampled, as in training, rather than the most likely ones taken.
         episodes: The episodes in the order of their seeds.
+        no_video: Why there is no video; None: there is one, or none was asked for.
     """
 
     checkpoint: Path
@@ -40,6 +41,7 @@ class EvaluationResult:
     env_config: dict[str, Any]
     explore: bool
     episodes: tuple[EpisodeResult, ...]
+    no_video: str | None = None
 
     @property
     def episode_return(self) -> Interval:
@@ -91,7 +93,7 @@ def evaluate_checkpoint(
         episodes: How many episodes to play, at least 1.
         seed: The seed of the first episode.
         explore: Whether to sample actions, as in training, rather than to take the most likely ones.
-        video: Records the first episodes.
+        video: Records the first episodes, if the environment can be drawn.
         on_episode: Called after each episode, for instance to show progress.
 
     Returns:
@@ -99,7 +101,7 @@ def evaluate_checkpoint(
 
     Raises:
         SettingsError: If `path` is no checkpoint, or one of several agents on the old API stack, or the environment
-            cannot be made, reset, stepped or filmed.
+            cannot be made, reset or stepped.
     """
     if episodes < 1:
         raise SettingsError(f"episodes = {episodes}: should be at least 1")
@@ -111,21 +113,26 @@ def evaluate_checkpoint(
     # This is a function that others may call: PyTorch's random state is theirs.
     with torch.random.fork_rng():
         player = _player(checkpoint, config)
-        frames_per_second = 0.0
+        frames_per_second, no_video = 0.0, None
         try:
             if video is not None:
-                frames_per_second = player.film(video)
+                try:
+                    frames_per_second = player.film(video)
+                except SettingsError as error:
+                    video, no_video = None, str(error).removeprefix("video: ")
             for index in range(episodes):
                 if video is not None:
                     video.recording = index < video.episodes
                 results.append(player.play(seed + index, explore))
                 if on_episode is not None:
                     on_episode(results[-1])
-            if video is not None:
+            if video is not None and video.problem is None:
                 video.save(frames_per_second)
+            elif video is not None:
+                no_video = video.problem
         finally:
             player.stop()
-    return EvaluationResult(checkpoint, name_of_env(config), env_config, explore, tuple(results))
+    return EvaluationResult(checkpoint, name_of_env(config), env_config, explore, tuple(results), no_video)
 
 
 def _player(checkpoint: Path, config: AlgorithmConfig) -> NewStackPlayer | OldStackPlayer:

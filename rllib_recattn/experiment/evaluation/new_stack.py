@@ -61,8 +61,7 @@ class NewStackPlayer:
         # The EnvRunner's own config: it has made a deep copy of the one that it was given.
         config, env = self._env_runner.config, self._env_runner.env
         if "rgb_array" in (env.metadata.get("render_modes") or ()):
-            config.environment(env_config={**config.env_config, "render_mode": "rgb_array"})
-            self._env_runner.make_env()
+            self._make_env_to_draw(config)
         if self._env_runner.env.unwrapped.render_mode != "rgb_array":
             raise SettingsError(f"video: the environment {config.env!r} has no render_mode 'rgb_array' to be filmed in")
         config.callbacks(
@@ -70,6 +69,17 @@ class NewStackPlayer:
             on_episode_step=[*force_list(config.callbacks_on_episode_step), video.capture],
         )
         return self._env_runner.env.metadata.get("render_fps") or 10
+
+    def _make_env_to_draw(self, config: AlgorithmConfig) -> None:
+        plain = dict(config.env_config)
+        config.environment(env_config={**plain, "render_mode": "rgb_array"})
+        try:
+            self._env_runner.make_env()
+        except Exception as error:  # whatever a foreign environment raises
+            config.env_config = plain  # `environment` would merge them
+            self._env_runner.make_env()
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SettingsError(f"video: the environment does not take render_mode = 'rgb_array': {reason}") from error
 
     @property
     def module(self) -> Any:

@@ -49,8 +49,15 @@ class OldStackPlayer:
             SettingsError: If the environment cannot be filmed.
         """
         if "rgb_array" in (self._env.metadata.get("render_modes") or ()) and isinstance(self._config.env, str):
+            try:
+                drawing = self._make_env({**self._config.env_config, "render_mode": "rgb_array"})
+            except Exception as error:  # whatever a foreign environment raises
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                raise SettingsError(
+                    f"video: the environment does not take render_mode = 'rgb_array': {reason}"
+                ) from error
             self._env.close()
-            self._env = self._make_env({**self._config.env_config, "render_mode": "rgb_array"})
+            self._env = drawing
         if self._env.render_mode != "rgb_array":
             raise SettingsError(
                 f"video: the environment {self._config.env!r} has no render_mode 'rgb_array' to be filmed in"

@@ -20,11 +20,13 @@ class Frames:
     Attributes:
         recording: Whether they are collected.
         frames: What was collected, [height, width, 3] of bytes each.
+        problem: Why a picture could not be made; none is, after that.
     """
 
     def __init__(self) -> None:
         self.recording = False
         self.frames: list[np.ndarray] = []
+        self.problem: str | None = None
 
     def capture(self, *, env: Any, **kwargs: Any) -> None:
         """Add the picture of a vectorised environment of one, while `recording`; an RLlib episode callback."""
@@ -32,8 +34,17 @@ class Frames:
 
     def add(self, render: Callable[[], Any]) -> None:
         """Add the picture that `render` makes, while `recording`."""
-        if self.recording:
-            self.frames.append(np.asarray(render(), dtype=np.uint8))
+        if not self.recording or self.problem is not None:
+            return
+        try:
+            picture = np.asarray(render())
+        except Exception as error:  # whatever a foreign environment raises
+            self.problem = f"render fails: {' '.join(f'{type(error).__name__}: {error}'.split())}"
+            return
+        if picture.ndim != 3 or picture.shape[2] not in (3, 4) or not np.issubdtype(picture.dtype, np.number):
+            self.problem = f"render should return a picture, [height, width, 3], not {picture.dtype} {picture.shape}"
+            return
+        self.frames.append(picture[..., :3].astype(np.uint8))
 
 
 class VideoRecorder(Frames):

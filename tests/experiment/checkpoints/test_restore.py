@@ -62,6 +62,22 @@ def test_training_goes_on_and_its_own_checkpoints_stand_for_themselves(finished_
     loaded.stop()
 
 
+def test_what_it_counts_is_said(finished_run, tmp_path):
+    reached = finished_run.result.metrics["env_runners"]["num_env_steps_sampled_lifetime"]
+    steps = ("training_iteration: 4", "training_iteration: 4, env_runners/num_env_steps_sampled_lifetime: 1000")
+    experiment = restored(tmp_path, finished_run.result.checkpoint, steps)
+    assert check_restore(experiment, build_config(experiment)) == (
+        "restore: training counts on from the checkpoint's iteration 2: stop.training_iteration = 4 is 2 more, "
+        "stop.env_runners/num_env_steps_sampled_lifetime = 1000 is "
+        f"{1000 - reached:g} more"
+    )
+    of_ppo = (("    minibatch_size: 64\n", ""), ("    num_epochs: 1\n", ""))
+    experiment = restored(tmp_path, finished_run.result.checkpoint, ("run: PPO", "run: IMPALA"), *of_ppo)
+    assert check_restore(experiment, build_config(experiment)) == (
+        "restore: the weights alone are taken, of another algorithm, PPO: all counts begin anew"
+    )
+
+
 def rates(learner):
     return [group["lr"] for optimizer in learner._optimizer_lr_schedules for group in optimizer.param_groups]
 
@@ -111,6 +127,10 @@ def test_training_options_may_differ(finished_run, tmp_path):
         (
             [("training_iteration: 4", "training_iteration: 2")],
             ["was saved in iteration 2, from which training counts on; stop.training_iteration = 2 should be more"],
+        ),
+        (
+            [("training_iteration: 4", "num_env_steps_sampled_lifetime: 200")],
+            ["was saved at num_env_steps_sampled_lifetime = 2"],
         ),
         (
             [("run: PPO", "run: PPO\n  api_stack: old"), ("train_batch_size_per_learner", "train_batch_size")],

@@ -1,10 +1,19 @@
+import importlib.util
+import sys
+
 import gymnasium
 import pytest
 from ray.rllib.env.env_context import EnvContext
 
+from rllib_recattn.envs.ready_made import with_package
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition import old_names
-from rllib_recattn.experiment.definition.environment import check_env_config, env_creator, find_env, is_vectorized_with
+from rllib_recattn.experiment.definition.environment import (
+    check_env_config,
+    env_creator,
+    find_env,
+    is_vectorized_with,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +98,30 @@ def test_what_old_names_stand_for_can_be_made_and_stepped_as_rllib_does(env):
     made = env_creator(env, "x")(EnvContext({}, worker_index=0))
     made.reset()
     made.step(made.action_space.sample())
+
+
+@pytest.fixture
+def ale(tmp_path, monkeypatch):
+    """A package of Atari's name that registers an environment when it is imported."""
+    registering = (
+        "import gymnasium\ngymnasium.register('ALE/Pretended-v5', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    )
+    (tmp_path / "ale_py.py").write_text(registering)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("ale_py", None)
+    gymnasium.registry.pop("ALE/Pretended-v5", None)
+
+
+def test_ataris_names_import_their_package_in_every_process(ale):
+    assert with_package("ALE/Pretended-v5") == "ale_py:ALE/Pretended-v5"
+    assert with_package("PongNoFrameskip-v4") == "ale_py:PongNoFrameskip-v4"
+    assert with_package("CartPole-v1") == "CartPole-v1"
+    find_env("ale_py:ALE/Pretended-v5", "here")
+    check_env_config("ale_py:ALE/Pretended-v5", {}, "here")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ale_py") is not None, reason="ale-py is installed")
+def test_without_their_package_they_say_what_to_install():
+    with pytest.raises(SettingsError, match=r"needs the package 'ale_py': pip install 'rllib-recattn\[atari\]'"):
+        find_env(with_package("ALE/Pong-v5"), "here")

@@ -187,14 +187,45 @@ def test_a_gif_shows_the_first_episodes_from_reset_to_end(finished_run, tmp_path
     assert result.episodes == plain.episodes
 
 
-def test_an_environment_without_pictures_is_refused_before_it_plays(ray_session, tmp_path):
-    config = PPOConfig().environment(EveryActionCounts).env_runners(num_env_runners=0)
+class Undrawable(EveryActionCounts):
+    """Says that it can be drawn, and cannot."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(self, config=None):
+        super().__init__(config)
+        self.render_mode = (config or {}).get("render_mode")
+        if (config or {}).get("refuses") and self.render_mode:
+            raise TypeError("no render_mode here")
+
+    def render(self):
+        raise RuntimeError("no screen")
+
+
+class ReturnsNothing(Undrawable):
+    def render(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("env", "env_config", "why"),
+    [
+        (EveryActionCounts, {}, "has no render_mode 'rgb_array'"),
+        (Undrawable, {}, "render fails: RuntimeError: no screen"),
+        (Undrawable, {"refuses": True}, "does not take render_mode = 'rgb_array': TypeError: no render_mode here"),
+        (ReturnsNothing, {}, "render should return a picture, [height, width, 3], not object ()"),
+    ],
+)
+def test_what_cannot_be_drawn_is_evaluated_all_the_same(ray_session, tmp_path, env, env_config, why):
+    config = PPOConfig().environment(env, env_config=env_config).env_runners(num_env_runners=0)
     config.training(train_batch_size_per_learner=8, minibatch_size=8, num_epochs=1)
     checkpoint = save(config, tmp_path)
-    assert evaluate_checkpoint(checkpoint, episodes=2).env == "EveryActionCounts"
-    with pytest.raises(SettingsError, match="has no render_mode 'rgb_array'"):
-        evaluate_checkpoint(checkpoint, episodes=2, video=VideoRecorder(tmp_path / "none.gif", episodes=1))
+    result = evaluate_checkpoint(checkpoint, episodes=2, video=VideoRecorder(tmp_path / "none.gif", episodes=1))
+    assert why in result.no_video
     assert not (tmp_path / "none.gif").exists()
+    plain = evaluate_checkpoint(checkpoint, episodes=2)
+    assert (plain.env, plain.no_video) == (env.__name__, None)
+    assert result.episodes == plain.episodes
 
 
 def test_several_agents_of_a_config_from_python(ray_session, tmp_path):
