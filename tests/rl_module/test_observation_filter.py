@@ -15,7 +15,11 @@ from ray.rllib.connectors.env_to_module import MeanStdFilter
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-from rllib_recattn.rl_module.observation_filter import check_filtered_space, filter_observations
+from rllib_recattn.rl_module.observation_filter import (
+    FilterInEvaluationCallback,
+    check_filtered_space,
+    filter_observations,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
 
@@ -94,6 +98,20 @@ def test_it_learns_in_training_alone_and_goes_on_from_a_checkpoint(ray_session, 
         restored.stop()
     first, second = (evaluate_checkpoint(tmp_path / "checkpoint", episodes=3, seed=5) for _ in range(2))
     assert first.episodes == second.episodes
+
+
+def test_stock_rllib_evaluates_with_statistics_of_its_own(ray_session) -> None:
+    config = config_with_filter()
+    config.callbacks(
+        callbacks_class=[each for each in config.callbacks_class if each is not FilterInEvaluationCallback]
+    )
+    algorithm = config.build_algo()
+    try:
+        algorithm.train()
+        in_training = statistics(algorithm.env_runner)
+        assert statistics(algorithm.eval_env_runner_group.local_env_runner)[0] not in (in_training[0], 0)
+    finally:
+        algorithm.stop()
 
 
 @pytest.mark.parametrize("space", [gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Discrete(3)])
