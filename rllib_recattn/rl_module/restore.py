@@ -88,7 +88,7 @@ def counts_in(checkpoint: Path) -> dict[str, float]:
 
     Training that begins with it counts on from there, if it is of the same algorithm.
     """
-    state = pickle.loads((checkpoint / _STATE).read_bytes())
+    state = load_pickle(checkpoint / OLD_STACK_FILE)
     counts = {"training_iteration": float(state["training_iteration"])}
     for key, stats in (state.get("metrics_logger") or {}).get("stats", {}).items():
         count = stats.get("lifetime_sum") if isinstance(stats, dict) else None
