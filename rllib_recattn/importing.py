@@ -19,6 +19,14 @@ from rllib_recattn.errors import SettingsError
 IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$"
 """The form of ``package.module.Name`` and ``package.module:Name``."""
 
+# Functions of these make nothing for an experiment; called with what a file says, some load code or start programs.
+_LIBRARIES = frozenset(
+    [
+        *("PIL", "click", "cloudpickle", "fsspec", "joblib", "matplotlib", "numpy", "pandas", "pip", "pyarrow"),
+        *("pydantic", "ray", "rich", "scipy", "setuptools", "torch", "yaml"),
+    ]
+)
+
 _folder: str | None = None
 _was_added = False
 _further: list[str] = []
@@ -122,6 +130,25 @@ def import_object(path: str, kind: str, where: str) -> Any:
     if not hasattr(module, name):
         raise SettingsError(f"{where}: {path!r}: {_described(module)} has no {kind} {name!r}")
     return getattr(module, name)
+
+
+def import_creator(path: str, kind: str, where: str) -> Any:
+    """Import a class, or a function of the user's, that is called with what an experiment says.
+
+    Args:
+        path: ``package.module.Name`` or ``package.module:Name``.
+        kind: What it makes, for the error message: ``environment``.
+        where: What named it, for the error message.
+
+    Raises:
+        SettingsError: As :func:`import_object`; or if it is a function of one of the libraries that this package stands
+            on, such as ``torch.hub.load``.
+    """
+    found = import_object(path, kind, where)
+    package = module_of(path).partition(".")[0]
+    if not isinstance(found, type) and package in _LIBRARIES:
+        raise SettingsError(f"{where}: {path!r}: should be a class, or a function of your own, not one of {package}")
+    return found
 
 
 def import_class(path: str, base: type, kind: str, where: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import gymnasium
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.importing import import_object, name_in
+from rllib_recattn.importing import import_creator, name_in
 
 # Names of arguments that mean all settings of an environment at once.
 _ALL_SETTINGS = re.compile(r"_*(\w*(config|cfg|context|ctx)\w*|conf|settings|options|params|parameters|kwargs)")
@@ -43,7 +43,7 @@ def find_creator(path: str, where: str) -> Callable[..., Any]:
     Raises:
         SettingsError: If it cannot be imported, or is neither.
     """
-    creator = import_object(path, "environment", where)
+    creator = import_creator(path, "environment", where)
     if isinstance(creator, type) and not issubclass(creator, gymnasium.Env | ImportedEnv):
         raise SettingsError(f"{where}: {path!r}: should be a subclass of gymnasium.Env, or a function that makes one")
     if not callable(creator):

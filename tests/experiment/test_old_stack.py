@@ -167,7 +167,7 @@ def test_which_stack_a_file_is_for(tmp_path, text, stack):
         (changed(env="no.such.module.Env"), "the module 'no.such.module' cannot be imported"),
         (
             changed(env="numpy.array"),
-            "numpy.array cannot be built with these settings: what is made should be a gymnasium.Env",
+            "'numpy.array': should be a class, or a function of your own, not one of numpy",
         ),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,10 +122,13 @@ CODE = {
     "callbacks that are a function": "  callbacks: [os.system]",
     "callbacks that are none": "  callbacks: [torch.hub.load]",
     "callbacks of nowhere": "  callbacks: [no_such_package_at_all.Callbacks]",
-    "callbacks that lie about": "  callbacks: [lying_about.Callbacks]",
 }
 CODE_IN_PLACE = {
     "an environment that is a function": ("rllib_recattn/TMaze-v0", "os.system"),
+    "an environment that loads code": (
+        "rllib_recattn/TMaze-v0",
+        "{grid_search: ['torch.hub:load', torch.hub.load, 'torch.serialization:load', 'ray.cloudpickle:loads']}",
+    ),
     "an environment that starts programs": ("rllib_recattn/TMaze-v0", "subprocess.Popen"),
     "an environment that opens a browser": ("rllib_recattn/TMaze-v0", "antigravity:TMaze-v0"),
     "an environment of nowhere": ("rllib_recattn/TMaze-v0", "no_such_package_at_all:TMaze-v0"),
@@ -139,6 +141,12 @@ CODE_IN_PLACE = {
         "name: lstm, encoder: {type: 'subprocess:Popen', settings: {executable: echo}}",
     ),
     "settings that are code": ("num_env_runners: 0", "callbacks_class: os.system"),
+    "a connector that loads code": (
+        "num_env_runners: 0",
+        "env_to_module_connector: {'torch.hub:load': {repo_or_dir: a/b, model: c}}",
+    ),
+    "a learner that starts programs": ("num_env_runners: 0", "learner_class: subprocess.Popen"),
+    "a module that is a function": ("num_env_runners: 0", "module_class: torch.hub.load"),
     "a custom executor": ("num_env_runners: 0", "env_runner_cls: subprocess.Popen"),
 }
 
@@ -152,8 +160,6 @@ def test_the_plain_experiment_is_right(read: Read) -> None:
     [f"{PLAIN}{line}\n" for line in CODE.values()] + [PLAIN.replace(*pair) for pair in CODE_IN_PLACE.values()],
     ids=[*CODE, *CODE_IN_PLACE],
 )
-def test_no_construct_runs_code(read: Read, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "lying_about.py").write_text("class Callbacks:\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_no_construct_runs_code(read: Read, text: str) -> None:
     assert is_refused(read(text.encode(), dry_run=True))
-    assert not {"lying_about", "antigravity"} & sys.modules.keys()
+    assert "antigravity" not in sys.modules

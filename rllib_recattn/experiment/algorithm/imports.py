@@ -14,7 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.imports import ImportEntry, check_imports
 from rllib_recattn.experiment.definition.problems import Problems
-from rllib_recattn.importing import import_class, import_object, is_import_path
+from rllib_recattn.importing import import_class, import_creator, is_import_path
 
 MODULE_CLASS = "module_class"
 """The setting for the class of the RLModule, which RLlib takes in a spec."""
@@ -88,7 +88,7 @@ def check_call(creator: Callable[..., Any], entry: ImportEntry, where: str) -> N
 
 def _connector(entry: ImportEntry, where: str) -> Callable[..., Any]:
     place = f"{where}.{entry.path}"
-    found = import_object(entry.path, "connector piece", where)
+    found = import_creator(entry.path, "connector piece", where)
     if isinstance(found, type) and issubclass(found, ConnectorV2):
         check_call(found, entry, place)
         try:
