@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -68,14 +69,15 @@ def check_recorded_data(
     """
     if not config.input_:
         raise SettingsError(f"{where}: input_ = {config.input_!r}: should be the path, or a list of paths, of episodes")
-    if config.input_read_method != "read_parquet" or config.input_read_method_kwargs.keys() - _HARMLESS:
+    others = config.input_read_method != "read_parquet" or config.input_read_method_kwargs.keys() - _HARMLESS
+    if others or callable(config.input_):
         return
     as_episodes = bool(config.input_read_episodes)
     if as_episodes:
         require_packages(where)
     lines: dict[str, None] = {}
     found: list[Recorded] = []
-    for path in [config.input_] if isinstance(config.input_, str) else config.input_:
+    for path in [config.input_] if isinstance(config.input_, str | Path) else config.input_:
         place = f"{where}: input_ = {str(path)!r}"
         try:
             files = (str(path), config.input_filesystem, config.input_filesystem_kwargs, place)

@@ -52,12 +52,12 @@ def recorded_in(
     """
     try:
         system, root = _filesystem(path, filesystem, filesystem_kwargs)
-        files = list(_files(system, root))
+        files = _files(system, root)
     except Exception as error:  # whatever others' file systems raise
         raise SettingsError(f"{where}: cannot be read: {error}") from error
     if not files:
         raise SettingsError(
-            f"{where}: there is no {ENDING} file in it; should hold recorded episodes: `rllib record RUN -o DIRECTORY` "
+            f"{where}: there is no file in it; should hold recorded episodes: `rllib record RUN -o DIRECTORY` "
             "writes some of a trained agent, and config.output some while training"
         )
     found, left = [], _MOST_BYTES
@@ -97,20 +97,23 @@ def _filesystem(path: str, filesystem: Any, kwargs: Mapping[str, Any]) -> tuple[
     return fs.LocalFileSystem(), path
 
 
-def _files(system: Any, root: str) -> Iterator[Any]:
+def _files(system: Any, root: str) -> list[Any]:
+    """Return the files that Ray Data reads: those named as Parquet files, or all where none is; no hidden ones."""
     from pyarrow import fs
 
     info = system.get_file_info(root)
     if info.type == fs.FileType.NotFound:
         raise FileNotFoundError("there is no such file or directory")
     if info.type == fs.FileType.File:
-        yield info
-        return
+        return [info]
     below = system.get_file_info(fs.FileSelector(root, recursive=True))
-    for each in sorted(below, key=lambda each: str(each.path)):
-        hidden = any(part.startswith((".", "_")) for part in each.path.removeprefix(root).split("/"))
-        if each.type == fs.FileType.File and each.path.endswith(ENDING) and not hidden:
-            yield each
+    files = [
+        each
+        for each in sorted(below, key=lambda each: str(each.path))
+        if each.type == fs.FileType.File
+        and not any(part.startswith((".", "_")) for part in each.path.removeprefix(root).split("/"))
+    ]
+    return [each for each in files if each.path.endswith(ENDING)] or files
 
 
 def _read(system: Any, path: str, all_rows: bool, where: str) -> Recorded | None:

@@ -37,6 +37,8 @@ def try_all(
     Raises:
         SettingsError: What `build` raises, with the choices that lead to it.
     """
+    if not domains:
+        return build(dict(arguments))
     values = {path: _values(domain, path) for path, domain in domains.items()}
     first = {path: options[0] for path, options in values.items()}
     built = [_build(build, arguments, choices) for choices in _combinations(values, first)]
@@ -128,7 +130,8 @@ def _chosen(value: Any, path: Path, choices: Mapping[Path, Any]) -> Any:
         chosen = {key: _chosen(item, (*path, key), choices) for key, item in value.items()}
         return {key: item for key, item in chosen.items() if item is not _LEFT_OUT}
     if isinstance(value, list | tuple):
-        return [_chosen(item, (*path, index), choices) for index, item in enumerate(value)]
+        items = [_chosen(item, (*path, index), choices) for index, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
     return value
 
 

@@ -114,7 +114,7 @@ def test_what_was_recorded_is_checked_before_ray_starts(directory):
     with pytest.raises(SettingsError, match=r"a.parquet': has the columns \['obs'\]; should have 'item'"):
         build_config(load(directory))
     file.unlink()
-    with pytest.raises(SettingsError, match=r"input_ = '.*episodes': there is no .parquet file in it"):
+    with pytest.raises(SettingsError, match=r"input_ = '.*episodes': there is no file in it"):
         build_config(load(directory))
 
 

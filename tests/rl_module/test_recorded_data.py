@@ -72,6 +72,7 @@ def test_episodes_that_fit_are_taken(episodes, algorithm):
     check(config_of([str(episodes), str(episodes / "two.parquet")], algorithm))
     check(config_of(f"local://{episodes}", algorithm))
     check(config_of(f"file://{episodes}", algorithm))
+    check(config_of(episodes / "two.parquet", algorithm))
     check(config_of(str(episodes), algorithm, input_filesystem=fs.LocalFileSystem()))
 
 
@@ -100,8 +101,9 @@ def test_the_longest_episode_of_all_files_is_named(episodes, algorithm, needed):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda at: at.mkdir(), r"input_ = '.*here': there is no .parquet file in it; should hold .*`rllib record"),
+        (lambda at: at.mkdir(), r"input_ = '.*here': there is no file in it; should hold .*`rllib record"),
         (lambda at: None, r"input_ = '.*here': cannot be read: there is no such file or directory"),
+        (lambda at: (at.mkdir(), (at / "a.txt").write_text("x")), "a.txt': is no Parquet file that can be read"),
         (lambda at: at.write_text("no Parquet"), "here': is no Parquet file that can be read"),
         (
             lambda at: pq.write_table(pa.table({"obs": [[1.0]], "reward": [0.0]}), at),
