@@ -16,6 +16,7 @@ from ray.rllib.utils import force_list
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
+from rllib_recattn.experiment.checkpoints.environment import name_of_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.inputs.success import SUCCESS
@@ -63,7 +64,8 @@ class NewStackPlayer:
         if "rgb_array" in (env.metadata.get("render_modes") or ()):
             self._make_env_to_draw(config)
         if self._env_runner.env.unwrapped.render_mode != "rgb_array":
-            raise SettingsError(f"video: the environment {config.env!r} has no render_mode 'rgb_array' to be filmed in")
+            env_name = name_of_env(config)
+            raise SettingsError(f"video: the environment {env_name} has no render_mode 'rgb_array' to be filmed in")
         config.callbacks(
             on_episode_start=[*force_list(config.callbacks_on_episode_start), video.capture],
             on_episode_step=[*force_list(config.callbacks_on_episode_step), video.capture],

@@ -12,6 +12,7 @@ from ray.rllib.policy.policy import Policy
 from ray.rllib.utils.policy import local_policy_inference
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.checkpoints.environment import name_of_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
 from rllib_recattn.inputs.success import SUCCESS
@@ -60,7 +61,7 @@ class OldStackPlayer:
             self._env = drawing
         if self._env.render_mode != "rgb_array":
             raise SettingsError(
-                f"video: the environment {self._config.env!r} has no render_mode 'rgb_array' to be filmed in"
+                f"video: the environment {name_of_env(self._config)} has no render_mode 'rgb_array' to be filmed in"
             )
         self._video = video
         return self._env.metadata.get("render_fps") or 10

@@ -210,7 +210,7 @@ class ReturnsNothing(Undrawable):
 @pytest.mark.parametrize(
     ("env", "env_config", "why"),
     [
-        (EveryActionCounts, {}, "has no render_mode 'rgb_array'"),
+        (EveryActionCounts, {}, "the environment EveryActionCounts has no render_mode 'rgb_array'"),
         (Undrawable, {}, "render fails: RuntimeError: no screen"),
         (Undrawable, {"refuses": True}, "does not take render_mode = 'rgb_array': TypeError: no render_mode here"),
         (ReturnsNothing, {}, "render should return a picture, [height, width, 3], not object ()"),
