@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from rllib_recattn.models.blocks import Block
 from rllib_recattn.models.counters import Counter
 from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.graphs import in_graph
 from rllib_recattn.models.key_memory import read_key_memory
 from rllib_recattn.models.mixed_precision import vecdot
 from rllib_recattn.models.native.attention import attend
@@ -174,4 +175,6 @@ class AGaLiTeAttention(ExpandedAttention):
 
 def _update(memory: Tensor, gate: Tensor, channels: Tensor, write: Tensor, out: Tensor) -> Tensor:
     """Put memory − gate ⊙ memory + channels ⊗ write into `out`."""
+    if in_graph():
+        return out.copy_(torch.addcmul(memory, memory, gate, value=-1).addcmul(channels, write))
     return torch.addcmul(memory, memory, gate, value=-1, out=out).addcmul_(channels, write)

@@ -156,8 +156,8 @@ class _WithinChunk(torch.autograd.Function):
 
 def _halves(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """View the left and right halves [..., n, size, K] of the blocks of 2 · size rows of x [..., 2 · n · size, K]."""
-    left, right = x.unflatten(-2, (-1, 2, size)).unbind(-3)
-    return left, right
+    halves = x.unflatten(-2, (-1, 2, size))
+    return halves.select(-3, 0), halves.select(-3, 1)  # unbind's views may not be changed in place when exported
 
 
 def _lower_left(scores: Tensor, size: int) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.gated_linear_attention import gated_linear_attention
+from rllib_recattn.models.graphs import in_graph
 from rllib_recattn.models.mixed_precision import without_autocast
 
 
@@ -43,7 +44,7 @@ def read_key_memory(
     if write.shape[1] == 1:
         memory = torch.addcmul(channels.unsqueeze(-1) * write[:, 0, :, None], decay[:, 0, :, None], initial)
         return torch.linalg.vecdot(memory, query[:, 0, :, None]).unsqueeze(1), memory
-    if write.device.type == "cpu":
+    if write.device.type == "cpu" and not in_graph():
         return _Loop.apply(decay, write, query, channels, initial)
     values = channels.unsqueeze(2).expand(-1, -1, write.shape[2], -1)
     output, memory = gated_linear_attention(query, write, values, decay, initial.mT)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rllib_recattn.models.graphs import in_graph
+
 # Multiplications in a product from which oneDNN is the faster one: 256 rows, 64 features in and out.
 LARGE = 256 * 64 * 64
 
@@ -64,7 +66,7 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and not torch.is_autocast_enabled("cpu")
         # Graphs that are exported consist of PyTorch's public operations.
-        and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+        and not in_graph()
     )
 
 

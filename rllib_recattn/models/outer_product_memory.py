@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.graphs import in_graph
 from rllib_recattn.models.mixed_precision import without_autocast
 
 
@@ -49,15 +50,34 @@ def outer_product_memory(
         What is read, r_1 … r_T [B, T, H, V], and C_T, the memory after the last step [B, H, V, K].
     """
     if value.shape[1] == 1:
-        if is_first is not None:
-            initial = initial.masked_fill(is_first[:, 0, None, None, None], 0)
-        return _one_step(value_gate, key_gate, value, key, query, initial)
+        return _one_step(value_gate, key_gate, value, key, query, initial, is_first)
+    if in_graph():
+        return _step_by_step((value_gate, key_gate, value, key, query), initial, is_first)
     return _Sequence.apply(value_gate, key_gate, value, key, query, initial, is_first)
 
 
+def _step_by_step(operands: tuple[Tensor, ...], memory: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Do what :func:`outer_product_memory` promises, for β, γ, u, z and q, and leave the gradients to PyTorch."""
+    reads = []
+    for t, step in enumerate(zip(*(x.split(1, dim=1) for x in operands), strict=True)):
+        value_gate, key_gate, value, key, query = step
+        first = None if is_first is None else is_first[:, t : t + 1]
+        read, memory = _one_step(value_gate, key_gate, value, key, query, memory, first)
+        reads.append(read)
+    return torch.cat(reads, dim=1), memory
+
+
 def _one_step(
-    value_gate: Tensor, key_gate: Tensor, value: Tensor, key: Tensor, query: Tensor, memory: Tensor
+    value_gate: Tensor,
+    key_gate: Tensor,
+    value: Tensor,
+    key: Tensor,
+    query: Tensor,
+    memory: Tensor,
+    is_first: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
+    if is_first is not None:
+        memory = memory.masked_fill(is_first[:, 0, None, None, None], 0)
     gate = value_gate[:, 0, :, :, None] * key_gate[:, 0, :, None, :]
     memory = torch.addcmul(memory, gate, memory, value=-1)
     memory = torch.addcmul(memory, value[:, 0, :, :, None], key[:, 0, :, None, :])

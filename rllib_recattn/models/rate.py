@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from rllib_recattn.models.base import SequenceModel, StateLayout
 from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
 from rllib_recattn.models.counters import Counter
+from rllib_recattn.models.graphs import Rows, in_graph
 from rllib_recattn.models.segment_attention import MultiHeadAttention, SegmentAttention
 from rllib_recattn.models.segments import SegmentGrid
 from rllib_recattn.models.stack import StackSettings
@@ -119,7 +120,12 @@ class RATE(SequenceModel):
             slots=[state[part] for part in self._slot_parts],
         )
         steps = torch.relu(self.embedding(x))
-        y, carry = (self._read_step if x.shape[1] == 1 else self._read_segments)(steps, carry, is_first)
+        if x.shape[1] == 1:
+            y, carry = self._read_step(steps, carry, is_first)
+        elif is_first is not None and in_graph():
+            y, carry = self._read_steps(steps, carry, is_first)
+        else:
+            y, carry = self._read_segments(steps, carry, is_first)
         new_state = {
             "memory": _select(carry.written, carry.memory, torch.zeros_like(carry.memory)),
             "written": carry.written.to(x.dtype).unsqueeze(1),
@@ -155,6 +161,14 @@ class RATE(SequenceModel):
             remembered = [None] * len(self.layers)
         return grid.collect(torch.stack(outputs, dim=1)), _Carry(memory, written, position, slots)
 
+    def _read_steps(self, steps: Tensor, carry: _Carry, is_first: Tensor) -> tuple[Tensor, _Carry]:
+        """Read embedded steps [B, T, D] one by one, of which any may begin a segment."""
+        outputs = []
+        for step, first in zip(steps.split(1, dim=1), is_first.split(1, dim=1), strict=True):
+            y, carry = self._read_step(step, carry, first)
+            outputs.append(y)
+        return torch.cat(outputs, dim=1), carry
+
     def _read_step(self, step: Tensor, carry: _Carry, is_first: Tensor | None) -> tuple[Tensor, _Carry]:
         """Read one embedded step [B, 1, D]; memory tokens are run only for the rows that begin or end a segment."""
         n_tokens, n_steps = self.n_memory_tokens, self.segment_length
@@ -165,23 +179,24 @@ class RATE(SequenceModel):
             slots = [part.masked_fill(first[:, None, None], 0) for part in slots]
         to_read, at_steps, to_write = self.slot_embedding.split([n_tokens, n_steps, n_tokens])
 
-        begins = (position == 0).nonzero()[:, 0]
-        if len(begins):
-            _, seen = self._transform(memory[begins] + to_read, [None] * len(slots), None, None)
+        begin = Rows(position == 0)
+        if begin:
+            _, seen = self._transform(begin.take(memory) + to_read, [None] * len(slots), None, None)
             seen = [nn.functional.pad(part, (0, 0, 0, n_steps)) for part in seen]
-            slots = [part.index_copy(0, begins, tokens) for part, tokens in zip(slots, seen, strict=True)]
+            slots = [begin.put(part, tokens) for part, tokens in zip(slots, seen, strict=True)]
 
         own, place = n_tokens + position.unsqueeze(1), torch.arange(n_tokens + n_steps, device=step.device)
         keep, hidden = (place != own).unsqueeze(-1), (place > own)[:, None, None]
         y, slots = self._transform(step + at_steps[position].unsqueeze(1), slots, keep, hidden)
 
-        ends = (position == n_steps - 1).nonzero()[:, 0]
-        if len(ends):
-            tokens = memory[ends] + to_write
-            to_remember, _ = self._transform(tokens, [part[ends] for part in slots], None, None)
-            memory = memory.index_copy(0, ends, self.valve(memory[ends], to_remember))
-            written = written.index_fill(0, ends, True)
-            slots = [part.index_fill(0, ends, 0) for part in slots]
+        ends = position == n_steps - 1
+        end = Rows(ends)
+        if end:
+            old = end.take(memory)
+            to_remember, _ = self._transform(old + to_write, [end.take(part) for part in slots], None, None)
+            memory = end.put(memory, self.valve(old, to_remember))
+            written = written | ends
+            slots = [part.masked_fill(ends[:, None, None], 0) for part in slots]
         return y, _Carry(memory, written, (position + 1) % n_steps, slots)
 
     def _transform(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.counters import widened
+from rllib_recattn.models.graphs import in_graph
 from rllib_recattn.models.mixed_precision import without_autocast
 
 # Queries that share a matrix product on the CPU. Each reads M + BLOCK_STEPS keys, of which it needs M + 1: smaller
@@ -141,7 +142,7 @@ def _window_attention_in_blocks(*operands: Any) -> Tensor:
 
 def _in_blocks(x: Tensor) -> bool:
     """Whether to attend by blocks of steps: on a CPU, but in half precision, whose products know no bands there."""
-    return x.device.type == "cpu" and x.dtype.itemsize >= 4
+    return x.device.type == "cpu" and x.dtype.itemsize >= 4 and not in_graph()
 
 
 def window_attention_dense(queries: Tensor, keys_values: Tensor, positions: Tensor, mask: Tensor) -> Tensor:

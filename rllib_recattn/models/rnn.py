@@ -22,6 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
+from rllib_recattn.models.graphs import in_graph
 from rllib_recattn.models.mixed_precision import without_autocast
 from rllib_recattn.models.timescales import keep_biases
 
@@ -81,7 +82,7 @@ class RecurrentNetwork(SequenceModel):
         if is_first is None:
             return self.run(x, state)
         n_steps = x.shape[1]
-        cuts = is_first.any(dim=0).nonzero().flatten().tolist()
+        cuts = range(n_steps) if in_graph() else is_first.any(dim=0).nonzero().flatten().tolist()
         outputs = []
         for start, end in pairwise(sorted({0, *cuts, n_steps})):
             fresh = is_first[:, start, None, None]

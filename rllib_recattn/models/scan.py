@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.graphs import in_graph
+
 
 def linear_recurrence(decay: Tensor, update: Tensor, initial: Tensor) -> Tensor:
     """Compute h_t = decay_t ⊙ h_{t−1} + update_t for t = 1 … T, with h_0 = initial.
@@ -27,7 +29,7 @@ def linear_recurrence(decay: Tensor, update: Tensor, initial: Tensor) -> Tensor:
     """
     if update.shape[1] == 1:
         return torch.addcmul(update, decay, initial.unsqueeze(1))
-    if update.device.type == "cpu":
+    if update.device.type == "cpu" and not in_graph():
         return _RecurrenceLoop.apply(decay, update, initial)
     return linear_recurrence_doubling(decay, update, initial)
 

@@ -31,7 +31,7 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int, d_head: int):
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.d_head = n_heads, d_head
         width = n_heads * d_head
         self.query, self.key, self.value = (orthogonal_linear(d_model, width, bias=False) for _ in range(3))
         self.output = orthogonal_linear(width, d_model)
@@ -49,17 +49,19 @@ class MultiHeadAttention(nn.Module):
             Outputs [B, Q, D].
         """
         n_rows, n_tokens, d_model = h.shape
-        query = self.query(h).view(n_rows * n_tokens, self.n_heads, -1).transpose(0, 1)
-        per_head = (self.n_heads, query.shape[-1], d_model)
-        query = torch.bmm(query / math.sqrt(query.shape[-1]), self.key.weight.view(per_head))
-        query = query.view(self.n_heads, n_rows, -1).transpose(0, 1).reshape(n_rows, -1, d_model)
-        scores = torch.bmm(query, slots.mT).view(n_rows, self.n_heads, n_tokens, -1)
+        query = self.query(h).view(n_rows * n_tokens, self.n_heads, self.d_head).transpose(0, 1)
+        per_head = (self.n_heads, self.d_head, d_model)
+        query = torch.bmm(query / math.sqrt(self.d_head), self.key.weight.view(per_head))
+        query = query.view(self.n_heads, n_rows, n_tokens * d_model).transpose(0, 1)
+        query = query.reshape(n_rows, self.n_heads * n_tokens, d_model)
+        scores = torch.bmm(query, slots.mT).unflatten(1, (self.n_heads, n_tokens))
         if hidden is not None:
             scores = scores.masked_fill(hidden, -math.inf)
         read = torch.bmm(scores.softmax(dim=-1).flatten(1, 2), slots)
-        read = read.view(n_rows, self.n_heads, -1).transpose(0, 1).reshape(self.n_heads, -1, d_model)
+        read = read.view(n_rows, self.n_heads, n_tokens * d_model).transpose(0, 1)
+        read = read.reshape(self.n_heads, n_rows * n_tokens, d_model)
         value = torch.bmm(read, self.value.weight.view(per_head).mT)
-        return self.output(value.transpose(0, 1).reshape(n_rows, n_tokens, -1))
+        return self.output(value.transpose(0, 1).reshape(n_rows, n_tokens, self.n_heads * self.d_head))
 
 
 class SegmentAttention(nn.Module):

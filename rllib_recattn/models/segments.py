@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.graphs import in_graph
+
 
 class SegmentGrid:
     """The slots of T steps of B rows.
@@ -26,7 +28,7 @@ class SegmentGrid:
         segment_length: K.
 
     Attributes:
-        n_segments: G, the largest number of segments of any row.
+        n_segments: G, the largest number of segments of any row; in a graph, the largest that a row may have.
         slot: Slot of each step in its segment [B, T].
         last: The segment of each row's last step [B].
         finished: Whether the last slot of a row's segment is taken [B, G].
@@ -44,7 +46,10 @@ class SegmentGrid:
         begins[:, 0] = False
         segment = begins.cumsum(dim=1)
         self.last = segment[:, -1]
-        self.n_segments = int(self.last.max()) + 1
+        if in_graph():
+            self.n_segments = n_steps if is_first is not None else -(-(n_steps - 1) // segment_length) + 1
+        else:
+            self.n_segments = int(self.last.max()) + 1 if len(position) else 1
         self._n_slots, self._segment_length = self.n_segments * segment_length, segment_length
         self._index = segment * segment_length + self.slot
         self.finished = self.place(torch.ones_like(begins))[..., -1]

@@ -206,3 +206,19 @@ def test_a_pickled_copy_computes_the_same(model, generator):
     x, state = inputs_and_state(model, generator)
     clone = pickle.loads(pickle.dumps(model))
     torch.testing.assert_close(clone(x, state), model(x, state), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("with_resets", [False, True])
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_no_rows_at_all_are_read_as_well(model, steps, with_resets):
+    x = torch.zeros(0, steps, model.input_dim, dtype=torch.float64, requires_grad=True)
+    is_first = torch.zeros(0, steps) if with_resets else None
+
+    y, state = model(x, model.initial_state(0), is_first)
+    (y.sum() + state.sum()).backward()
+    with torch.no_grad():
+        acted, acted_state = model(x, model.initial_state(0), is_first)
+
+    assert y.shape == acted.shape == (0, steps, model.output_dim)
+    assert state.shape == acted_state.shape == (0, model.state_size)
+    assert all(parameter.grad is None or (parameter.grad == 0).all() for parameter in model.parameters())

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.graphs import in_graph
+
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
 BUILD = "rllib_recattn.models.native.build"
 SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
@@ -58,7 +60,7 @@ def serve(*tensors: Tensor) -> bool:
         and first.dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == first.dtype for tensor in tensors)
         and not torch.is_autocast_enabled("cpu")
-        and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+        and not in_graph()
         and kernels() is not None  # last, since it looks for a file, of which no graph can be made
     )
 
