@@ -9,13 +9,11 @@ from typing import Any
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.settings import InputSettings
 from rllib_recattn.model_v2 import RecAttnModelV2
-from rllib_recattn.model_v2.settings import PREFIX, split_custom_model_config
+from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, split_custom_model_config
 from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.recurrence import settings_in
-
-_CLASS_PATHS = ("rllib_recattn.model_v2.RecAttnModelV2", "rllib_recattn.model_v2.model.RecAttnModelV2")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Agent:
         custom = model.get("custom_model")
         if isinstance(custom, type) and issubclass(custom, RecAttnModelV2):
             name = custom.model_name
-        elif custom in _CLASS_PATHS:
+        elif custom in CLASS_PATHS:
             name = None
         elif isinstance(custom, str) and custom.startswith(PREFIX):
             name = custom.removeprefix(PREFIX)
@@ -68,7 +66,7 @@ class Agent:
             inputs=_inputs(inputs),
             vf_share_layers=inputs.vf_share_layers,
             # Of a class path RLlib hands on custom_model_config alone.
-            free_log_std=bool(model.get("free_log_std")) and custom not in _CLASS_PATHS,
+            free_log_std=bool(model.get("free_log_std")) and custom not in CLASS_PATHS,
             head_widths=(),
             max_seq_len=model["max_seq_len"],
         )

@@ -23,6 +23,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     check_old_stack(f"rllib_recattn.model_v2.{name}")
+    import_module("rllib_recattn.model_v2.early_check").check_models_early()
     return getattr(import_module(_LAZY[name]), name)
 
 

@@ -170,7 +170,7 @@ class RecAttnModelV2(TorchModelV2, nn.Module):
             own, state = state[: len(states.sizes)], state[len(states.sizes) :]
             y, packed = encoder(obs, previous, states.read(own))
             outputs.append(y.flatten(0, 1))
-            new_state += states.write(packed)
+            new_state += states.write(packed, own)
         self._values = self.vf(outputs[-1]).squeeze(-1)
         logits = self.pi(outputs[0])
         if self._free_log_std:

@@ -14,6 +14,8 @@ from rllib_recattn.models.registry import model_settings, settings_of
 
 # Under which a model of the catalog is registered: recattn_agalite.
 PREFIX = "recattn_"
+# Under which RLlib finds it with nothing registered; the second is what old checkpoints may say.
+CLASS_PATHS = ("rllib_recattn.model_v2.RecAttnModelV2", "rllib_recattn.model_v2.model.RecAttnModelV2")
 
 
 class ModelV2Fixes(Settings):

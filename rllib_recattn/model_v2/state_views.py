@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 from ray.rllib.policy.view_requirement import ViewRequirement
-from torch import Tensor
+from torch import Tensor, nn
 
 from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.gtrxl import GTrXL
@@ -42,8 +42,13 @@ class StateViews(ABC):
         """Return the model's state [B, S] from what the views show."""
 
     @abstractmethod
-    def write(self, state: Tensor) -> list[Tensor]:
-        """Return RLlib's states [B, size] after a step from the model's state [B, S]."""
+    def write(self, state: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        """Return RLlib's states [B, size] after a step from the model's state [B, S].
+
+        Args:
+            state: The model's state after the step.
+            states: What the model's state before it was read from.
+        """
 
 
 class PackedState(StateViews):
@@ -67,7 +72,7 @@ class PackedState(StateViews):
         """Return the state as it is."""
         return states[0]
 
-    def write(self, state: Tensor) -> list[Tensor]:
+    def write(self, state: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
         """Return the state as it is."""
         return [state]
 
@@ -79,6 +84,10 @@ class MemoryView(StateViews):
     from M steps before up to the step before. The count comes first, since RLlib asks the view of the first state
     whether rows may be shorter than max_seq_len (rnn_sequencing.py), on which IMPALA's and APPO's masks rely.
 
+    Who carries the states by hand, from ``policy.get_initial_state()`` through each ``compute_single_action(obs,
+    state=…)``, has no views. What comes without a dimension of time is theirs: the initial state, and what they are
+    given after a step, the whole memory.
+
     Args:
         model: The model.
     """
@@ -89,15 +98,27 @@ class MemoryView(StateViews):
         self.spans = (1, self._memory_length)
 
     def read(self, states: Sequence[Tensor]) -> Tensor:
-        """Return GTrXL's state from the count [B, 1] and the additions [B, M, L · D], the oldest first."""
+        """Return GTrXL's state from the count [B, 1] and the additions [B, M, L · D], the oldest first.
+
+        By hand: the additions [B, M · L · D], or the last one [B, L · D].
+        """
         count, window = states
+        if _by_hand(states):
+            window = window.unflatten(-1, (-1, self.sizes[1]))
+            window = nn.functional.pad(window, (0, 0, self._memory_length - window.shape[1], 0))
         memory = window.flip(1).unflatten(-1, (self._n_layers, self._d_model)).transpose(1, 2)
         return torch.cat([count, memory.flatten(1)], dim=-1)
 
-    def write(self, state: Tensor) -> list[Tensor]:
-        """Return the count [B, 1], and what the step added to the memory of each layer [B, L · D]."""
+    def write(self, state: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        """Return the count [B, 1], and what the step added to the memory of each layer [B, L · D]; by hand, all."""
         memory = state[:, 1:].unflatten(-1, (self._n_layers, self._memory_length, self._d_model))
+        if _by_hand(states):
+            return [state[:, :1], memory.transpose(1, 2).flip(1).flatten(1)]
         return [state[:, :1], memory[:, :, 0].flatten(1)]
+
+
+def _by_hand(states: Sequence[Tensor]) -> bool:
+    return states[1].dim() == 2
 
 
 class _Begun(StateViews):
@@ -110,7 +131,7 @@ class _Begun(StateViews):
         """Return it as it is [B, 1]."""
         return states[0]
 
-    def write(self, state: Tensor) -> list[Tensor]:
+    def write(self, state: Tensor, states: Sequence[Tensor] = ()) -> list[Tensor]:
         """Return 1 for each row [B, 1]: a step was taken."""
         return [torch.ones_like(state)]
 

@@ -144,3 +144,25 @@ def test_a_memory_view_is_gtrxls_packed_state():
         _, state = model(x[:, t : t + 1], state)
         count, record = views.write(state)
         window = torch.cat([window[:, 1:], record.detach().unsqueeze(1)], dim=1)
+
+
+@pytest.mark.parametrize("case", ["by previous actions", *CASES])
+def test_states_carried_by_hand_are_the_same(case):
+    """As RLlib documents it for acting without workers: each call's states are the next one's."""
+    use_prev = case == "by previous actions"
+    config = old_stack_config("gtrxl", **PREVIOUS) if use_prev else old_stack_config(**CASES[case])
+    policy = worker_of(config).get_policy()
+    obs = np.random.default_rng(0).normal(size=(12, *policy.observation_space.shape)).astype(np.float32)
+    logits, values, actions, rewards = [], [], [0], np.arange(12, dtype=np.float32)
+    state = policy.get_initial_state()
+    for t in range(12):
+        previous = {"prev_action": np.asarray(actions[-1]), "prev_reward": rewards[t - 1]} if use_prev else {}
+        action, state, extra = policy.compute_single_action(obs[t], state=state, explore=False, **previous)
+        logits.append(extra[SampleBatch.ACTION_DIST_INPUTS])
+        values.append(extra[SampleBatch.VF_PREDS])
+        actions.append(int(action))
+    expected, expected_values = Replay(policy.model, policy.action_space, use_prev)(
+        obs, np.asarray(actions[1:]), rewards
+    )
+    np.testing.assert_allclose(logits, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(values, expected_values, atol=TOLERANCE)

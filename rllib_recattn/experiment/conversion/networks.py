@@ -12,10 +12,9 @@ from rllib_recattn.experiment.conversion.encoders import encoder_for
 from rllib_recattn.experiment.conversion.losses import Losses
 from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.inputs.settings import WITHOUT_MLP
-from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings
+from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, ModelV2Settings
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
-_CLASS_PATHS = ("rllib_recattn.model_v2.RecAttnModelV2", "rllib_recattn.model_v2.model.RecAttnModelV2")
 WHERE = "config.model"
 
 _OF_LSTM = ("lstm_cell_size", "lstm_use_prev_action", "lstm_use_prev_reward", "lstm_use_prev_action_reward")
@@ -108,13 +107,13 @@ def networks_of(model: Mapping[str, Any], run: str, observation_space: gym.Space
 
 
 def _is_ours(custom: Any) -> bool:
-    return isinstance(custom, str) and (custom.startswith(PREFIX) or custom in _CLASS_PATHS)
+    return isinstance(custom, str) and (custom.startswith(PREFIX) or custom in CLASS_PATHS)
 
 
 def _ours(model: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     custom_model_config = dict(model.get("custom_model_config") or {})
     named = custom_model_config.pop("model", None)
-    name = named if model["custom_model"] in _CLASS_PATHS else model["custom_model"].removeprefix(PREFIX)
+    name = named if model["custom_model"] in CLASS_PATHS else model["custom_model"].removeprefix(PREFIX)
     of_old_stack = {*ModelV2Settings.model_fields} - {*RecurrenceSettings.model_fields} | {"rllib_fixes"}
     for key in sorted(of_old_stack & custom_model_config.keys()):
         losses.add(f"{WHERE}.custom_model_config.{key}", custom_model_config.pop(key), "it is about the old API stack")
