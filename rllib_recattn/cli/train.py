@@ -110,7 +110,6 @@ def file(
         raise SettingsError(f"--{'' if ship_package else 'no-'}ship-package: has no effect without --ray-address")
     from rllib_recattn.experiment.definition.load import load_experiment
     from rllib_recattn.experiment.definition.reader import Overrides
-    from rllib_recattn.experiment.records.run_lock import refuse_training
 
     overrides = Overrides(
         stop=_stop_criteria(stop_texts),
@@ -125,7 +124,6 @@ def file(
     if resume is not None:
         _refuse_beside_resume(overrides)
         run_dir = _run_to_resume(resume, experiment)
-        refuse_training(run_dir)
     for note in experiment.notes:
         click.echo(f"Note: {note}", err=True)
 
@@ -200,6 +198,7 @@ def _refuse_beside_resume(overrides: Overrides) -> None:
 def _run_to_resume(resume: str, experiment: Experiment) -> Path:
     from rllib_recattn.experiment.definition.paths import absolute_path
     from rllib_recattn.experiment.records.run_directory import can_be_resumed, find_unfinished_run, is_finished
+    from rllib_recattn.experiment.records.run_lock import refuse_training
 
     if resume == LATEST:
         return find_unfinished_run(experiment.storage_path, experiment.name)
@@ -209,6 +208,7 @@ def _run_to_resume(resume: str, experiment: Experiment) -> Path:
             f"--resume {resume}: should be the directory of a run, such as "
             f"{experiment.storage_path / experiment.name}-<timestamp>"
         )
+    refuse_training(run_dir)
     if is_finished(run_dir):
         raise SettingsError(f"--resume {resume}: this run is finished")
     if not can_be_resumed(run_dir):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rllib_recattn.checkpoint_files import INCOMPLETE_FILE, RLLIB_FILE
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.records.run_lock import refuse_training
 
 EXPERIMENT_FILE = "experiment.json"
 SUMMARY_FILE = "summary.json"
@@ -80,9 +81,12 @@ def find_unfinished_run(storage_path: Path, name: str) -> Path:
         The run directory.
 
     Raises:
-        SettingsError: If there is none, with what was looked for and what was found instead.
+        SettingsError: If there is none, with what was looked for and what was found instead; or if a process still
+            trains the newest.
     """
     runs = run_directories(storage_path, name)
+    if runs:
+        refuse_training(runs[0])  # also before it has a checkpoint
     for run_dir in runs:
         if not is_finished(run_dir) and can_be_resumed(run_dir):
             return run_dir

@@ -13,6 +13,7 @@ from rllib_recattn.experiment.records.run_directory import (
     newest_checkpoint,
     run_directories,
 )
+from rllib_recattn.experiment.records.run_lock import training_in
 
 
 def make_run(storage_path, timestamp, *, checkpoint=True, finished=False):
@@ -98,3 +99,10 @@ def test_incomplete_checkpoints_do_not_count(tmp_path):
     (run_dir / "trial_00000" / "checkpoint_000001").mkdir()
     assert newest_checkpoint(run_dir) == run_dir / "trial_00000" / "checkpoint_000000"
     assert newest_checkpoint(run_dir / "trial_00000") == newest_checkpoint(run_dir)
+
+
+def test_a_run_that_still_trains_is_not_resumed_nor_is_one_before_it(tmp_path):
+    make_run(tmp_path, "2026-01-01_00-00-00")
+    newest = make_run(tmp_path, "2026-01-02_00-00-00", checkpoint=False)
+    with training_in(newest), pytest.raises(SettingsError, match="2026-01-02_00-00-00 is still training"):
+        find_unfinished_run(tmp_path, "exp")
