@@ -47,9 +47,10 @@ FLOORS = {  # part → what of the package it may import besides itself
     "__main__": {"cli"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
-    "definition": set(),
-    "algorithm": {"definition"},
-    "conversion": {"algorithm", "definition"},
+    "model_dict": set(),
+    "definition": {"model_dict"},
+    "algorithm": {"definition", "model_dict"},
+    "conversion": {"algorithm", "definition", "model_dict"},
     "cluster": {"definition"},
     "records": {"definition"},
     "figures": {"records"},
@@ -64,7 +65,7 @@ ROOMS = {  # folders beside one another within a part → what of the part itsel
     "experiment.training": ({"loggers", "progress"}, {"trial"}),
 }
 FOREIGN = {"models": {"ray", "gymnasium"}, "inputs": {"ray"}, "envs": {"ray", "torch"}}
-EXPERIMENT_FOREIGN = {part: {"ray", "torch"} for part in ("definition", "records", "figures", "reports")}
+EXPERIMENT_FOREIGN = {part: {"ray", "torch"} for part in ("model_dict", "definition", "records", "figures", "reports")}
 
 
 def imports(path: Path) -> set[str]:

@@ -50,6 +50,7 @@ CHANGES = {
     ),
     "old top level": ("  model: {", "  num_samples: 2\n  checkpoint_freq: 3\n  local_dir: results\n  model: {"),
     "nothing": ("num_env_runners: 0", "callbacks: null, preprocessor_pref: null"),
+    "auto for a number": ("minibatch_size: null", "minibatch_size: auto, evaluation_interval: 0"),
     "old name": ("num_env_runners: 0", "num_workers: 0"),
     "old metric": ("training_iteration: 1e2", "episode_reward_mean: 3"),
     "callbacks": ("  model: {", "  callbacks: [a.b.C, {a.b.D: {x: 1}}]\n  restore: results\n  model: {"),

@@ -42,6 +42,7 @@ old:
 """
 
 
+NO_RUNNERS = {"enable_env_runner_and_connector_v2": False}
 AT_THE_TOP = ("api_stack", "env", "num_samples", "pass_criteria", "stop")
 
 
@@ -127,8 +128,14 @@ def test_training_reports_success_and_evaluation_repeats(ray_session, tmp_path):
         (changed(drop=["api_stack"], enable_rl_module_and_learner=False), "old"),
         (changed(drop=["api_stack"], _enable_learner_api=False), "old"),
         (changed(drop=["model"], api_stack="new"), "new"),
-        (changed(drop=["api_stack", "model"], _enable_learner_api=True, model={"use_lstm": True}), "old"),
-        (changed(drop=["api_stack", "model"], _enable_learner_api=True), "new"),
+        (changed(drop=["api_stack", "model"], _enable_learner_api=True, model={"use_lstm": True}), "new"),
+        (changed(drop=["api_stack", "model"], _enable_rl_module_api=True, exploration_config={}), "new"),
+        (changed(drop=["api_stack", "model"], _enable_new_api_stack=True, preprocessor_pref="rllib"), "new"),
+        (changed(drop=["api_stack"], _enable_rl_module_api=True, _enable_learner_api=False), "new"),
+        (changed(drop=["api_stack"], enable_rl_module_and_learner=True, **NO_RUNNERS), "new"),
+        (changed(drop=["api_stack"], enable_rl_module_and_learner=False, **NO_RUNNERS), "old"),
+        (changed(drop=["api_stack", "model"], exploration_config={}, remote_worker_envs=False), "new"),
+        (changed(drop=["api_stack", "model"], exploration_config={"type": "Random"}), "old"),
         (changed(drop=["api_stack", "model"], enable_rl_module_and_learner=True, model={"use_lstm": True}), "new"),
         (changed(drop=["api_stack", "model"], preprocessor_pref=None, model=None), "new"),
     ],
@@ -141,7 +148,10 @@ def test_which_stack_a_file_is_for(tmp_path, text, stack):
     ("text", "message"),
     [
         (changed(api_stack="odl"), "api_stack = 'odl'"),
-        (changed(drop=["model"], api_stack="new", model={"use_lstm": True}), "rllib convert"),
+        (changed(api_stack="new", model={"use_lstm": True}), "is given twice"),
+        (changed(drop=["model"], api_stack="new", model={"use_lsmt": True}), "did you mean 'use_lstm'"),
+        (changed(drop=["model"], api_stack="new", model={"fcnet_hiddens": 3}), "fcnet_hiddens = 3: should be a list"),
+        (changed(drop=["model"], api_stack="new", model={"custom_model": "mine"}), "a network of your own; .*RLModule"),
         (changed(drop=["model"], model={"use_lsmt": True}), "unknown setting 'use_lsmt': did you mean 'use_lstm'"),
         (changed(drop=["model"], model={"use_lstm": "yes"}), "use_lstm = 'yes': should be true or false"),
         (changed(drop=["model"], model={"lstm_cell_size": 1.5}), "lstm_cell_size = 1.5: should be a whole number"),
@@ -196,12 +206,13 @@ def test_files_of_ray_2_9_train_and_are_converted(tmp_path):
     criteria = {"episode_reward_mean": 150}
     text = changed(drop=["api_stack", "model"], **flags, pass_criteria=criteria, model={"use_lstm": True})
     experiment = load(tmp_path, text)
-    assert not build_config(experiment).enable_rl_module_and_learner
+    assert (experiment.api_stack, experiment.model.name) == ("new", "lstm")
+    assert build_config(experiment).enable_rl_module_and_learner
     assert any("'pass_criteria' said when a test of RLlib passed" in note for note in experiment.notes)
     new = load(tmp_path, convert_experiment(tmp_path / "old.yaml").text)
     assert (new.api_stack, new.model.name) == ("new", "lstm")
     assert build_config(new).enable_rl_module_and_learner
-    build_config(experiment)
+    assert new.model == experiment.model
 
 
 def test_without_the_old_stack_an_old_file_is_refused(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from rllib_recattn.experiment.definition.environment import (
 )
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.model_dict.checks import without_ignored
 from rllib_recattn.rl_module.algorithms import ALGORITHMS, algorithm_of
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
@@ -115,6 +116,7 @@ def _build_for_old_stack(
     old_stack.choose_old_stack(config, experiment.where)
     settings = check_settings(config, experiment.config, where, problems, "old")
     if "model" in settings:
+        settings["model"] = without_ignored(settings["model"])
         if experiment.model is not None:
             problems.add(f"{where}.model: is given twice, beside 'config' as well; keep one of them")
         old_stack.check_model_dict(settings["model"], f"{where}.model", problems)

@@ -43,7 +43,13 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "grad_clip_by": ("value", "norm", "global_norm"),
     "gym_env_vectorize_mode": ("sync", "async", "vector_entry_point"),
     "observation_filter": ("NoFilter", "MeanStdFilter"),
+    "vtrace": (True,),
     "log_level": ("DEBUG", "INFO", "WARN", "ERROR"),
+}
+
+_WHY = {
+    "framework": ", or left out; this package runs on PyTorch alone",
+    "vtrace": ", or left out; IMPALA and APPO of the installed Ray work with V-trace alone",
 }
 
 LARGEST = 3.4e38
@@ -77,8 +83,7 @@ _MAY_BE_INFINITE = ("grad_clip", "vf_clip_param", "vtrace_clip_pg_rho_threshold"
 _WITHOUT_EFFECT = {
     "enable_tf1_exec_eagerly": "TensorFlow is not supported",
     "exploration_config": "exploration is the RLModule's own",
-    "model": "write 'model_config', or a 'model' block beside 'config', or run `rllib convert` on the file, or say "
-    "api_stack: old",
+    "model": "the networks are those of 'config' itself; should be left out",
     "optimizer": "learners use Adam; write lr and grad_clip",
     "preprocessor_pref": "wrap the environment",
     "remote_env_batch_wait_ms": "write gym_env_vectorize_mode: async",
@@ -125,7 +130,10 @@ class ConfigKey:
     annotation: Any
 
 
-def config_keys(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
+_KEYS: dict[type[AlgorithmConfig], Mapping[str, ConfigKey]] = {}
+
+
+def config_keys(config_class: type[AlgorithmConfig]) -> Mapping[str, ConfigKey]:
     """List the settings that a config's methods take: their parameters that default to ``NotProvided``.
 
     Args:
@@ -134,6 +142,8 @@ def config_keys(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
     Returns:
         A setting's name → where it goes.
     """
+    if config_class in _KEYS:
+        return _KEYS[config_class]
     keys: dict[str, ConfigKey] = {}
     for method, _ in inspect.getmembers(config_class, inspect.isfunction):
         for owner in config_class.__mro__:
@@ -143,6 +153,7 @@ def config_keys(config_class: type[AlgorithmConfig]) -> dict[str, ConfigKey]:
                 # A setting that has moved stands in two methods; the one that comes first is its present place.
                 if parameter.default is NotProvided and name not in keys:
                     keys[name] = ConfigKey(method, _ANNOTATIONS.get(name, _declared_type(parameter)))
+    _KEYS[config_class] = keys
     return keys
 
 
@@ -269,6 +280,7 @@ def _check_setting(
     choices = allowed_values(name, stack)
     if choices and value not in choices:
         right = " or ".join(str(choice) for choice in choices).replace("True", "true").replace("False", "false")
+        right += _WHY.get(name, "")
         raise SettingsError(f"{where}: {name} = {value!r}: should be {right}")
     low, high = bounds_of(name)
     if not matches(0.5, annotation):

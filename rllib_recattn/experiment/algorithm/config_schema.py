@@ -65,7 +65,12 @@ def config_definitions(config_classes: Mapping[str, type[AlgorithmConfig]]) -> d
     properties |= {name: searchable(nullable(_imported(name))) for name in IMPORTED}
     properties = dict(sorted(properties.items()))
     properties |= old_names(names.CONFIG.items(), (CONFIG, "properties"), properties)
-    properties |= {name: {"deprecated": True} for name in gone_names.CONFIG if name not in properties}
+    for name, gone in gone_names.all_gone().items():
+        harmless = [value for value in gone.harmless or () if value is not None and not isinstance(value, bool)]
+        if name not in properties:
+            properties[name] = {"deprecated": True}
+        elif harmless:
+            properties[name] = any_of(*properties[name].get("anyOf", [properties[name]]), {"enum": harmless})
     properties |= {name: nullable(properties.get(name, NULL)) for name in gone_names.NOTHING_IF_NULL}
     return {
         CONFIG: block(properties),

@@ -14,6 +14,7 @@ from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
+from rllib_recattn.experiment.model_dict.checks import wrong_settings
 from rllib_recattn.importing import import_named
 from rllib_recattn.model_v2 import check_old_stack, register_model_v2
 from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
@@ -21,8 +22,6 @@ from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings, split_custo
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 CLASS_PATH = "rllib_recattn.model_v2.RecAttnModelV2"
-_GONE = {"lstm_use_prev_action_reward": "lstm_use_prev_action and lstm_use_prev_reward"}
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
 
 
 def choose_old_stack(config: AlgorithmConfig, where: str) -> None:
@@ -55,13 +54,8 @@ def check_model_dict(model: Mapping[str, Any], where: str, problems: Problems) -
         where: File and key path of it.
         problems: Gets a line for each setting that is wrong.
     """
-    for key, value in model.items():
-        if key in _GONE:
-            problems.add(f"{where}.{key}: RLlib has taken it away; should be {_GONE[key]}")
-        elif key not in MODEL_DEFAULTS:
-            problems.add(f"{where}: unknown setting {key!r}: {suggest(key, MODEL_DEFAULTS)}")
-        elif not _fits(value, MODEL_DEFAULTS[key]):
-            problems.add(f"{where}: {key} = {value!r}: should be {_KINDS[type(MODEL_DEFAULTS[key])]}")
+    for line in wrong_settings(model, MODEL_DEFAULTS, where):
+        problems.add(line)
     previous = [key for key in ("lstm_use_prev_action", "lstm_use_prev_reward") if model.get(key)]
     if model.get("use_lstm") and previous:
         problems.add(
@@ -129,16 +123,6 @@ def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
             )
     finally:
         env.close()
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if default is None or value is None or isinstance(default, dict):
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, int | float):
-        return isinstance(value, int | float) and (isinstance(default, float) or float(value).is_integer())
-    return isinstance(value, type(default))
 
 
 def _check_custom_model(model: Mapping[str, Any], where: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rllib_recattn.errors import SettingsError
 
+_OBJECT = re.compile(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>")
 _ADVICE_AT_OWN_RISK = "\nTo suppress all validation errors"
 
 
@@ -24,4 +26,5 @@ def rllib_errors(where: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, KeyError, ImportError, NotImplementedError) as error:
         reason = " ".join(str(error).split(_ADVICE_AT_OWN_RISK)[0].split())
+        reason = _OBJECT.sub(r"\1", reason)
         raise SettingsError(f"{where}: {reason}") from error

@@ -9,8 +9,6 @@ from typing import Any
 
 from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import config_keys
-from rllib_recattn.experiment.conversion.losses import Losses
-from rllib_recattn.experiment.conversion.networks import Networks, networks_of
 from rllib_recattn.experiment.conversion.searches import new_stack_searches
 from rllib_recattn.experiment.conversion.settings import new_stack_settings
 from rllib_recattn.experiment.definition.api_stack import config_names
@@ -18,10 +16,14 @@ from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import KNOWN_KEYS
+from rllib_recattn.experiment.definition.search import fill, values_of
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.experiment.model_dict.checks import without_ignored
+from rllib_recattn.experiment.model_dict.losses import Losses
+from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
 
 _LEARNER_STATS = "info/learner/default_policy/learner_stats/"
 _METRICS = {  # those of the old stack that have another name on the new one
@@ -85,13 +87,15 @@ def convert_experiment(path: Path) -> Converted:
 
 
 def _networks(experiment: Experiment, written: Mapping[str, Any], losses: Losses) -> Networks:
-    model = experiment.config.get("model")
-    if experiment.model is not None:
+    content = fill(experiment.content, values_of(experiment.space, {}))
+    model = (content.get("config") or {}).get("model")
+    if "model" in written:
         if model:
             losses.add("config.model", model, "the model block takes its place")
         return Networks(block=dict(written["model"]))
     if not model:
         return Networks()
+    model = without_ignored(model)
     env = make_env(experiment.env, experiment.config.get("env_config", {}), experiment.where)
     try:
         return networks_of(model, experiment.run, env.observation_space, losses)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from rllib_recattn.experiment.definition import old_names
+from rllib_recattn.experiment.definition import gone_names, old_names
 
 ApiStack = Literal["new", "old"]
 
+OFFLINE_ALGORITHMS = ("BC", "MARWIL")
+
 # Settings that mean something on the old stack only.
 _OLD_SETTINGS = ("model", "exploration_config", "preprocessor_pref", "remote_worker_envs")
-_PRESENT_FLAGS = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
-_FLAGS = (
-    *_PRESENT_FLAGS,
-    "_enable_rl_module_api",
-    "_enable_learner_api",
-    "_enable_new_api_stack",
-)
+_RUNNERS = "enable_env_runner_and_connector_v2"
+# RLModules and learners, which came before the rest of the new stack and one by one, as Ray 2.3 to 2.9 switch them.
+_MODULES = ("enable_rl_module_and_learner", "_enable_new_api_stack", "_enable_rl_module_api", "_enable_learner_api")
+_FLAGS = (*_MODULES, _RUNNERS)
+_PRESENT_FLAGS = (_MODULES[0], _RUNNERS)
 
 
 def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> ApiStack:
@@ -29,20 +29,34 @@ def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> Ap
         notes: Gets a sentence if the settings tell the stack, and not ``api_stack``.
 
     Returns:
-        What ``api_stack`` says; without it ``old`` if RLlib's settings under ``config`` switch the new stack off, or
-        hold settings that only the old one has and do not switch the new one on. A ``model`` block of this package
-        works on both and is taken to mean the new one.
+        What ``api_stack`` says; without it ``new`` if RLlib's settings under ``config`` switch RLModules or learners
+        on, all of the new stack or only these; else ``old`` if they switch the new stack off, or hold settings that
+        only the old one has. A ``model`` block of this package works on both and is taken to mean the new one, which
+        is also the only one of the algorithms that learn from recorded episodes.
     """
-    said = content.get("api_stack")
-    if said is not None:
-        return "old" if said == "old" else "new"
-    config = content.get("config")
+    said, config = content.get("api_stack"), content.get("config")
     if not isinstance(config, Mapping):
-        return "new"
+        return "old" if said == "old" else "new"
+    if said is not None:
+        for flag in config.keys() & {*_FLAGS} - {*_PRESENT_FLAGS}:
+            notes.append(
+                f"{where}: config.{flag} has no counterpart any more; `api_stack` says which of RLlib's API stacks runs"
+            )
+        return "old" if said == "old" else "new"
+    switched_on = [flag for flag in _MODULES if config.get(flag) is True]
     switched_off = [flag for flag in _FLAGS if config.get(flag) is False]
-    if not switched_off and any(config.get(flag) is True for flag in _PRESENT_FLAGS):
+    if switched_on:
+        if switched_off:
+            notes.append(
+                f"{where}: config.{switched_on[0]} without {switched_off[0]} was a part of RLlib's new API stack; this "
+                "runs on all of it, as with `api_stack: new`"
+            )
+        elif switched_on[0] not in _PRESENT_FLAGS:
+            notes.append(f"{where}: config.{switched_on[0]} means RLlib's new API stack, as with `api_stack: new`")
         return "new"
-    old = switched_off or [key for key in _OLD_SETTINGS if config.get(key) is not None and "model" not in content]
+    if not switched_off and (config.get(_RUNNERS) is True or content.get("run") in OFFLINE_ALGORITHMS):
+        return "new"
+    old = switched_off or [key for key in _OLD_SETTINGS if _means_something(key, config) and "model" not in content]
     if not old:
         return "new"
     notes.append(
@@ -52,6 +66,18 @@ def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> Ap
     return "old"
 
 
+def without_half_switches(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the switches that :func:`api_stack_of` took for a part of the new API stack."""
+    if not any(config.get(flag) is True for flag in _MODULES):
+        return dict(config)
+    return {key: value for key, value in config.items() if key not in _PRESENT_FLAGS or value is not False}
+
+
 def config_names(stack: ApiStack) -> Mapping[str, str]:
     """Return the old names of settings that have another name on a stack."""
     return old_names.CONFIG if stack == "new" else old_names.OLD_STACK_CONFIG
+
+
+def _means_something(key: str, config: Mapping[str, Any]) -> bool:
+    harmless = gone_names.ON_NEW_STACK[key].harmless if key in gone_names.ON_NEW_STACK else ()
+    return config.get(key) is not None and config[key] not in (harmless or ())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.reader import KNOWN_KEYS, ExperimentReader, Overrides
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
-from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.sweep_checks import check_sweep
 from rllib_recattn.importing import make_importable
 
@@ -45,6 +47,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     stop, logging = reader.stop(), reader.logging()
     reader.check_algorithm()
     env, config = reader.environment(config)
+    model, config = _networks(reader, env, model, config)
     storage_path = reader.storage_path()
     tune = reader.tune(stop)
     space = add_seeds(space, first, tune.num_samples)
@@ -97,6 +100,7 @@ def load_variant(experiment: Experiment, choices: Mapping[str, Any]) -> Experime
     model, config = reader.model(), reader.config()
     reader.multi_agent(config)
     env, config = reader.environment(config)
+    model, config = _networks(reader, env, model, config)
     reader.problems.raise_any()
     changes = {"env": env, "config": config, "model": model, "content": content, "space": {}}
     tune = experiment.tune.model_copy(update={"num_samples": 1})
@@ -112,3 +116,28 @@ def environments_of(experiment: Experiment) -> list[tuple[str, dict[str, Any]]]:
     labels = experiment.space["env"].labels if "env" in experiment.space else []
     variants = [load_variant(experiment, {"env": label}) for label in labels] or [experiment]
     return [(variant.env, variant.config.get("env_config", {})) for variant in variants]
+
+
+def _networks(
+    reader: ExperimentReader, env: str, model: ModelBlock | None, config: dict[str, Any]
+) -> tuple[ModelBlock | None, dict[str, Any]]:
+    """Return the model and RLlib's settings, with what a ``model`` dict of the old API stack means on the new one."""
+    where = f"{reader.where}.config.model"
+    if reader.model_dict is None:
+        return model, config
+    if "model" in reader.content:
+        reader.problems.add(f"{where}: is given twice, beside 'config' as well; keep one of them")
+    if reader.problems.lines:
+        return model, config
+    # The models' settings come with PyTorch, which takes a second or two to import.
+    from rllib_recattn.experiment.definition.model_block import check_model
+    from rllib_recattn.experiment.definition.old_model import translate_model
+
+    with reader.problems.collect():
+        make = functools.partial(make_env, env, config.get("env_config", {}), reader.where)
+        found = translate_model(reader.model_dict, str(reader.content.get("run")), make, where, reader.notes)
+        if found.block is not None:
+            model = check_model(found.block, where)
+        model_config = {**found.model_config, **config.get("model_config", {})}
+        return model, {**config, "model_config": model_config} if model_config else config
+    return model, config

@@ -13,7 +13,7 @@ from pydantic import Field
 from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.api_stack import ApiStack, api_stack_of, config_names
+from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS, ApiStack, api_stack_of
 from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block
@@ -23,11 +23,11 @@ from rllib_recattn.experiment.definition.multi_agent import check_agents, check_
 from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, storage_directory
 from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.restore import checkpoint_to_restore
+from rllib_recattn.experiment.definition.rllib_settings import present_settings
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, ModelBlock, MultiAgentBlock
 from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
 from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, TUNE_KEYS, TuneBlock, check_tune
 
-OFFLINE_ALGORITHMS = ("BC", "MARWIL")
 ALGORITHMS = ("PPO", "APPO", "IMPALA", *OFFLINE_ALGORITHMS)
 
 
@@ -90,6 +90,7 @@ class ExperimentReader:
         self.problems = Problems()
         self.notes: list[str] = []
         self.stack = api_stack_of(content, where, self.notes)
+        self.model_dict: dict[str, Any] | None = None
         content = self._translated(content, old_names.TOP_LEVEL, gone_names.TOP_LEVEL)
         content = self._with_block(content, "checkpoint", old_names.CHECKPOINT)
         self.content = self._with_block(content, "tune", TUNE_KEYS)
@@ -138,17 +139,16 @@ class ExperimentReader:
 
     def config(self) -> dict[str, Any]:
         """Return RLlib's settings under their present names."""
-        names = config_names(self.stack)
-        config = self._translated(self._block("config"), names, gone_names.CONFIG, "config")
+        config = self._settings(self._block("config"), "config")
         if "env" in config:
             self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
         for key in ("env_config", "evaluation_config", "model_config", "model"):
             if not is_block(config.get(key, {})):
                 say_what_is_wrong(key, config.pop(key), f"{self.where}.config", self.problems)
         if "evaluation_config" in config:
-            config["evaluation_config"] = self._translated(
-                config["evaluation_config"], names, gone_names.CONFIG, "config.evaluation_config"
-            )
+            config["evaluation_config"] = self._settings(config["evaluation_config"], "config.evaluation_config")
+        if self.stack == "new":  # `load` puts what it means there in its place
+            self.model_dict = config.pop("model", None)
         return config
 
     def multi_agent(self, config: Mapping[str, Any]) -> MultiAgentBlock | None:
@@ -159,7 +159,7 @@ class ExperimentReader:
         with contextlib.suppress(SettingsError):  # `environment` says what is wrong with it
             agents = agents_of(self.env, config.get("env_config", {}), where)
             is_known = True
-        if said is None and agents is not None:
+        if said is None and agents is not None and not self._block("config").get("multiagent"):
             self.problems.add(
                 f"{where} is missing: {self.env} has several agents; say which policy decides for which, e.g. "
                 "multi_agent: {policies: [one], mapping: {'*': one}}"
@@ -271,14 +271,23 @@ class ExperimentReader:
 
     def _env(self) -> str:
         env = self.content.get("env")
-        return (
-            with_package(old_names.translate_env(env, f"{self.where}.env", self.notes)) if isinstance(env, str) else ""
-        )
+        if not isinstance(env, str):
+            return ""
+        found = old_names.translate_env(env, f"{self.where}.env", self.notes)
+        gone = old_names.gone_env(found)
+        if gone is not None:
+            self.problems.add(f"{self.where}.env: {env!r}: {gone}")
+        return with_package(found) if gone is None else ""
 
     def _block(self, key: str) -> dict[str, Any]:
         """Return a block of the experiment, empty if it is none, of which `file` complains."""
         value = self.content.get(key)
         return value if is_block(value) else {}
+
+    def _settings(self, block: Mapping[str, Any], key_path: str) -> dict[str, Any]:
+        """Return settings of RLlib's under their present names."""
+        where = f"{self.where}.{key_path}"
+        return present_settings(block, self.stack, self.content.get("run"), where, self.problems, self.notes)
 
     def _translated(
         self,

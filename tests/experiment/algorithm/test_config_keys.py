@@ -6,6 +6,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings, config_keys
 from rllib_recattn.experiment.definition.old_names import CONFIG
 from rllib_recattn.experiment.definition.problems import Problems
@@ -48,7 +49,7 @@ def test_settings_are_found_in_the_methods_that_take_them(setting, method):
 
 
 def test_old_names_lead_to_present_ones():
-    assert set(CONFIG.values()) <= set(config_keys(PPOConfig))
+    assert set(CONFIG.values()) <= {name for each in CONFIG_CLASSES.values() for name in config_keys(each)}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_evaluation_config_is_checked_by_the_same_rules():
         ("module_class", "ray.rllib.algorithms.ppo:PPO", "has no module class 'PPO'"),
         ("evaluation_config", {"observation_filter": "MeanStdFilter"}, "evaluation_config.observation_filter: belongs"),
         ("evaluation_config", {"learner_connector": "a.B"}, "evaluation_config.learner_connector: belongs into"),
-        ("model", {"fcnet_hiddens": [3]}, ".model has no effect on RLlib's new API stack: write 'model_config'"),
+        ("model", {"fcnet_hiddens": [3]}, ".model has no effect on RLlib's new API stack: the networks are those of"),
     ],
 )
 def test_wrong_settings_are_refused(setting, value, problem):

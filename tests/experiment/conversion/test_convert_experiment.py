@@ -10,9 +10,9 @@ from ray.rllib.models.catalog import MODEL_DEFAULTS as RLLIBS
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.conversion.convert import convert_experiment
-from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml, parse_yaml
+from rllib_recattn.experiment.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 
 OLD_FILES = sorted((Path(__file__).parents[1] / "old_yaml").glob("*.yaml"))

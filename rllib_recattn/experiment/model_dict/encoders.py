@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import gymnasium as gym
 
-from rllib_recattn.experiment.conversion.losses import Losses
-from rllib_recattn.experiment.conversion.old_defaults import MODEL_DEFAULTS
+from rllib_recattn.experiment.model_dict.losses import Losses
+from rllib_recattn.experiment.model_dict.old_defaults import MODEL_DEFAULTS
 from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, WITHOUT_MLP, Activation
 
 

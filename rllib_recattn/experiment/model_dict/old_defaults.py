@@ -46,6 +46,26 @@ MODEL_DEFAULTS: dict[str, Any] = {
     "zero_mean": True,
 }
 
+_PARTS = [
+    *("conv_bias_initializer", "conv_bias_initializer_config", "conv_kernel_initializer"),
+    *("conv_kernel_initializer_config", "conv_transpose_bias_initializer", "conv_transpose_bias_initializer_config"),
+    *("conv_transpose_kernel_initializer", "conv_transpose_kernel_initializer_config"),
+    *("fcnet_bias_initializer", "fcnet_bias_initializer_config", "fcnet_weights_initializer"),
+    *("fcnet_weights_initializer_config", "lstm_bias_initializer", "lstm_bias_initializer_config"),
+    *("lstm_weights_initializer", "lstm_weights_initializer_config", "post_fcnet_bias_initializer"),
+    *("post_fcnet_bias_initializer_config", "post_fcnet_weights_initializer", "post_fcnet_weights_initializer_config"),
+]
+
+ALL_DEFAULTS: dict[str, Any] = {
+    **MODEL_DEFAULTS,
+    **dict.fromkeys(_PARTS),
+    **dict.fromkeys(
+        ("conv_filters", "custom_action_dist", "custom_model", "custom_preprocessor", "encoder_latent_dim")
+    ),
+    "_use_default_native_models": -1,
+}
+"""All settings of the dict, with those of networks' first weights and of classes of a user's own, which are None."""
+
 
 def shares_layers(run: str) -> bool:
     """Whether value and policy share a feed-forward network by default, in the algorithm of that name."""

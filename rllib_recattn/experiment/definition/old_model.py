@@ -1,0 +1,63 @@
+"""A ``model`` dict of RLlib's old API stack in an experiment for the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.model_dict.checks import without_ignored, wrong_settings
+from rllib_recattn.experiment.model_dict.losses import Losses
+from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
+from rllib_recattn.experiment.model_dict.old_defaults import ALL_DEFAULTS
+
+# Classes of a user's own, without which the agent would be another one.
+_OWN = ("custom_action_dist", "custom_model", "custom_preprocessor")
+
+
+def translate_model(
+    model: Mapping[str, Any], run: str, make: Callable[[], Any], where: str, notes: list[str]
+) -> Networks:
+    """Translate a ``model`` dict as ``rllib convert`` does.
+
+    Args:
+        model: The dict, as plain data.
+        run: The name of the algorithm.
+        make: Makes the environment, whose observations decide the kind of network.
+        where: File and key path of the dict.
+        notes: Gets a sentence for what it is read as, and one for each setting that is left out.
+
+    Returns:
+        The ``model`` block, or the ``model_config``.
+
+    Raises:
+        SettingsError: With a line for each setting that is unknown, has the wrong type, or names a class that the new
+            stack has no use for.
+    """
+    model = without_ignored(model)
+    wrong = wrong_settings(model, ALL_DEFAULTS, where)
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    losses = Losses()
+    env = make()
+    try:
+        networks = networks_of(model, run, env.observation_space, losses)
+    finally:
+        env.close()
+    own = [f"{where.removesuffix('config.model')}{line}" for line in losses.lines if _is_own(line)]
+    if own:
+        raise SettingsError("\n".join(f"{line}; it is an RLModule's, see config.module_class" for line in own))
+    name, block = ("model", networks.block) if networks.block is not None else ("model_config", networks.model_config)
+    notes.append(f"{where}: is of RLlib's old API stack; read as {name}: {_in_one_line(block)}")
+    notes.extend(f"{where.removesuffix('config.model')}{line}: left out" for line in losses.lines)
+    return networks
+
+
+def _is_own(line: str) -> bool:
+    return line.split(":")[0].rpartition(".")[2] in _OWN
+
+
+def _in_one_line(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_in_one_line(each)}' for key, each in value.items())}}}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
