@@ -1,7 +1,7 @@
 """What RLlib's own YAML files, and the configs that they override, held from Ray 2.0 to 2.40: settings and values.
 
-Gathered from the files for PPO, APPO, IMPALA, BC and MARWIL, below rllib/tuned_examples and rllib/examples of
-https://github.com/ray-project/ray, over all of its history.
+Gathered for PPO, APPO, IMPALA, BC and MARWIL from the files below rllib/tuned_examples and rllib/examples of
+https://github.com/ray-project/ray in some sixty stored versions, and from the default configs of that time.
 """
 
 from __future__ import annotations
