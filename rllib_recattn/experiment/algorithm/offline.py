@@ -46,7 +46,10 @@ def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems
     elsewhere = settings.get("input_filesystem") is not None
     for path in paths:
         if not elsewhere and "://" not in path and not Path(path).expanduser().exists():
-            problems.add(f"{where}: input_ = {path!r}: there is no such file or directory")
+            problems.add(
+                f"{where}: input_ = {path!r}: there is no such file or directory; `rllib record RUN -o {path}` writes "
+                "episodes of a trained agent there"
+            )
     # Ray's workers have working directories of their own.
     absolute = [path if elsewhere or "://" in path else str(Path(path).expanduser().absolute()) for path in paths]
     read_once = {} if _READ_ONCE.keys() & settings.keys() else _READ_ONCE
