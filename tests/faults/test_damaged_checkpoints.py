@@ -152,7 +152,10 @@ def test_a_record_that_is_cut_short_is_taken_from_rays_session(run_dir, tmp_path
     (sessions / record.name).write_text(whole)
     record.write_text(whole[:1000])
     mend_run_state(run_dir)
-    assert json.loads(record.read_text()) == json.loads(whole)
+    mended, expected = json.loads(record.read_text()), json.loads(whole)
+    # It lists the checkpoints that there are, which this test's fixture has copied.
+    assert len(mended.pop("trial_data")) == len(expected.pop("trial_data")) == 1
+    assert mended == expected
 
 
 def test_without_another_record_a_new_run_is_advised(run_dir, tmp_path, monkeypatch):

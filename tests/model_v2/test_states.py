@@ -140,9 +140,10 @@ def test_a_memory_view_is_gtrxls_packed_state():
     window = torch.zeros(2, model.memory_length, views.sizes[1])
     count = torch.zeros(2, 1)
     for t in range(x.shape[1]):
-        torch.testing.assert_close(views.read([count, window]), state)
+        states = [count, window]
+        torch.testing.assert_close(views.read(states), state)
         _, state = model(x[:, t : t + 1], state)
-        count, record = views.write(state)
+        count, record = views.write(state, states)
         window = torch.cat([window[:, 1:], record.detach().unsqueeze(1)], dim=1)
 
 
