@@ -47,10 +47,12 @@ def test_nothing_is_left_after_the_end(tmp_path):
 
 def test_a_process_that_is_killed_holds_it_no_longer(tmp_path):
     with subprocess.Popen([sys.executable, "-c", PROGRAM, tmp_path], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "holds it\n"
-        with pytest.raises(SettingsError, match=f"process {process.pid} .* kill -INT {process.pid}$"):
-            refuse_training(tmp_path)
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout.readline() == "holds it\n"
+            with pytest.raises(SettingsError, match=f"process {process.pid} .* kill -INT {process.pid}$"):
+                refuse_training(tmp_path)
+        finally:
+            process.send_signal(signal.SIGKILL)
     assert training_process(tmp_path) is None
     with training_in(tmp_path):
         pass
