@@ -93,7 +93,6 @@ def test_a_failed_trial_ends_no_other_and_is_tried_again_when_resumed(ray_sessio
             "restart_failed_sub_environments": False,
         },
     )
-    # The environment is built, and not stepped, to check its settings.
     result = run_sweep(experiment)
     output = capsys.readouterr().out
     assert (result.status, result.exit_code) == ("failed", 1)
