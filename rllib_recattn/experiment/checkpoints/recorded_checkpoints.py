@@ -24,6 +24,8 @@ from rllib_recattn.experiment.records.run_directory import complete_checkpoints,
 def mend_recorded_checkpoints(record: dict[str, Any], run_dir: Path) -> bool:
     """Let a record list the checkpoints that there are, and say whether it did not.
 
+    A trial then goes on from its newest checkpoint that is no newer than its last stored result.
+
     Args:
         record: What is in Tune's ``experiment_state-….json``; changed in place.
         run_dir: The run directory.
@@ -56,7 +58,7 @@ def _mended(trial: dict[str, Any], metadata: dict[str, Any], run_dir: Path) -> t
     is_lost = latest is not None and not exists(latest)
     if all(map(exists, listed)) and not later and not is_lost:
         return None
-    results = read_results(directory) if later else []
+    results = read_results(directory)
     added = [
         _TrainingResult(
             Checkpoint(str(Path(storage.trial_fs_path, name)), storage.storage_filesystem),
@@ -67,7 +69,10 @@ def _mended(trial: dict[str, Any], metadata: dict[str, Any], run_dir: Path) -> t
     manager._checkpoint_results = [*filter(exists, listed), *added]
     if is_lost or latest is None or is_own(latest):
         own = {Path(result.checkpoint.path).name: result for result in manager._checkpoint_results if is_own(result)}
-        manager._latest_checkpoint_result = own[max(own)] if own else None
+        # Results are written as seldom as the record: one that goes on after the last of them leaves no gap.
+        last = max((each[ITERATION] for each in results), default=0)
+        reported = [name for name in own if (iteration_of(there[name]) or 0) <= last]
+        manager._latest_checkpoint_result = own[max(reported) if reported else min(own)] if own else None
     if there:
         number = int(re.sub(r"\D", "", max(there)))
         storage.current_checkpoint_index = max(storage.current_checkpoint_index, number)
