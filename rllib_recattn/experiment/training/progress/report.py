@@ -86,7 +86,8 @@ def error_text(trial: Trial) -> str:
     # Tune appends every failure to this file, each under a line "Failure # 1 (occurred at …)".
     text = Path(trial.local_path, _ERROR_FILE).read_text(encoding="utf-8").rpartition("Failure # ")[2].strip()
     errors = list(_ERROR.finditer(text))
-    line = " ".join((text[errors[-1].start() :] if errors else text.rpartition("\n")[2]).split())
+    # Ray tells of an actor that died in a text without the name of an error.
+    line = " ".join((text[errors[-1].start() :] if errors else text.partition("\n")[2]).split())
     return line if len(line) <= _LONGEST_ERROR else f"{line[: _LONGEST_ERROR - 1]}…"
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rllib_recattn.experiment.training.progress.report import ProgressReport
+from rllib_recattn.experiment.training.progress.report import ProgressReport, error_text
 
 
 def result(iteration, episode_return=math.nan, **env_runner_metrics):
@@ -78,6 +78,14 @@ def test_a_failure_that_tune_recovers_from_is_shown_in_short(tmp_path, capsys):
         "ray.exceptions.ActorDiedError: The actor died because its node has died. class_name: PPOTrial"
     )
     assert where.split() == ["traceback", str(tmp_path / "error.txt")]
+
+
+def test_a_process_that_died_is_told_from_the_beginning_of_the_text(tmp_path):
+    (tmp_path / "error.txt").write_text(
+        "Failure # 1 (occurred at 1)\nThe actor died unexpectedly.\n\tpid: 5\nWorker exit type: SYSTEM_ERROR\n"
+    )
+    told = error_text(SimpleNamespace(local_path=str(tmp_path)))
+    assert told == "The actor died unexpectedly. pid: 5 Worker exit type: SYSTEM_ERROR"
 
 
 def test_columns_are_aligned(capsys):
