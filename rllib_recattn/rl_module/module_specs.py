@@ -37,7 +37,8 @@ def policies_meant(config: AlgorithmConfig, policies: Collection[str] | None) ->
     if config.is_multi_agent:
         only_one = policies is None and isinstance(existing, MultiRLModuleSpec) and len(config.policies) == 1
         return list(config.policies) if only_one else policies
-    if policies is not None and list(policies) != [DEFAULT_POLICY_ID]:
+    is_default = isinstance(policies, Collection) and list(policies) == [DEFAULT_POLICY_ID]
+    if policies is not None and not is_default:
         return policies
     return [DEFAULT_POLICY_ID] if isinstance(existing, MultiRLModuleSpec) and not _is_of_one(existing) else None
 
@@ -140,12 +141,13 @@ def _classes(spec: RLModuleSpec, config: AlgorithmConfig, algorithm: Algorithm, 
 
 
 def _check_policies(policies: Collection[str], known: set[str], is_multi_agent: bool) -> None:
-    if not is_multi_agent and list(policies) != [DEFAULT_POLICY_ID]:
+    is_list = isinstance(policies, Collection) and not isinstance(policies, str)
+    if not is_multi_agent and not (is_list and list(policies) == [DEFAULT_POLICY_ID]):
         raise SettingsError(
             f"use_model: policies = {policies!r}: config has no policies yet; call config.multi_agent(policies=…) "
             "before, and leave policies out if there is only one agent"
         )
-    if isinstance(policies, str) or not policies:
+    if not is_list or not policies:
         raise SettingsError(f"use_model: policies = {policies!r}: should be a list of {sorted(known)}")
     for policy in policies:
         if policy not in known:

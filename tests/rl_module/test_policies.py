@@ -124,6 +124,7 @@ def test_other_policies_may_have_rllibs_lstm():
     [
         (multi_agent(PPOConfig()), {"policies": ["grue"]}, "unknown policy 'grue': did you mean 'gru'"),
         (multi_agent(PPOConfig()), {"policies": "gru"}, r"policies = 'gru': should be a list of \['agalite'"),
+        (multi_agent(PPOConfig()), {"policies": True}, r"policies = True: should be a list of \['agalite'"),
         (multi_agent(PPOConfig()), {"policies": []}, r"policies = \[\]: should be a list"),
         (PPOConfig(), {"policies": ["gru"]}, r"config has no policies yet; call config.multi_agent\(policies=…\)"),
         (
