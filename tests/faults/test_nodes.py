@@ -44,7 +44,8 @@ def test_training_resumes_from_the_checkpoint_when_the_learners_node_is_lost(tmp
     lost = lose("learner", tmp_path)
     assert lost["status"] == "finished", lost["output"]
     assert "Failure 1: going on from the newest checkpoint." in lost["output"]
-    assert "node" in lost["output"].partition("Failure 1: going on from the newest checkpoint.")[2].splitlines()[1]
+    error = lost["output"].partition("Failure 1: going on from the newest checkpoint.")[2].splitlines()[1]
+    assert "node" in error or "actor" in error, error
     iterations = [result["training_iteration"] for result in lost["results"]]
     assert iterations[-1] == 6
     again = next(

@@ -17,7 +17,7 @@ from rllib_recattn.experiment.reports.text import count_text, duration_text, num
 _HEADINGS = ("iteration", "env steps", "return", "success", "steps/s", "elapsed")
 _WIDTHS = (9, 12, 9, 8, 8, 12)
 _ERROR_FILE = "error.txt"
-_ERROR = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
+_ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: .*)?$", re.MULTILINE)  # a class, as a traceback ends with it
 _LONGEST_ERROR = 500
 _SUCCESS_COLUMN = _HEADINGS.index("success")
 

@@ -88,6 +88,13 @@ def test_a_process_that_died_is_told_from_the_beginning_of_the_text(tmp_path):
     assert told == "The actor died unexpectedly. pid: 5 Worker exit type: SYSTEM_ERROR"
 
 
+@pytest.mark.parametrize("error", ["package.faults.Fault: the motor is broken", "ValueError", "KeyError: 'a'"])
+def test_an_error_is_known_whatever_its_class_is_called(tmp_path, error):
+    frames = '  File "x.py", line 1, in step\n    raise Fault(x)\n' * 50
+    (tmp_path / "error.txt").write_text(f"Failure # 1 (at 1)\nTraceback (most recent call last):\n{frames}{error}\n")
+    assert error_text(SimpleNamespace(local_path=str(tmp_path))) == error
+
+
 def test_columns_are_aligned(capsys):
     callback = ProgressReport()
     callback.setup()
