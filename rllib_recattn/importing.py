@@ -88,8 +88,7 @@ def require_findable(module: str, where: str) -> None:
         SettingsError: If that is so.
     """
     package = module.partition(".")[0]
-    if package in sys.stdlib_module_names:
-        raise SettingsError(f"{where}: {package!r} is of Python's standard library, which holds nothing of the kind")
+    _refuse_standard_library(package, where)
     if package not in sys.modules and importlib.util.find_spec(package) is None:
         raise SettingsError(f"{where}: there is no package {package!r}; {_where_to_put()}")
 
@@ -105,14 +104,18 @@ def import_named(module: str, where: str) -> ModuleType:
         SettingsError: If it cannot be imported, whatever it raises, or is of Python's standard library: that holds
             nothing that a setting could mean, but modules that open a browser, a window or a program when imported.
     """
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        raise SettingsError(f"{where}: {module!r} is of Python's standard library, which holds nothing of the kind")
+    _refuse_standard_library(module, where)
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
         reason = " ".join(str(error).split()) or type(error).__name__
         advice = f"; {_where_to_put()}" if isinstance(error, ModuleNotFoundError) else ""
         raise SettingsError(f"{where}: the module {module!r} cannot be imported: {reason}{advice}") from error
+
+
+def _refuse_standard_library(module: str, where: str) -> None:
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise SettingsError(f"{where}: {module!r} is of Python's standard library, which holds nothing of the kind")
 
 
 def import_object(path: str, kind: str, where: str) -> Any:

@@ -204,9 +204,9 @@ def test_a_half_switched_file_runs_on_the_whole_new_stack(tmp_path):
 
 
 def test_recorded_data_sets_are_read_by_their_paths(tmp_path):
-    data = {"input": "dataset", "input_config": {"format": "json", "paths": "/tmp/out"}}
+    data = {"input": "dataset", "input_config": {"format": "json", "paths": str(tmp_path / "out")}}
     config = {**data, "evaluation_interval": 1, "evaluation_config": {"input": "sampler"}, "model": {}}
     experiment = load_experiment(written(tmp_path, config, run="BC"))
-    assert experiment.config["input_"] == "/tmp/out"
+    assert experiment.config["input_"] == str(tmp_path / "out")
     assert experiment.api_stack == "new"
     assert experiment.config["evaluation_config"] == {}
