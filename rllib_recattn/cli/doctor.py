@@ -62,7 +62,7 @@ def _experiment(
     if path is None:
         return None, []
     from rllib_recattn.experiment.definition.load import load_experiment
-    from rllib_recattn.experiment.definition.reader import Overrides
+    from rllib_recattn.experiment.definition.top_level import Overrides
 
     experiment = load_experiment(path, Overrides(storage_path=storage_path))
     from rllib_recattn.experiment.algorithm.variants import build_variants

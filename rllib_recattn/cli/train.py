@@ -13,8 +13,8 @@ from rllib_recattn.cli.tuned_examples import example_files, file_or_example
 from rllib_recattn.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rllib_recattn.experiment.definition.reader import Overrides
     from rllib_recattn.experiment.definition.spec import Experiment
+    from rllib_recattn.experiment.definition.top_level import Overrides
 
 LATEST = "latest"
 
@@ -109,7 +109,7 @@ def file(
     if ray_address is None and ship_package is not None:
         raise SettingsError(f"--{'' if ship_package else 'no-'}ship-package: has no effect without --ray-address")
     from rllib_recattn.experiment.definition.load import load_experiment
-    from rllib_recattn.experiment.definition.reader import Overrides
+    from rllib_recattn.experiment.definition.top_level import Overrides
 
     overrides = Overrides(
         stop=_stop_criteria(stop_texts),

@@ -21,7 +21,7 @@ from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.problems import Problems
-from rllib_recattn.experiment.definition.reader import Overrides
+from rllib_recattn.experiment.definition.top_level import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.rl_module.mending_recorder import MendingRecordingEnvRunner

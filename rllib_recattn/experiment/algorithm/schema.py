@@ -33,11 +33,11 @@ from rllib_recattn.experiment.definition import gone_names
 from rllib_recattn.experiment.definition import old_names as names
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock
 from rllib_recattn.experiment.definition.multi_agent import MultiAgentFile, PolicyFile
-from rllib_recattn.experiment.definition.reader import ExperimentFile
 from rllib_recattn.experiment.definition.schedulers import SCHEDULER_ALIASES, SCHEDULERS
 from rllib_recattn.experiment.definition.searchers import SEARCHER_ALIASES, SEARCHERS
 from rllib_recattn.experiment.definition.spec import CheckpointBlock
 from rllib_recattn.experiment.definition.stop import bounds_of, metrics_of
+from rllib_recattn.experiment.definition.top_level import ExperimentFile
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
 from rllib_recattn.inputs.settings import ENCODERS
 from rllib_recattn.models.registry import model_names, settings_of

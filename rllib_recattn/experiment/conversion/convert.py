@@ -15,10 +15,10 @@ from rllib_recattn.experiment.definition.api_stack import config_names
 from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.reader import KNOWN_KEYS
 from rllib_recattn.experiment.definition.search import fill, values_of
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
+from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from rllib_recattn.experiment.model_dict.checks import without_ignored

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from rllib_recattn.envs.ready_made import ready_made, with_package
-from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.errors import SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS, ApiStack, api_stack_of
+from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS, api_stack_of
 from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block
@@ -26,59 +23,10 @@ from rllib_recattn.experiment.definition.restore import checkpoint_to_restore
 from rllib_recattn.experiment.definition.rllib_settings import present_settings
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, ModelBlock, MultiAgentBlock
 from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
+from rllib_recattn.experiment.definition.top_level import ExperimentFile, Overrides
 from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, TUNE_KEYS, TuneBlock, check_tune
 
 ALGORITHMS = ("PPO", "APPO", "IMPALA", *OFFLINE_ALGORITHMS)
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """What the command line says instead of the file; None: nothing.
-
-    Attributes:
-        stop: Criteria that are added to the file's, or take the place of those for the same metrics.
-        storage_path: The directory in which results are stored.
-        checkpoint_frequency: Iterations between two checkpoints.
-        checkpoint_at_end: Whether the end of training writes a checkpoint.
-        restore: The checkpoint from whose state training begins.
-        num_samples: How many trials are drawn from the search domains.
-    """
-
-    stop: Mapping[str, Any] = field(default_factory=dict)
-    storage_path: str | None = None
-    checkpoint_frequency: int | None = None
-    checkpoint_at_end: bool | None = None
-    restore: str | None = None
-    num_samples: int | None = None
-
-
-class ExperimentFile(Settings):
-    """The top level of an experiment in a file; each block is validated by itself."""
-
-    run: str
-    api_stack: ApiStack = "new"
-    env: str
-    stop: dict[str, Any] = Field(default_factory=dict)
-    config: dict[str, Any] = Field(default_factory=dict)
-    model: dict[str, Any] | None = None
-    multi_agent: dict[str, Any] | None = None
-    callbacks: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
-    restore: str | None = None
-    checkpoint: dict[str, Any] = Field(default_factory=dict)
-    logging: dict[str, Any] = Field(default_factory=dict)
-    storage_path: str = DEFAULT_STORAGE_PATH
-    max_failures: int = Field(default=0, ge=-1)
-    tune: dict[str, Any] = Field(default_factory=dict)
-
-
-KNOWN_KEYS = frozenset(
-    [
-        *ExperimentFile.model_fields,
-        *(*TUNE_KEYS, *old_names.CHECKPOINT),
-        *(*old_names.TOP_LEVEL, *gone_names.TOP_LEVEL),
-    ]
-)
-"""The keys at the top level of an experiment, old ones included."""
 
 
 class ExperimentReader:

@@ -14,7 +14,7 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.reader import Overrides
+from rllib_recattn.experiment.definition.top_level import Overrides
 from tests.conftest import SMALL_EXPERIMENT
 
 MODULE = ("learner_group", "learner", "rl_module", "default_policy", "module_state.pkl")

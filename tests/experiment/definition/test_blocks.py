@@ -8,7 +8,7 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.reader import Overrides
+from rllib_recattn.experiment.definition.top_level import Overrides
 
 CROWD = "tests.experiment.crowd.Crowd"
 MULTI_AGENT = "multi_agent: {policies: [a, b], mapping: {'s*': a, 0: b}}\n"

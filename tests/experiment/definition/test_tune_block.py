@@ -8,8 +8,8 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.load import load_experiment, load_variant
-from rllib_recattn.experiment.definition.reader import Overrides
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.definition.top_level import Overrides
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 
 CONTENT = {
