@@ -58,7 +58,9 @@ def handle_interrupts() -> Iterator[None]:
             raise KeyboardInterrupt
         request_interrupt(number)
 
+    global _received
     _requested.clear()
+    _received = signal.SIGINT
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -21,6 +21,7 @@ from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.records.run_directory import find_unfinished_run
 from rllib_recattn.experiment.training.interrupt import (
     PauseOnInterrupt,
+    exit_code_of_interrupt,
     handle_interrupts,
     interrupt_requested,
     request_interrupt,
@@ -42,9 +43,11 @@ def test_the_first_signal_is_a_request_the_second_ends_at_once(number):
 
 
 def test_an_earlier_request_does_not_interrupt_a_later_run():
-    request_interrupt()
+    request_interrupt(signal.SIGTERM)
+    assert exit_code_of_interrupt() == 143
     with handle_interrupts():
         assert not interrupt_requested()
+        assert exit_code_of_interrupt() == 130
 
 
 def test_other_threads_may_run_experiments_too():
