@@ -20,7 +20,7 @@ from rllib_recattn.experiment.algorithm.offline import offline_settings
 from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.top_level import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.training.run import run_experiment
@@ -127,10 +127,10 @@ def test_bc_needs_no_evaluation(directory, with_model):
 
 
 def test_paths_in_another_file_system_are_left_as_they_are():
-    problems = Problems()
+    scope = Scope("here")
     settings = {"input_": "bucket/episodes", "input_filesystem": "s3"}
-    assert offline_settings(settings, "here", problems)["input_"] == ["bucket/episodes"]
-    problems.raise_any()
+    assert offline_settings(settings, scope)["input_"] == ["bucket/episodes"]
+    scope.raise_problems()
 
 
 def test_the_guides_experiment_can_be_trained(directory):

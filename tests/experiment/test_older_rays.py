@@ -10,7 +10,7 @@ from rllib_recattn.experiment.algorithm.validate import problems_in
 from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.old_names import OLD_STACK_CONFIG
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from tests.experiment.older_rays import (
     CONFIG,
@@ -65,9 +65,9 @@ def written(tmp_path, config, run="PPO", **content):
 def build(experiment):
     """Build the config of an experiment, or check what does not need the recorded episodes to be there."""
     if experiment.run in OFFLINE_ALGORITHMS:
-        problems = Problems()
-        check_settings(CONFIG_CLASSES[experiment.run](), experiment.config, "", problems)
-        assert problems.lines == []
+        scope = Scope("")
+        check_settings(CONFIG_CLASSES[experiment.run](), experiment.config, scope)
+        assert scope.problems == ()
     else:
         build_config(experiment)
 

@@ -22,7 +22,7 @@ from rllib_recattn.experiment.definition.environment import (
     is_vectorized_with,
     make_env,
 )
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.model_dict.checks import without_ignored
 from rllib_recattn.rl_module.algorithms import ALGORITHMS, algorithm_of
@@ -55,34 +55,33 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
         SettingsError: With a line for each setting that is wrong: file, key path, and what would be right.
     """
     config = CONFIG_CLASSES[experiment.run]()
-    where = f"{experiment.where}.config"
-    problems = Problems()
+    scope = Scope(experiment.where, experiment.api_stack).at("config")
     if experiment.api_stack == "old":
-        return _build_for_old_stack(experiment, config, where, problems)
-    settings = check_settings(config, experiment.config, where, problems)
+        return _build_for_old_stack(experiment, config, scope)
+    settings = check_settings(config, experiment.config, scope)
     if experiment.run in OFFLINE_CONFIGS:
-        settings = offline_settings(settings, where, problems)
+        settings = offline_settings(settings, scope)
     else:
-        settings = recording_settings(settings, experiment.multi_agent is not None, where, problems)
+        settings = recording_settings(settings, experiment.multi_agent is not None, scope)
     module_class, learner_class = settings.pop(MODULE_CLASS, None), settings.get("learner_class")
     is_filtered = settings.pop("observation_filter", None) == "MeanStdFilter"
     if is_filtered and experiment.run in OFFLINE_CONFIGS:
-        problems.add(f"{where}.observation_filter: recorded episodes pass no filter; normalise them before recording")
+        scope.at("observation_filter").problem("recorded episodes pass no filter; normalise them before recording")
     if learner_class is not None and models_of(experiment):
-        with problems.collect():
-            algorithm_of(config, experiment.run).choose_learner(learner_class, where)
+        with scope.collect():
+            algorithm_of(config, experiment.run).choose_learner(learner_class, scope.where)
     if "model_config" in settings and module_class is None:  # a user's own reads what it likes
         settings["model_config"] = check_model_config(
-            settings["model_config"], experiment.model is not None, f"{where}.model_config", problems
+            settings["model_config"], experiment.model is not None, scope.at("model_config")
         )
-    problems.raise_any()
+    scope.raise_problems()
 
     config.environment(_env_of(experiment))
     env_config = settings.get("env_config", {})
     if is_vectorized_with(find_env(experiment.env, experiment.where), env_config):
         settings = {"gym_env_vectorize_mode": "vector_entry_point", **settings}
-    apply_settings(config, {**FAULT_TOLERANCE, **settings}, where, problems)
-    problems.raise_any()
+    apply_settings(config, {**FAULT_TOLERANCE, **settings}, scope)
+    scope.raise_problems()
     choose_policies(config, experiment.multi_agent)
     if is_filtered:
         filter_observations(config)
@@ -98,32 +97,30 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
     survive_while_recording(survive_faults(config))
-    with rllib_errors(where):
+    with rllib_errors(scope.where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
         spaces = _check_spaces(config, experiment, is_filtered, module_class is not None)
     if experiment.run in OFFLINE_CONFIGS:
-        check_recorded_data(config, spaces, where)
+        check_recorded_data(config, spaces, scope.where)
     return config
 
 
-def _build_for_old_stack(
-    experiment: Experiment, config: AlgorithmConfig, where: str, problems: Problems
-) -> AlgorithmConfig:
+def _build_for_old_stack(experiment: Experiment, config: AlgorithmConfig, scope: Scope) -> AlgorithmConfig:
     # A later Ray may no longer have what this imports.
     from rllib_recattn.experiment.algorithm import old_stack
 
     old_stack.choose_old_stack(config, experiment.where)
-    settings = check_settings(config, experiment.config, where, problems, "old")
+    settings = check_settings(config, experiment.config, scope)
     if "model" in settings:
         settings["model"] = without_ignored(settings["model"])
         if experiment.model is not None:
-            problems.add(f"{where}.model: is given twice, beside 'config' as well; keep one of them")
-        old_stack.check_model_dict(settings["model"], f"{where}.model", problems)
-    problems.raise_any()
+            scope.at("model").problem("is given twice, beside 'config' as well; keep one of them")
+        old_stack.check_model_dict(settings["model"], scope.at("model"))
+    scope.raise_problems()
     config.environment(_env_of(experiment))
-    apply_settings(config, settings, where, problems)
-    problems.raise_any()
+    apply_settings(config, settings, scope)
+    scope.raise_problems()
     choose_policies(config, experiment.multi_agent)
     if experiment.model is not None:
         config.training(model=old_stack.model_dict(experiment.model, experiment.where))
@@ -133,7 +130,7 @@ def _build_for_old_stack(
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
     begin_with(config, experiment.restore)
     old_stack.register_models(config)
-    with rllib_errors(where):
+    with rllib_errors(scope.where):
         config.validate()
     old_stack.check_old_model(config, experiment)
     return config

@@ -20,7 +20,7 @@ from rllib_recattn.experiment.algorithm.imports import IMPORTED, imported_settin
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
 from rllib_recattn.experiment.definition.api_stack import ApiStack
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import meant_domain
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
@@ -157,17 +157,13 @@ def config_keys(config_class: type[AlgorithmConfig]) -> Mapping[str, ConfigKey]:
     return keys
 
 
-def check_settings(
-    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems, stack: ApiStack = "new"
-) -> dict[str, Any]:
+def check_settings(config: AlgorithmConfig, settings: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     """Check settings against names, types and bounds, those that override others in evaluation included.
 
     Args:
         config: The config that they are meant for, with its defaults.
         settings: A setting's name → its value, as plain data.
-        where: File and key path of the settings.
-        problems: Gets a line for each setting that is wrong.
-        stack: The API stack that they are meant for.
+        scope: That of the settings; gets a problem for each that is wrong.
 
     Returns:
         The settings that are right. A whole number that was written as 1e4 is one.
@@ -175,36 +171,35 @@ def check_settings(
     keys = config_keys(type(config))
     right: dict[str, Any] = {}
     for name, value in settings.items():
-        with problems.collect():
-            if name in IMPORTED and stack == "new":
-                right[name] = None if value is None else imported_setting(name, value, f"{where}.{name}")
+        with scope.collect():
+            if name in IMPORTED and scope.stack == "new":
+                right[name] = None if value is None else imported_setting(name, value, f"{scope}.{name}")
                 continue
-            right[name] = _check_setting(config, keys, name, value, where, stack)
+            right[name] = _check_setting(config, keys, name, value, scope)
             if name == "evaluation_config" and value:
-                right[name] = _check_overrides(config, value, f"{where}.{name}", problems, stack)
+                right[name] = _check_overrides(config, value, scope.at(name))
             if name == "algorithm_config_overrides_per_module" and value:
                 right[name] = {
-                    module: _check_overrides(config, overrides, f"{where}.{name}.{module}", problems, stack)
+                    module: _check_overrides(config, overrides, scope.at(name, module))
                     for module, overrides in value.items()
                 }
     return {name: value for name, value in right.items() if name not in IMPORTED or value is not None}
 
 
-def apply_settings(config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems) -> None:
+def apply_settings(config: AlgorithmConfig, settings: Mapping[str, Any], scope: Scope) -> None:
     """Hand checked settings to the config methods that take them.
 
     Args:
         config: The config to change.
         settings: What :func:`check_settings` returned.
-        where: File and key path of the settings.
-        problems: Gets a line for each refusal by RLlib.
+        scope: That of the settings; gets a problem for each refusal by RLlib.
     """
     keys = config_keys(type(config))
     by_method: dict[str, dict[str, Any]] = {}
     for name, value in settings.items():
         by_method.setdefault(keys[name].method, {})[name] = value
     for method, arguments in by_method.items():
-        with problems.collect(), rllib_errors(where):
+        with scope.collect(), rllib_errors(scope.where):
             getattr(config, method)(**arguments)
 
 
@@ -243,21 +238,16 @@ def _declared_type(parameter: inspect.Parameter) -> Any:
     return Any if annotation is parameter.empty or isinstance(annotation, str) else annotation
 
 
-def _check_overrides(
-    config: AlgorithmConfig, settings: Mapping[str, Any], where: str, problems: Problems, stack: ApiStack
-) -> dict[str, Any]:
+def _check_overrides(config: AlgorithmConfig, settings: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     """Check settings that hold for a part; what the whole pipeline consists of is the same for all."""
-    whole = [name for name in settings if stack == "new" and name in (*IMPORTED, "observation_filter")]
+    whole = [name for name in settings if scope.stack == "new" and name in (*IMPORTED, "observation_filter")]
     for name in whole:
-        problems.add(f"{where}.{name}: belongs into 'config' itself, and holds for evaluation and all policies too")
-    return check_settings(
-        config, {name: value for name, value in settings.items() if name not in whole}, where, problems, stack
-    )
+        scope.at(name).problem("belongs into 'config' itself, and holds for evaluation and all policies too")
+    return check_settings(config, {name: value for name, value in settings.items() if name not in whole}, scope)
 
 
-def _check_setting(
-    config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name: str, value: Any, where: str, stack: ApiStack
-) -> Any:
+def _check_setting(config: AlgorithmConfig, keys: Mapping[str, ConfigKey], name: str, value: Any, scope: Scope) -> Any:
+    where, stack = scope.where, scope.stack
     useless = without_effect(stack)
     if name in useless:
         raise SettingsError(f"{where}.{name} has no effect on RLlib's {stack} API stack: {useless[name]}")

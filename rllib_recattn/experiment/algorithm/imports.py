@@ -13,7 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.imports import ImportEntry, check_imports
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.importing import import_class, import_creator, is_import_path
 
 MODULE_CLASS = "module_class"
@@ -62,9 +62,9 @@ def imported_setting(name: str, value: Any, where: str) -> Any:
         SettingsError: If something cannot be imported, is of another kind, or does not take its arguments.
     """
     if name in _CONNECTORS:
-        problems = Problems()
-        entries = check_imports(value, "connector piece, or of a function that makes some", where, problems)
-        problems.raise_any()
+        scope = Scope(where)
+        entries = check_imports(value, "connector piece, or of a function that makes some", scope)
+        scope.raise_problems()
         return ConnectorFunction(tuple((_connector(entry, where), entry.arguments) for entry in entries))
     if not isinstance(value, str) or not is_import_path(value):
         raise SettingsError(f"{where} = {value!r}: should be the path of a class, package.module:Class")

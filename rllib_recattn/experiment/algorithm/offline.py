@@ -9,7 +9,7 @@ from typing import Any
 from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.marwil import MARWILConfig
 
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.rl_module.recorded_episodes import require_packages
 
 Settings = dict[str, Any]
@@ -27,13 +27,12 @@ _DEFAULTS = {
 _READ_ONCE = {"materialize_data": False, "materialize_mapped_data": True}
 
 
-def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Any]:
+def offline_settings(settings: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     """Add what reading episodes needs to the settings of BC or MARWIL.
 
     Args:
         settings: RLlib's settings by name, checked.
-        where: File and key path of them.
-        problems: Gets a line for each path that does not exist, or one if there is none.
+        scope: That of the settings; gets a problem for each path that does not exist, or one if there is none.
 
     Returns:
         The settings, with paths that do not depend on the working directory.
@@ -41,13 +40,13 @@ def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems
     said = settings.get("input_")
     paths = [said] if isinstance(said, str) else list(said or [])
     if not paths or not all(isinstance(path, str) for path in paths):
-        problems.add(f"{where}.input_: should be the path, or a list of paths, of recorded episodes, as .../episodes")
+        scope.at("input_").problem("should be the path, or a list of paths, of recorded episodes, as .../episodes")
         return dict(settings)
     elsewhere = settings.get("input_filesystem") is not None
     for path in paths:
         if not elsewhere and "://" not in path and not Path(path).expanduser().exists():
-            problems.add(
-                f"{where}: input_ = {path!r}: there is no such file or directory; `rllib record RUN -o {path}` writes "
+            scope.problem(
+                f"input_ = {path!r}: there is no such file or directory; `rllib record RUN -o {path}` writes "
                 "episodes of a trained agent there"
             )
     # Ray's workers have working directories of their own.
@@ -56,27 +55,26 @@ def offline_settings(settings: Mapping[str, Any], where: str, problems: Problems
     return {**_DEFAULTS, **read_once, **settings, "input_": absolute}
 
 
-def recording_settings(settings: Mapping[str, Any], is_multi_agent: bool, where: str, problems: Problems) -> Settings:
+def recording_settings(settings: Mapping[str, Any], is_multi_agent: bool, scope: Scope) -> Settings:
     """Add what recording whole episodes needs to the settings of an algorithm that samples.
 
     Args:
         settings: RLlib's settings by name, checked; without ``output`` nothing changes.
         is_multi_agent: Whether there are several agents.
-        where: File and key path of them.
-        problems: Gets a line for what cannot be recorded.
+        scope: That of the settings; gets a problem for what cannot be recorded.
     """
     output = settings.get("output")
     if output is None:
         return dict(settings)
     if is_multi_agent:
-        problems.add(f"{where}.output: RLlib records single agents only; should be left out")
+        scope.at("output").problem("RLlib records single agents only; should be left out")
     if settings.get("output_write_episodes", True) and settings.get("batch_mode") == "truncate_episodes":
-        problems.add(
-            f"{where}: batch_mode = 'truncate_episodes': cuts episodes, of which whole ones are recorded; should be "
+        scope.problem(
+            "batch_mode = 'truncate_episodes': cuts episodes, of which whole ones are recorded; should be "
             "complete_episodes, or left out beside output"
         )
-    with problems.collect():
-        require_packages(f"{where}.output")
+    with scope.collect():
+        require_packages(f"{scope}.output")
     # Ray's workers have working directories of their own.
     path = output if "://" in output else str(Path(output).expanduser().absolute())
     return {"batch_mode": "complete_episodes", **settings, "output": path}

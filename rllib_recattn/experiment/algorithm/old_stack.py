@@ -12,7 +12,7 @@ from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.definition.environment import make_env
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.model_dict.checks import wrong_settings
 from rllib_recattn.importing import import_named
@@ -46,31 +46,31 @@ def register_models(config: AlgorithmConfig) -> None:
         register_model_v2()
 
 
-def check_model_dict(model: Mapping[str, Any], where: str, problems: Problems) -> None:
+def check_model_dict(model: Mapping[str, Any], scope: Scope) -> None:
     """Check the ``model`` dict of RLlib's old API stack.
 
     Args:
         model: The dict, as plain data.
-        where: File and key path of it.
-        problems: Gets a line for each setting that is wrong.
+        scope: That of the dict; gets a problem for each setting that is wrong.
     """
-    for line in wrong_settings(model, MODEL_DEFAULTS, where):
-        problems.add(line)
+    scope.take(wrong_settings(model, MODEL_DEFAULTS, scope.where))
     previous = [key for key in ("lstm_use_prev_action", "lstm_use_prev_reward") if model.get(key)]
     if model.get("use_lstm") and previous:
-        problems.add(
-            f"{where}.{previous[0]}: RLlib's LSTM of the old API stack fails with it (recurrent_net.py hands NumPy's "
+        scope.at(previous[0]).problem(
+            f"RLlib's LSTM of the old API stack fails with it (recurrent_net.py hands NumPy's "
             f"integers to PyTorch); should be custom_model: {PREFIX}lstm with custom_model_config: "
             f"{{{previous[0].removeprefix('lstm_')}: true}}, or what `rllib convert` makes of the file"
         )
     for key in ("attention_use_n_prev_actions", "attention_use_n_prev_rewards"):
         if model.get("use_attention") and model.get(key) == 1:
-            problems.add(
-                f"{where}.{key} = 1: RLlib's attention net of the old API stack fails with it (attention_net.py: views "
-                "of one step have no time axis); should be 0, or 2 or more, or what `rllib convert` makes of the file"
+            scope.wrong(
+                key,
+                1,
+                "RLlib's attention net of the old API stack fails with it (attention_net.py: views "
+                "of one step have no time axis); should be 0, or 2 or more, or what `rllib convert` makes of the file",
             )
-    with problems.collect():
-        _check_custom_model(model, where)
+    with scope.collect():
+        _check_custom_model(model, scope.where)
 
 
 def model_dict(block: ModelBlock, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 from rllib_recattn.errors import suggest
 from rllib_recattn.experiment.algorithm.setting_types import describe, matches
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 _DEFAULTS = dataclasses.asdict(DefaultModelConfig())
@@ -18,16 +18,13 @@ _TYPES = get_type_hints(DefaultModelConfig)
 _HEAD_KEYS = {key for key in _DEFAULTS if key.startswith("head_fcnet_")} | {"free_log_std", "log_std_clip_param"}
 
 
-def check_model_config(
-    model_config: Mapping[str, Any], has_model_block: bool, where: str, problems: Problems
-) -> dict[str, Any]:
+def check_model_config(model_config: Mapping[str, Any], has_model_block: bool, scope: Scope) -> dict[str, Any]:
     """Check the settings of RLlib's models.
 
     Args:
         model_config: The settings, as plain data.
         has_model_block: Whether one of this package's models is used, on which RLlib only puts the heads.
-        where: File and key path of the settings.
-        problems: Gets a line for each setting that is wrong.
+        scope: That of the settings; gets a problem for each that is wrong.
 
     Returns:
         The settings, with RLlib's default ``max_seq_len`` if they ask for an LSTM and do not say it: RLlib requires
@@ -35,23 +32,23 @@ def check_model_config(
     """
     for key, value in model_config.items():
         if key not in _DEFAULTS:
-            problems.add(f"{where}: unknown setting {key!r}: {suggest(key, _DEFAULTS)}")
+            scope.problem(f"unknown setting {key!r}: {suggest(key, _DEFAULTS)}")
         elif has_model_block and key in RecurrenceSettings.model_fields:
-            problems.add(f"{where}.{key}: belongs to the 'model' block")
+            scope.at(key).problem("belongs to the 'model' block")
         elif has_model_block and key in ("fcnet_hiddens", "fcnet_activation"):
-            problems.add(
-                f"{where}.{key}: belongs to the 'model' block, where it is written encoder: {{type: auto, widths: "
+            scope.at(key).problem(
+                f"belongs to the 'model' block, where it is written encoder: {{type: auto, widths: "
                 f"{model_config.get('fcnet_hiddens', _DEFAULTS['fcnet_hiddens'])}, activation: "
                 f"{model_config.get('fcnet_activation', _DEFAULTS['fcnet_activation'])}}}"
             )
         elif has_model_block and key not in _HEAD_KEYS:
-            problems.add(
-                f"{where}.{key}: has no effect beside a 'model' block, which takes the place of RLlib's own model; "
+            scope.at(key).problem(
+                "has no effect beside a 'model' block, which takes the place of RLlib's own model; "
                 "only the settings of the heads (head_fcnet_…) go with it"
             )
         elif not matches(value, _TYPES[key]):
             expected = describe(_TYPES[key], null=_DEFAULTS[key] is None)
-            problems.add(f"{where}: {key} = {value!r}: should be {expected}")
+            scope.wrong(key, value, f"should be {expected}")
     if model_config.get("use_lstm"):
         return {"max_seq_len": _DEFAULTS["max_seq_len"], **model_config}
     return dict(model_config)

@@ -11,8 +11,8 @@ from rllib_recattn.experiment.algorithm.config_keys import check_settings
 from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.reader import ExperimentReader
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import fill, find_domains, values_of, without_domains
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
 
@@ -28,22 +28,24 @@ def problems_in(path: Path) -> list[str]:
     Returns:
         A line for each problem: file, key path, and what would be right.
     """
-    problems = Problems()
-    with problems.collect():
+    scope = Scope(str(path))
+    with scope.collect():
         build_variants(load_experiment(path))
         return []
     with contextlib.suppress(SettingsError):  # they are known already
-        _check_config(path, problems)
-    return problems.lines
+        _check_config(path, scope)
+    return list(scope.problems)
 
 
-def _check_config(path: Path, problems: Problems) -> None:
+def _check_config(path: Path, scope: Scope) -> None:
     name, content = read_experiment_file(path, KNOWN_KEYS)
-    where = f"{path}: {name}"
-    space = find_domains(content, where, Problems())
-    reader = ExperimentReader(where, fill(content, values_of(space, {})), Overrides())
+    place = Scope(f"{path}: {name}")
+    space = find_domains(content, place)
+    reader = ExperimentReader(place, fill(content, values_of(space, {})), Overrides())
     config_class = CONFIG_CLASSES.get(str(reader.content.get("run")))
     if config_class is not None:
         # What is wrong with a search domain is known already, and as a value it would be wrong once more.
         settings = without_domains(reader.config())
-        check_settings(config_class(), settings, f"{where}.config", problems, reader.stack)
+        config = scope.called(f"{place}.config")
+        config.stack = place.stack
+        check_settings(config_class(), settings, config)

@@ -15,8 +15,8 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.config_keys import config_keys
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.load import load_variant
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.schedulers import Population
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment
 
 _MOST_COMBINATIONS = 100
@@ -38,9 +38,9 @@ def build_variants(experiment: Experiment) -> list[AlgorithmConfig]:
         SettingsError: With a line for each thing that is wrong, and the choices that lead to it.
     """
     first = build_config(experiment)
-    problems = Problems()
-    _check_population(experiment, first, problems)
-    problems.raise_any()
+    scope = Scope(experiment.where)
+    _check_population(experiment, first, scope)
+    scope.raise_problems()
     configs = [first]
     seen: set[str] = set()
     for choices in _probes(experiment.space):
@@ -50,8 +50,8 @@ def build_variants(experiment: Experiment) -> list[AlgorithmConfig]:
             for line in str(error).splitlines():
                 if line not in seen and len(seen) < _MOST_PROBLEMS:
                     seen.add(line)
-                    problems.add(f"{line} (with {_text(choices)})")
-    problems.raise_any()
+                    scope.take([f"{line} (with {_text(choices)})"])
+    scope.raise_problems()
     return configs
 
 
@@ -71,13 +71,13 @@ def _probes(space: Mapping[str, Domain]) -> Iterator[dict[str, Any]]:
             yield from ({key_path: probe} for probe in domain.probes[1:])
 
 
-def _check_population(experiment: Experiment, config: AlgorithmConfig, problems: Problems) -> None:
+def _check_population(experiment: Experiment, config: AlgorithmConfig, scope: Scope) -> None:
     """Refuse what population-based training cannot change in an agent that has begun to learn."""
     scheduler = experiment.tune.scheduler
     if not isinstance(scheduler, Population):
         return
     if experiment.api_stack == "old":
-        problems.add(f"{experiment.where}.tune.scheduler: {scheduler.name} works on RLlib's new API stack only")
+        scope.at("tune", "scheduler").problem(f"{scheduler.name} works on RLlib's new API stack only")
         return
     keys = config_keys(type(config))
     for key_path, domain in experiment.space.items():
@@ -85,8 +85,8 @@ def _check_population(experiment: Experiment, config: AlgorithmConfig, problems:
         name = setting.partition(".")[0].partition("[")[0]
         changes = block == "config" and name in keys and keys[name].method == "training"
         if domain.kind != SEEDS and not changes:
-            problems.add(
-                f"{experiment.where}.{key_path}: {scheduler.name} changes settings while an agent learns, which this "
+            scope.at(key_path).problem(
+                f"{scheduler.name} changes settings while an agent learns, which this "
                 "one does not allow: its weights, environment and processes stay as they are; only what "
                 "config.training(…) takes can change, such as lr, entropy_coeff or num_epochs"
             )

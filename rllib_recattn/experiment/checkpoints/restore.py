@@ -11,7 +11,7 @@ from rllib_recattn.checkpoint_pickles import CLASS_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.inputs.settings import INPUTS_KEY, encoder_settings, stored_encoder
 from rllib_recattn.rl_module.restore import counts_in
 
@@ -51,10 +51,10 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None
             f"{where}: is of RLlib's {saved_stack} API stack, the experiment of the {experiment.api_stack} one; "
             "rllib_recattn.convert_checkpoint moves agents from one to the other"
         )
-    problems = Problems()
+    scope = Scope(where)
     saved = load_config(checkpoint, beside=True)
     for line in _differences(checkpoint, saved, config, experiment):
-        problems.add(f"{where}: {line}")
+        scope.problem(f"{line}")
     note = None
     if saved.algo_class is not config.algo_class:
         note = (
@@ -62,12 +62,12 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None
         )
         note += " anew"
     else:
-        note = _note_on_counts(checkpoint, experiment, where, problems)
-    problems.raise_any()
+        note = _note_on_counts(checkpoint, experiment, scope)
+    scope.raise_problems()
     return note
 
 
-def _note_on_counts(checkpoint: Path, experiment: Experiment, where: str, problems: Problems) -> str | None:
+def _note_on_counts(checkpoint: Path, experiment: Experiment, scope: Scope) -> str | None:
     """Say how many more of what a stop criterion counts there will be, and refuse one that is met already."""
     with reading(checkpoint):
         counts = counts_in(checkpoint)
@@ -79,13 +79,13 @@ def _note_on_counts(checkpoint: Path, experiment: Experiment, where: str, proble
         if reached < last:
             lines.append(f"stop.{metric} = {last:.10g} is {last - reached:.10g} more")
         elif metric == _ITERATION:
-            problems.add(
-                f"{where}: was saved in iteration {reached:g}, from which training counts on; stop.{metric} = {last:g} "
+            scope.problem(
+                f"was saved in iteration {reached:g}, from which training counts on; stop.{metric} = {last:g} "
                 "should be more"
             )
         else:
-            problems.add(
-                f"{where}: was saved at {metric} = {reached:.10g}, from which training counts on; stop.{metric} = "
+            scope.problem(
+                f"was saved at {metric} = {reached:.10g}, from which training counts on; stop.{metric} = "
                 f"{last:.10g} should be more"
             )
     if not lines:

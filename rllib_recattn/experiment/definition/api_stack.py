@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from rllib_recattn.experiment.definition import gone_names, old_names
-
-ApiStack = Literal["new", "old"]
+from rllib_recattn.experiment.definition.scope import ApiStack, Scope
 
 OFFLINE_ALGORITHMS = ("BC", "MARWIL")
 
@@ -20,13 +19,12 @@ _FLAGS = (*_MODULES, _RUNNERS)
 _PRESENT_FLAGS = (_MODULES[0], _RUNNERS)
 
 
-def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> ApiStack:
+def api_stack_of(content: Mapping[str, Any], scope: Scope) -> ApiStack:
     """Tell for which API stack an experiment is written.
 
     Args:
         content: The experiment, as the user wrote it.
-        where: File and name, for the notes.
-        notes: Gets a sentence if the settings tell the stack, and not ``api_stack``.
+        scope: That of the experiment; gets a note if the settings tell the stack, and not ``api_stack``.
 
     Returns:
         What ``api_stack`` says; without it ``new`` if RLlib's settings under ``config`` switch RLModules or learners
@@ -39,28 +37,26 @@ def api_stack_of(content: Mapping[str, Any], where: str, notes: list[str]) -> Ap
         return "old" if said == "old" else "new"
     if said is not None:
         for flag in config.keys() & {*_FLAGS} - {*_PRESENT_FLAGS}:
-            notes.append(
-                f"{where}: config.{flag} has no counterpart any more; `api_stack` says which of RLlib's API stacks runs"
-            )
+            scope.note(f"config.{flag} has no counterpart any more; `api_stack` says which of RLlib's API stacks runs")
         return "old" if said == "old" else "new"
     switched_on = [flag for flag in _MODULES if config.get(flag) is True]
     switched_off = [flag for flag in _FLAGS if config.get(flag) is False]
     if switched_on:
         if switched_off:
-            notes.append(
-                f"{where}: config.{switched_on[0]} without {switched_off[0]} was a part of RLlib's new API stack; this "
+            scope.note(
+                f"config.{switched_on[0]} without {switched_off[0]} was a part of RLlib's new API stack; this "
                 "runs on all of it, as with `api_stack: new`"
             )
         elif switched_on[0] not in _PRESENT_FLAGS:
-            notes.append(f"{where}: config.{switched_on[0]} means RLlib's new API stack, as with `api_stack: new`")
+            scope.note(f"config.{switched_on[0]} means RLlib's new API stack, as with `api_stack: new`")
         return "new"
     if not switched_off and (config.get(_RUNNERS) is True or content.get("run") in OFFLINE_ALGORITHMS):
         return "new"
     old = switched_off or [key for key in _OLD_SETTINGS if _means_something(key, config) and "model" not in content]
     if not old:
         return "new"
-    notes.append(
-        f"{where}: config.{old[0]} is of RLlib's old API stack, on which this runs, as with `api_stack: old`; "
+    scope.note(
+        f"config.{old[0]} is of RLlib's old API stack, on which this runs, as with `api_stack: old`; "
         "`rllib convert` writes it for the new one"
     )
     return "old"

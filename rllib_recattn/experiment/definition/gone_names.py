@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 
 class Gone(NamedTuple):
@@ -153,17 +153,14 @@ def all_gone() -> dict[str, Gone]:
     return {**ON_OLD_STACK, **ON_NEW_STACK, **of_algorithms, **CONFIG}
 
 
-def without_gone(
-    block: Mapping[str, Any], gone: Mapping[str, Gone], where: str, problems: Problems, notes: list[str]
-) -> dict[str, Any]:
+def without_gone(block: Mapping[str, Any], gone: Mapping[str, Gone], scope: Scope) -> dict[str, Any]:
     """Leave out the settings that there are no more.
 
     Args:
         block: What the user wrote.
         gone: Those settings.
-        where: File and key path of the block.
-        problems: Gets a line for each value that meant something.
-        notes: Gets a sentence for each other setting that is left out.
+        scope: That of the block; gets a problem for each value that meant something, and a note on each other setting
+            that is left out.
 
     Returns:
         The rest of the block.
@@ -172,10 +169,11 @@ def without_gone(
     for key in sorted(block.keys() & gone.keys()):
         harmless, advice, note = gone[key]
         if harmless is None or block[key] in harmless:
-            notes.extend([f"{where}: {key!r} {note}"] if note else [])
+            if note:
+                scope.note(f"{key!r} {note}")
         elif advice:
             right = advice.format(value=block[key])
-            problems.add(f"{where}: {key} = {block[key]!r}: there is no such setting any more: {right}")
+            scope.problem(f"{key} = {block[key]!r}: there is no such setting any more: {right}")
         else:
             continue
         del rest[key]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.importing import is_import_path, module_of, require_findable
 
 
@@ -25,14 +25,13 @@ class ImportEntry(Settings):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-def check_imports(block: Any, kind: str, where: str, problems: Problems) -> tuple[ImportEntry, ...]:
+def check_imports(block: Any, kind: str, scope: Scope) -> tuple[ImportEntry, ...]:
     """Validate a list of paths as far as that goes without importing them.
 
     Args:
         block: ``package.module:Name``, or ``{package.module:Name: {argument: value}}``, or a list of these.
         kind: What they are, for error messages: ``class of callbacks``.
-        where: File and key path of the list.
-        problems: Gets a line for each entry that is wrong.
+        scope: That of the list; gets a problem for each entry that is wrong.
 
     Returns:
         The entries that are right.
@@ -40,8 +39,8 @@ def check_imports(block: Any, kind: str, where: str, problems: Problems) -> tupl
     entries = block if isinstance(block, Sequence) and not isinstance(block, str) else [block]
     checked: list[ImportEntry] = []
     for index, entry in enumerate(entries):
-        place = f"{where}[{index}]" if entries is block else where
-        with problems.collect():
+        place = scope.item(index).where if entries is block else scope.where
+        with scope.collect():
             found = _entry(entry, kind, place)
             require_findable(module_of(found.path), f"{place}: {found.path!r}")
             if found.path in (other.path for other in checked):

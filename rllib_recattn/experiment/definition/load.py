@@ -9,8 +9,8 @@ from typing import Any
 
 from rllib_recattn.experiment.definition.environment import make_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.reader import ExperimentReader
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.sweep_checks import check_sweep
@@ -36,12 +36,11 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     """
     name, content = read_experiment_file(path, KNOWN_KEYS)
     make_importable(path.absolute().parent)
-    where = f"{path}: {name}"
-    problems = Problems()
-    space = find_domains(content, where, problems)
-    problems.raise_any()
+    scope = Scope(f"{path}: {name}")
+    space = find_domains(content, scope)
+    scope.raise_problems()
     first = fill(content, values_of(space, {}))
-    reader = ExperimentReader(where, first, overrides or Overrides())
+    reader = ExperimentReader(scope, first, overrides or Overrides())
     file, model = reader.file(), reader.model()
     checkpoint, config = reader.checkpoint(), reader.config()
     multi_agent, callbacks, restore = reader.multi_agent(config), reader.callbacks(), reader.restore()
@@ -52,18 +51,18 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     storage_path = reader.storage_path()
     tune = reader.tune(stop)
     space = add_seeds(space, first, tune.num_samples)
-    check_sweep(tune, space, where, reader.problems, evaluates=reader.evaluates)
+    check_sweep(tune, space, scope, evaluates=reader.evaluates)
     if space:
-        require_text_keys(content, where, reader.problems)
+        require_text_keys(content, scope)
     if space or tune.num_samples > 1:
         checkpoint = checkpoint.for_trials(tune.scheduler)
-    reader.problems.raise_any()
+    scope.raise_problems()
     return Experiment(
         path=path,
         folder=path.absolute().parent,
         name=name,
         run=file.run,
-        api_stack=reader.stack,
+        api_stack=scope.stack,
         env=env,
         stop=stop,
         config=config,
@@ -78,7 +77,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
         tune=tune,
         space=space,
         content=content,
-        notes=tuple(reader.notes),
+        notes=scope.notes,
     )
 
 
@@ -97,12 +96,12 @@ def load_variant(experiment: Experiment, choices: Mapping[str, Any]) -> Experime
         SettingsError: With a line for each thing that is wrong with the variant.
     """
     content = fill(experiment.content, values_of(experiment.space, choices))
-    reader = ExperimentReader(experiment.where, content, Overrides())
+    reader = ExperimentReader(Scope(experiment.where), content, Overrides())
     model, config = reader.model(), reader.config()
     reader.multi_agent(config)
     env, config = reader.environment(config)
     model, config = _networks(reader, env, model, config)
-    reader.problems.raise_any()
+    reader.scope.raise_problems()
     changes = {"env": env, "config": config, "model": model, "content": content, "space": {}}
     tune = experiment.tune.model_copy(update={"num_samples": 1})
     return experiment.model_copy(update={**changes, "tune": tune})
@@ -123,22 +122,22 @@ def _networks(
     reader: ExperimentReader, env: str, model: ModelBlock | None, config: dict[str, Any]
 ) -> tuple[ModelBlock | None, dict[str, Any]]:
     """Return the model and RLlib's settings, with what a ``model`` dict of the old API stack means on the new one."""
-    where = f"{reader.where}.config.model"
+    scope = reader.scope.at("config", "model")
     if reader.model_dict is None:
         return model, config
     if "model" in reader.content:
-        reader.problems.add(f"{where}: is given twice, beside 'config' as well; keep one of them")
-    if reader.problems.lines:
+        scope.problem("is given twice, beside 'config' as well; keep one of them")
+    if scope.problems:
         return model, config
     # The models' settings come with PyTorch, which takes a second or two to import.
     from rllib_recattn.experiment.definition.model_block import check_model
     from rllib_recattn.experiment.definition.old_model import translate_model
 
-    with reader.problems.collect():
-        make = functools.partial(make_env, env, config.get("env_config", {}), reader.where)
-        found = translate_model(reader.model_dict, str(reader.content.get("run")), make, where, reader.notes)
+    with scope.collect():
+        make = functools.partial(make_env, env, config.get("env_config", {}), reader.scope.where)
+        found = translate_model(reader.model_dict, str(reader.content.get("run")), make, scope)
         if found.block is not None:
-            model = check_model(found.block, where)
+            model = check_model(found.block, scope.where)
         model_config = {**found.model_config, **config.get("model_config", {})}
         return model, {**config, "model_config": model_config} if model_config else config
     return model, config

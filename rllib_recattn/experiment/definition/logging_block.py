@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.experiment.definition.experiment_file import is_block
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 # What nobody should keep in a file that others read, and where it belongs.
 _SECRETS = {
@@ -116,14 +116,14 @@ def check_logging(block: Mapping[str, Any], where: str) -> LoggingBlock:
     Raises:
         SettingsError: If a setting is unknown, wrong or a secret, or a package is missing.
     """
-    problems = Problems()
+    scope = Scope(where)
     for service in _SERVICES:
         if block.get(service) is not None:
-            with problems.collect():
+            with scope.collect():
                 _check_service(service, block[service], f"{where}.{service}")
-    with problems.collect():
+    with scope.collect():
         validate(LoggingBlock, {key: value for key, value in block.items() if key not in _SERVICES}, where)
-    problems.raise_any()
+    scope.raise_problems()
     return validate(LoggingBlock, block, where)
 
 

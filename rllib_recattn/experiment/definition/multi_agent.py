@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition.experiment_file import is_block
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import ModelBlock, MultiAgentBlock
 from rllib_recattn.rl_module.policy_mapping import PolicyMapping
 
@@ -33,13 +33,12 @@ class PolicyFile(Settings):
     model: dict[str, Any] | None = None
 
 
-def check_multi_agent(block: Mapping[str, Any], where: str, problems: Problems) -> MultiAgentBlock | None:
+def check_multi_agent(block: Mapping[str, Any], scope: Scope) -> MultiAgentBlock | None:
     """Validate the block by itself.
 
     Args:
         block: What the user wrote. ``mapping`` may be left out if there is only one policy.
-        where: File and key path of it.
-        problems: Gets a line for each thing that is wrong.
+        scope: That of the block; gets a problem for each thing that is wrong.
 
     Returns:
         The block; None if it is unusable.
@@ -47,12 +46,12 @@ def check_multi_agent(block: Mapping[str, Any], where: str, problems: Problems) 
     said = {**block}
     if is_plain_mapping(said.get("mapping")):  # agents may be numbered
         said["mapping"] = {str(agent): policy for agent, policy in said["mapping"].items()}
-    with problems.collect():
-        file = validate(MultiAgentFile, said, where)
-        policies = _policies(file.policies, f"{where}.policies", problems)
+    with scope.collect():
+        file = validate(MultiAgentFile, said, scope.where)
+        policies = _policies(file.policies, scope.at("policies"))
         mapping = file.mapping or ({"*": next(iter(policies))} if len(policies) == 1 else {})
-        _check_mapping(mapping, policies, f"{where}.mapping", problems)
-        _check_policies_to_train(file.policies_to_train, policies, f"{where}.policies_to_train", problems)
+        _check_mapping(mapping, policies, scope.at("mapping"))
+        _check_policies_to_train(file.policies_to_train, policies, scope.at("policies_to_train"))
         return MultiAgentBlock(
             policies=policies,
             mapping=mapping,
@@ -62,29 +61,28 @@ def check_multi_agent(block: Mapping[str, Any], where: str, problems: Problems) 
     return None
 
 
-def check_agents(block: MultiAgentBlock, agents: Sequence[Any], env: str, where: str, problems: Problems) -> None:
+def check_agents(block: MultiAgentBlock, agents: Sequence[Any], env: str, scope: Scope) -> None:
     """Check the block against the agents that there are.
 
     Args:
         block: The block.
         agents: The ids of all agents that the environment may have.
         env: The environment's name, for error messages.
-        where: File and key path of the block.
-        problems: Gets a line for each agent without a policy, each policy without an agent, and each id or pattern
-            without one.
+        scope: That of the block; gets a problem for each agent without a policy, each policy without an agent, and each
+            id or pattern without one.
     """
     mapping = PolicyMapping(block.mapping)
     known = ", ".join(repr(str(agent)) for agent in agents)
     for agent in agents:
         if mapping.find(agent) is None:
-            problems.add(f"{where}.mapping: no policy for the agent {str(agent)!r} of {env}; it has {known}")
+            scope.at("mapping").problem(f"no policy for the agent {str(agent)!r} of {env}; it has {known}")
     for pattern in block.mapping:
         alone = PolicyMapping({pattern: "it"})
         if not any(alone.find(agent) for agent in agents):
-            problems.add(f"{where}.mapping: {pattern!r} fits no agent of {env}, which has {known}")
+            scope.at("mapping").problem(f"{pattern!r} fits no agent of {env}, which has {known}")
     used = {mapping.find(agent) for agent in agents}
     for policy in block.policies.keys() - used:
-        problems.add(f"{where}.policies: {policy!r} decides for no agent of {env}, which has {known}")
+        scope.at("policies").problem(f"{policy!r} decides for no agent of {env}, which has {known}")
 
 
 def is_plain_mapping(value: Any) -> bool:
@@ -92,19 +90,19 @@ def is_plain_mapping(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str | int) for key in value)
 
 
-def _policies(said: Sequence[str] | Mapping[str, Any], where: str, problems: Problems) -> dict[str, ModelBlock | None]:
+def _policies(said: Sequence[str] | Mapping[str, Any], scope: Scope) -> dict[str, ModelBlock | None]:
     if not said:
-        raise SettingsError(f"{where}: should name at least one policy")
+        raise SettingsError(f"{scope}: should name at least one policy")
     policies: dict[str, ModelBlock | None] = {}
     for name in said:
         policies[name] = None
         if not _POLICY.fullmatch(name):
-            problems.add(f"{where}: {name!r}: should consist of letters, digits, '-', '_', '+' and '.'")
+            scope.problem(f"{name!r}: should consist of letters, digits, '-', '_', '+' and '.'")
         if isinstance(said, Mapping) and said[name] is not None:
-            with problems.collect():
-                policies[name] = _model(said[name], f"{where}.{name}")
+            with scope.collect():
+                policies[name] = _model(said[name], f"{scope}.{name}")
     if not isinstance(said, Mapping) and len(policies) < len(said):
-        problems.add(f"{where} = {list(said)!r}: should name each policy once")
+        scope.take([f"{scope} = {list(said)!r}: should name each policy once"])
     return policies
 
 
@@ -120,27 +118,27 @@ def _model(said: Any, where: str) -> ModelBlock | None:
     return check_model(model, f"{where}.model")
 
 
-def _check_mapping(mapping: Mapping[str, str], policies: Collection[str], where: str, problems: Problems) -> None:
+def _check_mapping(mapping: Mapping[str, str], policies: Collection[str], scope: Scope) -> None:
     if not mapping:
-        problems.add(
-            f"{where} is missing: say which policy decides for which agent, e.g. mapping: "
-            f"{{'*': {next(iter(policies))}}}"
+        scope.take(
+            [
+                f"{scope} is missing: say which policy decides for which agent, e.g. mapping: "
+                f"{{'*': {next(iter(policies))}}}"
+            ]
         )
     for pattern, policy in mapping.items():
         if policy not in policies:
-            problems.add(f"{where}: {pattern!r}: unknown policy {policy!r}: {suggest(policy, policies)}")
+            scope.problem(f"{pattern!r}: unknown policy {policy!r}: {suggest(policy, policies)}")
     for policy in policies:
         if mapping and policy not in mapping.values():
-            problems.add(f"{where}: no agent for the policy {policy!r}")
+            scope.problem(f"no agent for the policy {policy!r}")
 
 
-def _check_policies_to_train(
-    chosen: Sequence[str] | None, policies: Collection[str], where: str, problems: Problems
-) -> None:
+def _check_policies_to_train(chosen: Sequence[str] | None, policies: Collection[str], scope: Scope) -> None:
     if chosen is None:
         return
     if not chosen:
-        problems.add(f"{where}: should name at least one policy, or be left out to train all of them")
+        scope.problem("should name at least one policy, or be left out to train all of them")
     for policy in chosen:
         if policy not in policies:
-            problems.add(f"{where}: unknown policy {policy!r}: {suggest(policy, policies)}")
+            scope.problem(f"unknown policy {policy!r}: {suggest(policy, policies)}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.model_dict.checks import without_ignored, wrong_settings
 from rllib_recattn.experiment.model_dict.losses import Losses
 from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
@@ -15,17 +16,14 @@ from rllib_recattn.experiment.model_dict.old_defaults import ALL_DEFAULTS
 _OWN = ("custom_action_dist", "custom_model", "custom_preprocessor")
 
 
-def translate_model(
-    model: Mapping[str, Any], run: str, make: Callable[[], Any], where: str, notes: list[str]
-) -> Networks:
+def translate_model(model: Mapping[str, Any], run: str, make: Callable[[], Any], scope: Scope) -> Networks:
     """Translate a ``model`` dict as ``rllib convert`` does.
 
     Args:
         model: The dict, as plain data.
         run: The name of the algorithm.
         make: Makes the environment, whose observations decide the kind of network.
-        where: File and key path of the dict.
-        notes: Gets a sentence for what it is read as, and one for each setting that is left out.
+        scope: That of the dict; gets a note on what it is read as, and one on each setting that is left out.
 
     Returns:
         The ``model`` block, or the ``model_config``.
@@ -35,7 +33,7 @@ def translate_model(
             stack has no use for.
     """
     model = without_ignored(model)
-    wrong = wrong_settings(model, ALL_DEFAULTS, where)
+    wrong = wrong_settings(model, ALL_DEFAULTS, scope.where)
     if wrong:
         raise SettingsError("\n".join(wrong))
     losses = Losses()
@@ -44,12 +42,15 @@ def translate_model(
         networks = networks_of(model, run, env.observation_space, losses)
     finally:
         env.close()
-    own = [f"{where.removesuffix('config.model')}{line}" for line in losses.lines if _is_own(line)]
+    experiment = scope.called(scope.where.removesuffix(".config.model"))
+    own = [f"{experiment}.{line}" for line in losses.lines if _is_own(line)]
     if own:
         raise SettingsError("\n".join(f"{line}; it is an RLModule's, see config.module_class" for line in own))
     name, block = ("model", networks.block) if networks.block is not None else ("model_config", networks.model_config)
-    notes.append(f"{where}: is of RLlib's old API stack; read as {name}: {_in_one_line(block)}")
-    notes.extend(f"{where.removesuffix('config.model')}{line}: left out" for line in losses.lines)
+    scope.note(f"is of RLlib's old API stack; read as {name}: {_in_one_line(block)}")
+    for line in losses.lines:
+        key, _, rest = line.partition(": ")
+        experiment.at(key).note(f"{rest}: left out")
     return networks
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 TOP_LEVEL = {
     "local_dir": "storage_path",
@@ -135,8 +135,8 @@ _MUJOCO = re.compile(
 )
 
 
-def translate_env(env: str, where: str, notes: list[str]) -> str:
-    """Return where an environment is found now; `notes` gets a sentence if that is elsewhere."""
+def translate_env(env: str, scope: Scope) -> str:
+    """Return where an environment is found now; the scope gets a note if that is elsewhere."""
     found = ENVIRONMENTS.get(env, env)
     if _MUJOCO.fullmatch(env):
         found = f"{env.rpartition('-')[0]}-v5"
@@ -144,7 +144,7 @@ def translate_env(env: str, where: str, notes: list[str]) -> str:
         if found.startswith(old):
             found = new + found.removeprefix(old)
     if found != env:
-        notes.append(f"{where}: {env!r} is {found!r} now")
+        scope.note(f"{env!r} is {found!r} now")
     return found
 
 
@@ -166,38 +166,33 @@ def gone_env(env: str) -> str | None:
     )
 
 
-def translate(
-    block: Mapping[str, Any], names: Mapping[str, str], where: str, problems: Problems, notes: list[str]
-) -> dict[str, Any]:
+def translate(block: Mapping[str, Any], names: Mapping[str, str], scope: Scope) -> dict[str, Any]:
     """Give the keys of a block the names that they have now.
 
     Args:
         block: What the user wrote.
         names: Old name → present name.
-        where: File and key path of the block.
-        problems: Gets a line where two keys mean the same setting.
-        notes: Gets a sentence for each key that is translated.
+        scope: That of the block; gets a problem where two keys mean the same setting, and a note on each key that is
+            translated.
 
     Returns:
         The block under present names, in its order.
     """
-    block = _without_doubles(block, names, where, notes)
+    block = _without_doubles(block, names, scope)
     translated: dict[str, Any] = {}
     written_as: dict[str, str] = {}
     for key, value in block.items():
         name = names.get(key, key)
         if name in translated:
-            problems.add(f"{where}: {written_as[name]!r} and {key!r} mean the same setting: keep {name!r}")
+            scope.problem(f"{written_as[name]!r} and {key!r} mean the same setting: keep {name!r}")
             continue
         if name != key:
-            notes.append(f"{where}: {key!r} is called {name!r} now")
+            scope.note(f"{key!r} is called {name!r} now")
         translated[name], written_as[name] = value, key
     return translated
 
 
-def _without_doubles(
-    block: Mapping[str, Any], names: Mapping[str, str], where: str, notes: list[str]
-) -> Mapping[str, Any]:
+def _without_doubles(block: Mapping[str, Any], names: Mapping[str, str], scope: Scope) -> Mapping[str, Any]:
     """Leave out, of two names for one setting, the one that did not count."""
     rest = dict(block)
     for key in list(rest):
@@ -207,5 +202,5 @@ def _without_doubles(
         losers = [key] if key in _COUNT_LESS else [name] if key in _COUNT_MORE and name in rest else []
         for loser in losers:
             del rest[loser]
-            notes.append(f"{where}: {loser!r} does not count beside {name if loser == key else key!r}")
+            scope.note(f"{loser!r} does not count beside {name if loser == key else key!r}")
     return rest

@@ -18,9 +18,9 @@ from rllib_recattn.experiment.definition.imports import ImportEntry, check_impor
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock, check_logging
 from rllib_recattn.experiment.definition.multi_agent import check_agents, check_multi_agent
 from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, storage_directory
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.restore import checkpoint_to_restore
 from rllib_recattn.experiment.definition.rllib_settings import present_settings
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, ModelBlock, MultiAgentBlock
 from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
 from rllib_recattn.experiment.definition.top_level import ExperimentFile, Overrides
@@ -32,18 +32,16 @@ ALGORITHMS = ("PPO", "APPO", "IMPALA", *OFFLINE_ALGORITHMS)
 class ExperimentReader:
     """Validates an experiment block by block, so that all that is wrong in any of them is found at once."""
 
-    def __init__(self, where: str, content: Mapping[str, Any], overrides: Overrides):
-        self.where = where
+    def __init__(self, scope: Scope, content: Mapping[str, Any], overrides: Overrides):
+        self.scope = scope
         self.overrides = overrides
-        self.problems = Problems()
-        self.notes: list[str] = []
-        self.stack = api_stack_of(content, where, self.notes)
+        self.scope.stack = api_stack_of(content, scope)
         self.model_dict: dict[str, Any] | None = None
         content = self._translated(content, old_names.TOP_LEVEL, gone_names.TOP_LEVEL)
         content = self._with_block(content, "checkpoint", old_names.CHECKPOINT)
         self.content = self._with_block(content, "tune", TUNE_KEYS)
         self.env = self._env()
-        self.metrics = metrics_of(self.stack)
+        self.metrics = metrics_of(self.scope.stack)
         if self.content.get("run") in OFFLINE_ALGORITHMS:
             self.metrics = frozenset(metric for metric in self.metrics if not metric.startswith("env_runners/"))
 
@@ -54,10 +52,10 @@ class ExperimentReader:
 
     def file(self) -> ExperimentFile:
         """Return the top level."""
-        content = without_wrong_blocks(self.content, self.where, self.problems)
+        content = without_wrong_blocks(self.content, self.scope)
         content.pop("callbacks", None)  # `callbacks` says what is wrong with them
-        with self.problems.collect():
-            return validate(ExperimentFile, content, self.where)
+        with self.scope.collect():
+            return validate(ExperimentFile, content, self.scope.where)
         return ExperimentFile(run="", env="")
 
     def model(self) -> ModelBlock | None:
@@ -66,75 +64,76 @@ class ExperimentReader:
             # The models' settings come with PyTorch, which takes a second or two to import.
             from rllib_recattn.experiment.definition.model_block import check_model
 
-            with self.problems.collect():
-                return check_model(self._block("model"), f"{self.where}.model")
+            with self.scope.collect():
+                return check_model(self._block("model"), f"{self.scope}.model")
         return None
 
     def checkpoint(self) -> CheckpointBlock:
         """Return the checkpoint block."""
         block = self._translated(self._block("checkpoint"), old_names.CHECKPOINT, {}, "checkpoint")
         given = {"frequency": self.overrides.checkpoint_frequency, "at_end": self.overrides.checkpoint_at_end}
-        with self.problems.collect():
-            checkpoint = validate(CheckpointBlock, block, f"{self.where}.checkpoint")
+        with self.scope.collect():
+            checkpoint = validate(CheckpointBlock, block, f"{self.scope}.checkpoint")
             return checkpoint.model_copy(update={key: value for key, value in given.items() if value is not None})
         return CheckpointBlock()
 
     def logging(self) -> LoggingBlock:
         """Return the logging block."""
-        with self.problems.collect():
-            return check_logging(self._block("logging"), f"{self.where}.logging")
+        with self.scope.collect():
+            return check_logging(self._block("logging"), f"{self.scope}.logging")
         return LoggingBlock()
 
     def config(self) -> dict[str, Any]:
         """Return RLlib's settings under their present names."""
-        config = self._settings(self._block("config"), "config")
+        scope = self.scope.at("config")
+        config = self._settings(self._block("config"), scope)
         if "env" in config:
-            self.problems.add(f"{self.where}.config.env: belongs one level up, beside 'config'")
+            scope.at("env").problem("belongs one level up, beside 'config'")
         for key in ("env_config", "evaluation_config", "model_config", "model"):
             if not is_block(config.get(key, {})):
-                say_what_is_wrong(key, config.pop(key), f"{self.where}.config", self.problems)
+                say_what_is_wrong(key, config.pop(key), scope)
         if "evaluation_config" in config:
-            config["evaluation_config"] = self._settings(config["evaluation_config"], "config.evaluation_config")
-        if self.stack == "new":  # `load` puts what it means there in its place
+            config["evaluation_config"] = self._settings(config["evaluation_config"], scope.at("evaluation_config"))
+        if self.scope.stack == "new":  # `load` puts what it means there in its place
             self.model_dict = config.pop("model", None)
         return config
 
     def multi_agent(self, config: Mapping[str, Any]) -> MultiAgentBlock | None:
         """Return the policies; None for a single agent."""
-        where = f"{self.where}.multi_agent"
+        scope = self.scope.at("multi_agent")
         said = self.content.get("multi_agent")
         agents, is_known = None, False
         with contextlib.suppress(SettingsError):  # `environment` says what is wrong with it
-            agents = agents_of(self.env, config.get("env_config", {}), where)
+            agents = agents_of(self.env, config.get("env_config", {}), scope.where)
             is_known = True
         if said is None and agents is not None and not self._block("config").get("multiagent"):
-            self.problems.add(
-                f"{where} is missing: {self.env} has several agents; say which policy decides for which, e.g. "
-                "multi_agent: {policies: [one], mapping: {'*': one}}"
+            self.scope.missing(
+                "multi_agent",
+                f"{self.env} has several agents; say which policy decides for which, e.g. "
+                "multi_agent: {policies: [one], mapping: {'*': one}}",
             )
-        block = check_multi_agent(said, where, self.problems) if is_block(said) else None
+        block = check_multi_agent(said, scope) if is_block(said) else None
         if block is None:
             return None
         if agents is None and is_known:
-            self.problems.add(f"{where}: {self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
+            self.scope.problem(f"{self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
         elif agents:
-            check_agents(block, agents, self.env, where, self.problems)
-        self.metrics = metrics_of(self.stack, block.policies, agents or block.mapping)
+            check_agents(block, agents, self.env, scope)
+        self.metrics = metrics_of(self.scope.stack, block.policies, agents or block.mapping)
         return block
 
     def callbacks(self) -> tuple[ImportEntry, ...]:
         """Return the callbacks."""
         said = self.content.get("callbacks")
-        where = f"{self.where}.callbacks"
-        return () if said is None else check_imports(said, "class of callbacks", where, self.problems)
+        return () if said is None else check_imports(said, "class of callbacks", self.scope.at("callbacks"))
 
     def restore(self) -> Path | None:
         """Return the checkpoint to begin with."""
         option, said = self.overrides.restore, self.content.get("restore")
         if option is None and not isinstance(said, str):
             return None
-        where = "--restore" if option is not None else f"{self.where}.restore"
-        with self.problems.collect():
+        where = "--restore" if option is not None else f"{self.scope}.restore"
+        with self.scope.collect():
             return checkpoint_to_restore(str(said if option is None else option), where)
         return None
 
@@ -142,21 +141,11 @@ class ExperimentReader:
         """Return the stop criteria."""
         block = self._block("stop")
         if not block and not self.overrides.stop and is_block(self.content.get("stop", {})):
-            self.problems.add(
-                f"{self.where}.stop is missing: say when training ends, e.g. stop: {{training_iteration: 100}}"
-            )
+            self.scope.missing("stop", "say when training ends, e.g. stop: {training_iteration: 100}")
         return {
             metric: value
-            for criteria, where in ((block, f"{self.where}.stop"), (self.overrides.stop, "--stop"))
-            for metric, value in check_stop(
-                criteria,
-                where,
-                self.problems,
-                self.notes,
-                evaluates=self.evaluates,
-                stack=self.stack,
-                metrics=self.metrics,
-            ).items()
+            for criteria, scope in ((block, self.scope.at("stop")), (self.overrides.stop, self.scope.called("--stop")))
+            for metric, value in check_stop(criteria, scope, evaluates=self.evaluates, metrics=self.metrics).items()
         }
 
     def tune(self, stop: Mapping[str, float]) -> TuneBlock:
@@ -166,23 +155,15 @@ class ExperimentReader:
             block = {"metric": f"evaluation/{DEFAULT_METRIC}", **block}
         if self.overrides.num_samples is not None:
             block = {**block, "num_samples": self.overrides.num_samples}
-        return check_tune(
-            block,
-            f"{self.where}.tune",
-            self.problems,
-            self.notes,
-            metrics=self.metrics,
-            stop=stop,
-            stack=self.stack,
-        )
+        return check_tune(block, self.scope.at("tune"), metrics=self.metrics, stop=stop)
 
     def storage_path(self) -> Path:
         """Return where results are stored."""
-        with self.problems.collect():
+        with self.scope.collect():
             if self.overrides.storage_path is not None:
                 return storage_directory(self.overrides.storage_path, "--storage-path")
             path = self.content.get("storage_path", DEFAULT_STORAGE_PATH)
-            return storage_directory(str(path), f"{self.where}.storage_path")
+            return storage_directory(str(path), f"{self.scope}.storage_path")
         return Path()
 
     def check_algorithm(self) -> None:
@@ -191,25 +172,25 @@ class ExperimentReader:
         if isinstance(run, str) and run not in ALGORITHMS:
             same_letters = [name for name in ALGORITHMS if name.lower() == run.lower()]
             advice = f"did you mean {same_letters[0]!r}?" if same_letters else suggest(run, ALGORITHMS)
-            self.problems.add(f"{self.where}.run: unknown algorithm {run!r}: {advice}")
-        if run in OFFLINE_ALGORITHMS and self.stack == "old":
-            self.problems.add(f"{self.where}.run: {run} runs on RLlib's new API stack only; write api_stack: new")
+            self.scope.at("run").problem(f"unknown algorithm {run!r}: {advice}")
+        if run in OFFLINE_ALGORITHMS and self.scope.stack == "old":
+            self.scope.at("run").problem(f"{run} runs on RLlib's new API stack only; write api_stack: new")
         if run in OFFLINE_ALGORITHMS and "multi_agent" in self.content:
-            self.problems.add(f"{self.where}.multi_agent: {run} learns from the episodes of one agent")
+            self.scope.at("multi_agent").problem(f"{run} learns from the episodes of one agent")
 
     def environment(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return the id of the environment and the config with its settings."""
         env = self.env
         if not env:
             return "", dict(config)
-        where = f"{self.where}.config"
+        where = f"{self.scope}.config"
         env_config = config.get("env_config", {})
         in_evaluation = config.get("evaluation_config", {}).get("env_config", {})
-        with self.problems.collect():
+        with self.scope.collect():
             ready, ready_config = ready_made(env, env_config, f"{where}.env_config")
             if ready != env:
-                self.notes.append(f"{self.where}.env: {env!r} is made ready for networks by {ready!r}")
-            find_env(ready, f"{self.where}.env")
+                self.scope.at("env").note(f"{env!r} is made ready for networks by {ready!r}")
+            find_env(ready, f"{self.scope}.env")
             check_env_config(ready, ready_config, f"{where}.env_config")
             if in_evaluation and is_block(in_evaluation):
                 place = f"{where}.evaluation_config.env_config"
@@ -221,10 +202,10 @@ class ExperimentReader:
         env = self.content.get("env")
         if not isinstance(env, str):
             return ""
-        found = old_names.translate_env(env, f"{self.where}.env", self.notes)
+        found = old_names.translate_env(env, self.scope.at("env"))
         gone = old_names.gone_env(found)
         if gone is not None:
-            self.problems.add(f"{self.where}.env: {env!r}: {gone}")
+            self.scope.at("env").problem(f"{env!r}: {gone}")
         return with_package(found) if gone is None else ""
 
     def _block(self, key: str) -> dict[str, Any]:
@@ -232,10 +213,9 @@ class ExperimentReader:
         value = self.content.get(key)
         return value if is_block(value) else {}
 
-    def _settings(self, block: Mapping[str, Any], key_path: str) -> dict[str, Any]:
+    def _settings(self, block: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         """Return settings of RLlib's under their present names."""
-        where = f"{self.where}.{key_path}"
-        return present_settings(block, self.stack, self.content.get("run"), where, self.problems, self.notes)
+        return present_settings(block, self.content.get("run"), scope)
 
     def _translated(
         self,
@@ -244,9 +224,8 @@ class ExperimentReader:
         gone: Mapping[str, gone_names.Gone],
         key_path: str = "",
     ) -> dict[str, Any]:
-        where = f"{self.where}.{key_path}".rstrip(".")
-        block = gone_names.without_gone(block, gone, where, self.problems, self.notes)
-        return old_names.translate(block, names, where, self.problems, self.notes)
+        scope = self.scope.at(key_path) if key_path else self.scope
+        return old_names.translate(gone_names.without_gone(block, gone, scope), names, scope)
 
     def _with_block(self, content: dict[str, Any], name: str, keys: Collection[str]) -> dict[str, Any]:
         """Move what older versions of Ray had at the top level into a block."""
@@ -255,6 +234,6 @@ class ExperimentReader:
         if not moved or not is_block(block):
             return content
         for key in moved.keys() & block.keys():
-            self.problems.add(f"{self.where}: {key!r} is given twice, also in {name!r}: keep the latter")
+            self.scope.problem(f"{key!r} is given twice, also in {name!r}: keep the latter")
         rest = {key: value for key, value in content.items() if key not in moved}
         return {**rest, name: {**moved, **block}}

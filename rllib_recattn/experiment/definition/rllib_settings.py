@@ -8,41 +8,36 @@ from typing import Any
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import (
     OFFLINE_ALGORITHMS,
-    ApiStack,
     config_names,
     without_half_switches,
 )
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 _GPUS = ("num_accs", "num_gpus")
 
 
-def present_settings(
-    block: Mapping[str, Any], stack: ApiStack, run: Any, where: str, problems: Problems, notes: list[str]
-) -> dict[str, Any]:
+def present_settings(block: Mapping[str, Any], run: Any, scope: Scope) -> dict[str, Any]:
     """Translate what older versions of Ray called otherwise, or have no more.
 
     Args:
         block: ``config``, or what overrides it in evaluation, as the user wrote it.
-        stack: RLlib's API stack that it is for.
         run: The name of the algorithm, if that is right.
-        where: File and key path of the block.
-        problems: Gets a line for each setting that is gone and meant something, and for each that is given twice.
-        notes: Gets a sentence for each setting that is translated or left out.
+        scope: That of the block; gets a problem for each setting that is gone and meant something and for each that is
+            given twice, and a note on each that is translated or left out.
 
     Returns:
         The settings that there are.
     """
-    names = config_names(stack)
+    names = config_names(scope.stack)
     if run in OFFLINE_ALGORITHMS:
-        block = _with_paths(block, where, notes)
+        block = _with_paths(block, scope)
     block = {key: value for key, value in block.items() if value is not None or not _is_nothing(key, names)}
-    block = gone_names.without_gone(block, gone_names.config_gone(stack, run), where, problems, notes)
+    block = gone_names.without_gone(block, gone_names.config_gone(scope.stack, run), scope)
     if "multiagent" in block:
-        problems.add(f"{where}.multiagent: {_as_block(block.pop('multiagent'))}")
-    if stack == "new":
-        block = _with_learners(without_half_switches(block), where, notes)
-    return old_names.translate(block, names, where, problems, notes)
+        scope.at("multiagent").problem(f"{_as_block(block.pop('multiagent'))}")
+    if scope.stack == "new":
+        block = _with_learners(without_half_switches(block), scope)
+    return old_names.translate(block, names, scope)
 
 
 def _is_nothing(key: str, names: Mapping[str, str]) -> bool:
@@ -66,23 +61,23 @@ def _as_block(said: Any) -> str:
     )
 
 
-def _with_paths(block: Mapping[str, Any], where: str, notes: list[str]) -> Mapping[str, Any]:
+def _with_paths(block: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
     """Let the data set that ``input: dataset`` describes beside it be named by its paths."""
     config = block.get("input_config")
     found = [config[key] for key in ("paths", "path") if config.get(key)] if isinstance(config, Mapping) else []
     if block.get("input") != "dataset" or not found:
         return block
-    notes.append(f"{where}: 'input' = dataset with 'input_config': is written input_: {found[0]} now")
+    scope.note(f"'input' = dataset with 'input_config': is written input_: {found[0]} now")
     rest = {key: value for key, value in block.items() if key not in ("input", "input_config")}
     return {**rest, "input_": found[0]}
 
 
-def _with_learners(block: dict[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+def _with_learners(block: dict[str, Any], scope: Scope) -> dict[str, Any]:
     """Let several GPUs be those of as many learners, each of which uses one."""
     several = [key for key in _GPUS if isinstance(block.get(key), int) and block[key] > 1]
     if not several or {"num_learners", "num_learner_workers"} & block.keys():
         return block
     count = block[several[0]]
-    notes.append(f"{where}: {several[0]} = {count}: is called num_learners now, with num_gpus_per_learner = 1")
+    scope.note(f"{several[0]} = {count}: is called num_learners now, with num_gpus_per_learner = 1")
     rest = {key: value for key, value in block.items() if key not in several}
     return {**rest, "num_learners": count, "num_gpus_per_learner": 1}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition.domain import CATEGORICAL, KINDS, SEEDS, Domain, parse_domain
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 BLOCKS = ("env", "model", "config")
 """What can be searched for in an experiment: its environment, and values inside these blocks."""
@@ -25,13 +25,12 @@ _WORDS = frozenset([*KINDS, "sample_from"])
 _SEPARATORS = re.compile(r"[./\[\]]")
 
 
-def find_domains(content: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Domain]:
+def find_domains(content: Mapping[str, Any], scope: Scope) -> dict[str, Domain]:
     """Find the search domains of an experiment.
 
     Args:
         content: The experiment, as the user wrote it.
-        where: File and name, for the messages.
-        problems: Gets a line for each domain that is wrong or stands where none may.
+        scope: That of the experiment; gets a problem for each domain that is wrong or stands where none may.
 
     Returns:
         Key path → domain, in the order of the file.
@@ -39,20 +38,20 @@ def find_domains(content: Mapping[str, Any], where: str, problems: Problems) -> 
     space: dict[str, Domain] = {}
     for block, value in content.items():
         for key_path, keys, word, argument in _domains_in(value, block):
-            place = f"{where}.{key_path}"
+            place = scope.at(key_path)
             if word == "sample_from":
-                problems.add(f"{place}: sample_from runs code, which no experiment may; write one of {_listed()}")
+                place.problem(f"sample_from runs code, which no experiment may; write one of {_listed()}")
             elif block not in BLOCKS:
-                problems.add(f"{place}: {word}: {_why_not(block, keys)}")
+                place.problem(f"{word}: {_why_not(block, keys)}")
             elif block == "env" and not (word in CATEGORICAL and _are_texts(argument)):
-                problems.add(f"{place}.{word} = {argument!r}: should be choice or grid_search, and a list of ids")
+                place.take([f"{place}.{word} = {argument!r}: should be choice or grid_search, and a list of ids"])
             elif any(_SEPARATORS.search(key) for key in keys):
-                problems.add(f"{place}: {word}: a key with '.', '/', '[' or ']' in it cannot be searched for")
+                place.problem(f"{word}: a key with '.', '/', '[' or ']' in it cannot be searched for")
             elif word in CATEGORICAL and _holds_domain(argument):
-                problems.add(f"{place}.{word}: an option cannot hold a search of its own; list all its values here")
+                place.at(word).problem("an option cannot hold a search of its own; list all its values here")
             else:
-                with problems.collect():
-                    space[key_path] = parse_domain(word, argument, place)
+                with scope.collect():
+                    space[key_path] = parse_domain(word, argument, place.where)
     return space
 
 
@@ -127,11 +126,11 @@ def meant_domain(value: Any) -> str:
     return f", or a search: did you mean {near[0]!r}?" if near else ""
 
 
-def require_text_keys(content: Mapping[str, Any], where: str, problems: Problems) -> None:
+def require_text_keys(content: Mapping[str, Any], scope: Scope) -> None:
     """Refuse keys that are no texts: the experiment of a sweep is handed to its trials as JSON, which has no others."""
     for block in BLOCKS:
         for key_path, key in _other_keys(content.get(block), block):
-            problems.add(f"{where}.{key_path}: the key {key!r} should be a text in an experiment with several trials")
+            scope.at(key_path).problem(f"the key {key!r} should be a text in an experiment with several trials")
 
 
 def _holds_domain(value: Any) -> bool:

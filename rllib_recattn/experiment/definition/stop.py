@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition import old_names
-from rllib_recattn.experiment.definition.api_stack import ApiStack
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import ApiStack, Scope
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 
 _EPISODE_METRICS = [
@@ -140,43 +139,38 @@ def _for_each(part: str, names: Iterable[str], metrics: Iterable[str]) -> frozen
 
 def check_stop(
     block: Mapping[str, Any],
-    where: str,
-    problems: Problems,
-    notes: list[str],
+    scope: Scope,
     *,
     evaluates: bool = True,
-    stack: ApiStack = "new",
     metrics: Collection[str] | None = None,
 ) -> dict[str, float]:
     """Validate stop criteria.
 
     Args:
         block: Metric → value, as the user wrote it.
-        where: File and key path of the block.
-        problems: Gets a line for each criterion that is wrong.
-        notes: Gets a sentence for each old name that is translated.
+        scope: That of the block; gets a problem for each criterion that is wrong, and a note on each old name that is
+            translated.
         evaluates: Whether the experiment evaluates while it trains, without which ``evaluation/…`` never comes.
-        stack: RLlib's API stack that reports the metrics.
         metrics: The metrics that there will be; None: those of one agent.
 
     Returns:
         The valid criteria under the metrics' present names.
     """
     criteria: dict[str, float] = {}
-    names = old_names.STOP if stack == "new" else old_names.OLD_STACK_STOP
-    valid = metrics_of(stack) if metrics is None else metrics
-    for metric, value in old_names.translate(block, names, where, problems, notes).items():
+    names = old_names.STOP if scope.stack == "new" else old_names.OLD_STACK_STOP
+    valid = metrics_of(scope.stack) if metrics is None else metrics
+    for metric, value in old_names.translate(block, names, scope).items():
         if metric not in valid and isinstance(value, Mapping):
             right = ", ".join(f"{path}: {each}" for path, each in _flat(metric, value))
-            problems.add(f"{where}: {metric} = {value!r}: should be written as {right}")
+            scope.wrong(metric, value, f"should be written as {right}")
         elif metric not in valid:
-            problems.add(f"{where}: unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
+            scope.problem(f"unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            problems.add(f"{where}: {metric} = {value!r}: should be a number")
+            scope.wrong(metric, value, "should be a number")
         elif not _can_end(metric, value):
-            problems.add(f"{where}: {metric} = {value!r}: should be {_right(metric, value)}")
+            scope.wrong(metric, value, f"should be {_right(metric, value)}")
         elif metric.startswith("evaluation/") and not evaluates:
-            problems.add(f"{where}: {metric} never comes without config.evaluation_interval; set it, e.g. to 10")
+            scope.problem(f"{metric} never comes without config.evaluation_interval; set it, e.g. to 10")
         else:
             criteria[metric] = value
     return criteria

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.schedulers import Population
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.definition.searchers import RandomSearcher
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
@@ -25,16 +25,13 @@ _INSTEAD = {
 }
 
 
-def check_sweep(
-    tune: TuneBlock, space: Mapping[str, Domain], where: str, problems: Problems, *, evaluates: bool
-) -> None:
+def check_sweep(tune: TuneBlock, space: Mapping[str, Domain], scope: Scope, *, evaluates: bool) -> None:
     """Check that metric, scheduler, search algorithm and search domains go together.
 
     Args:
         tune: The ``tune`` block.
         space: Key path → domain.
-        where: File and name, for the messages.
-        problems: Gets a line for each thing that is wrong.
+        scope: That of the experiment; gets a problem for each thing that is wrong.
         evaluates: Whether the experiment evaluates while it trains.
     """
     scheduler, searcher = tune.scheduler, tune.search_alg
@@ -47,23 +44,22 @@ def check_sweep(
         if domain.kind != SEEDS and not (is_population and key_path == SEED)
     }
     if (space or tune.num_samples > 1) and tune.metric.startswith("evaluation/") and not evaluates:
-        problems.add(
-            f"{where}.tune: metric: {tune.metric} never comes without config.evaluation_interval; set it, e.g. to 10"
+        scope.at("tune").problem(
+            f"metric: {tune.metric} never comes without config.evaluation_interval; set it, e.g. to 10"
         )
     if is_population and not is_random:
-        problems.add(f"{where}.tune: search_alg = {searcher.name!r}: {scheduler.name} chooses values by itself")
+        scope.at("tune").problem(f"search_alg = {searcher.name!r}: {scheduler.name} chooses values by itself")
     if is_population and tune.num_samples < 2:
-        problems.add(
-            f"{where}.tune: num_samples = {tune.num_samples}: should be at least 2, the size of {scheduler.name}'s "
-            "population"
+        scope.at("tune").problem(
+            f"num_samples = {tune.num_samples}: should be at least 2, the size of {scheduler.name}'s population"
         )
     for name, needs_space in ((scheduler.name, is_population), (searcher.name, not is_random)):
         if needs_space and not searched:
-            problems.add(
-                f"{where}: {name} has nothing to choose: write a search domain in 'config', e.g. "
+            scope.problem(
+                f"{name} has nothing to choose: write a search domain in 'config', e.g. "
                 "lr: {loguniform: [1e-5, 1e-3]}"
             )
         for key_path, domain in searched.items():
             if domain.kind in _UNSUPPORTED.get(name, ()):
                 instead = _INSTEAD.get(name, {}).get(domain.kind, "uniform")
-                problems.add(f"{where}.{key_path}: {name} cannot take {domain.kind}: write {instead}")
+                scope.at(key_path).problem(f"{name} cannot take {domain.kind}: write {instead}")

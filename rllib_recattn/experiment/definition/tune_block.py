@@ -10,8 +10,6 @@ from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import old_names
-from rllib_recattn.experiment.definition.api_stack import ApiStack
-from rllib_recattn.experiment.definition.problems import Problems
 from rllib_recattn.experiment.definition.schedulers import (
     SCHEDULER_ALIASES,
     SCHEDULERS,
@@ -23,6 +21,7 @@ from rllib_recattn.experiment.definition.schedulers import (
     Pb2,
     Pbt,
 )
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import is_of_mutations
 from rllib_recattn.experiment.definition.searchers import (
     SEARCHER_ALIASES,
@@ -79,24 +78,19 @@ _EXTRAS = {"pb2": ("sklearn", "pb2"), "optuna": ("optuna", "optuna"), "hyperopt"
 
 def check_tune(
     block: Mapping[str, Any],
-    where: str,
-    problems: Problems,
-    notes: list[str],
+    scope: Scope,
     *,
     metrics: frozenset[str],
     stop: Mapping[str, float],
-    stack: ApiStack = "new",
 ) -> TuneBlock:
     """Validate a ``tune`` block.
 
     Args:
         block: What the user wrote. ``scheduler`` and ``search_alg`` are names, or ``{name: {argument: value}}``.
-        where: File and key path of the block.
-        problems: Gets a line for each thing that is wrong.
-        notes: Gets a sentence if the metric has an old name, which is translated.
+        scope: That of the block; gets a problem for each thing that is wrong, and a note if the metric has an old name,
+            which is translated.
         metrics: The metrics that trials report.
         stop: The experiment's stop criteria, which say how long trials train.
-        stack: RLlib's API stack that reports the metrics.
 
     Returns:
         The block; without what is wrong in it.
@@ -107,14 +101,16 @@ def check_tune(
         ("search_alg", SEARCHERS, SEARCHER_ALIASES),
     ):
         if key in content:
-            with problems.collect():
-                content[key] = _named(content.pop(key), kinds, aliases, f"{where}.{key}")
-    content = _with_present_metric(content, where, notes, stack)
+            with scope.collect():
+                content[key] = _named(content.pop(key), kinds, aliases, f"{scope}.{key}")
+    content = _with_present_metric(content, scope)
     tune = TuneBlock()
-    with problems.collect():
-        tune = validate(TuneBlock, content, where)
-    _check_metric(tune.metric, where, metrics, problems)
-    return tune.model_copy(update={"scheduler": _timed(tune.scheduler, where, stop, problems)})
+    with scope.collect():
+        tune = validate(TuneBlock, content, scope.where)
+    _check_metric(tune.metric, metrics, scope)
+    return tune.model_copy(
+        update={"scheduler": _timed(tune.scheduler, stop, scope.at("scheduler", tune.scheduler.name))}
+    )
 
 
 def _named(value: Any, kinds: Mapping[str, type[Settings]], aliases: Mapping[str, str], where: str) -> Settings:
@@ -154,35 +150,35 @@ def _advice(argument: str, valid: Collection[str]) -> str:
     return suggest(argument, valid)
 
 
-def _with_present_metric(content: dict[str, Any], where: str, notes: list[str], stack: ApiStack) -> dict[str, Any]:
-    names = old_names.STOP if stack == "new" else old_names.OLD_STACK_STOP
+def _with_present_metric(content: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    names = old_names.STOP if scope.stack == "new" else old_names.OLD_STACK_STOP
     metric = content.get("metric")
     if not isinstance(metric, str) or metric not in names:
         return content
-    notes.append(f"{where}: {metric!r} is called {names[metric]!r} now")
+    scope.note(f"{metric!r} is called {names[metric]!r} now")
     return {**content, "metric": names[metric]}
 
 
-def _check_metric(metric: str, where: str, metrics: frozenset[str], problems: Problems) -> None:
+def _check_metric(metric: str, metrics: frozenset[str], scope: Scope) -> None:
     if metric not in metrics:
         common = f"common ones are {DEFAULT_METRIC} and env_runners/success_rate"
-        problems.add(f"{where}: metric = {metric!r}: unknown metric: {suggest_among_many(metric, metrics, common)}")
+        scope.problem(f"metric = {metric!r}: unknown metric: {suggest_among_many(metric, metrics, common)}")
 
 
-def _timed(scheduler: Any, where: str, stop: Mapping[str, float], problems: Problems) -> Any:
+def _timed(scheduler: Any, stop: Mapping[str, float], scope: Scope) -> Any:
     """Fill in the time after which trials end, for schedulers that have to know it."""
-    place = f"{where}.scheduler.{scheduler.name}"
     if scheduler.time_attr not in TIME_ATTRS:
-        problems.add(f"{place}: time_attr = {scheduler.time_attr!r}: {suggest(scheduler.time_attr, TIME_ATTRS)}")
+        scope.wrong("time_attr", scheduler.time_attr, suggest(scheduler.time_attr, TIME_ATTRS))
         return scheduler
     if not isinstance(scheduler, Asha | HyperBand) or scheduler.max_t is not None:
         return scheduler
     if scheduler.time_attr not in stop:
-        problems.add(
-            f"{place}: max_t is missing: say when a trial ends at the latest, in {scheduler.time_attr}, here or in "
-            "'stop'"
+        scope.problem(
+            f"max_t is missing: say when a trial ends at the latest, in {scheduler.time_attr}, here or in 'stop'"
         )
         return scheduler
-    with problems.collect():
-        return validate(type(scheduler), {**scheduler.model_dump(), "max_t": int(stop[scheduler.time_attr])}, place)
+    with scope.collect():
+        return validate(
+            type(scheduler), {**scheduler.model_dump(), "max_t": int(stop[scheduler.time_attr])}, scope.where
+        )
     return scheduler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rllib_recattn.experiment.definition.domain import Domain
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import SEED, fill, find_domains, values_of
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
@@ -31,7 +31,7 @@ def best_yaml(configuration: Configuration, trials: str) -> str:
     content = fill(experiment["content"], values_of(space, configuration.choices))
     content = {key: value for key, value in content.items() if key not in ("tune", *TUNE_KEYS)}
     content.setdefault("stop", experiment["stop"])
-    if find_domains(content, "", Problems()):  # over seeds
+    if find_domains(content, Scope("")):  # over seeds
         content["tune"] = {"metric": measure.metric, "mode": measure.mode, "rank_by": measure.rank_by}
     text = "".join(f"# {line}\n" for comment in _comments(configuration, trials) for line in comment.splitlines())
     return text + dump_yaml({f"{experiment['name']}-best": content})

@@ -9,7 +9,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings, config_keys
 from rllib_recattn.experiment.definition.old_names import CONFIG
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 
 
 class Piece(ConnectorV2):
@@ -22,9 +22,9 @@ class Piece(ConnectorV2):
 
 
 def apply(settings: dict[str, Any]) -> PPOConfig:
-    config, problems = PPOConfig(), Problems()
-    apply_settings(config, check_settings(config, settings, "x.yaml: a.config", problems), "x.yaml: a.config", problems)
-    problems.raise_any()
+    config, scope = PPOConfig(), Scope("x.yaml: a.config")
+    apply_settings(config, check_settings(config, settings, scope), scope)
+    scope.raise_problems()
     return config
 
 

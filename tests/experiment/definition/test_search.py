@@ -6,14 +6,14 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.domain import Domain, parse_domain
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, values_of
 
 
 def found(content):
-    problems = Problems()
-    space = find_domains(content, "x.yaml: exp", problems)
-    problems.raise_any()
+    scope = Scope("x.yaml: exp")
+    space = find_domains(content, scope)
+    scope.raise_problems()
     return space
 
 

@@ -4,15 +4,15 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.old_names import STOP
-from rllib_recattn.experiment.definition.problems import Problems
+from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.stop import STOP_METRICS, check_stop
 
 
 def check(block, evaluates=True):
-    problems, notes = Problems(), []
-    criteria = check_stop(block, "x.yaml: a.stop", problems, notes, evaluates=evaluates)
-    problems.raise_any()
-    return criteria, notes
+    scope = Scope("x.yaml: a.stop")
+    criteria = check_stop(block, scope, evaluates=evaluates)
+    scope.raise_problems()
+    return criteria, list(scope.notes)
 
 
 def test_known_metrics_pass_unchanged():
