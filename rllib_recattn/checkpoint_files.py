@@ -24,6 +24,9 @@ ITERATION_FILE = "iteration"
 RLLIB_FILE = "rllib_checkpoint.json"
 """Stands in every checkpoint of an algorithm."""
 
+MODULES = Path("learner_group", "learner", "rl_module")
+"""Where the trained modules are in a checkpoint of RLlib's new API stack."""
+
 _CHUNK = 1 << 20
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.checkpoints.configs import is_on_new_stack, on_new_stack, on_old_stack
 from rllib_recattn.checkpoints.reading import Checkpoint, TrainedPolicy, read_checkpoint
 from rllib_recattn.checkpoints.target import target
@@ -91,8 +92,9 @@ def _config(source: Checkpoint, chosen: dict[str, TrainedPolicy], config: Algori
             f"checkpoint {str(source.path)!r}: holds no algorithm's config; pass one on the {stacks[0]} API stack as "
             "config=…"
         )
-    if not isinstance(source.config, tuple(algorithm.config for algorithm in ALGORITHMS)):
-        names = ", ".join(algorithm.name for algorithm in ALGORITHMS)
+    on_both = [algorithm for algorithm in ALGORITHMS if ABILITIES[algorithm.name].has_old_stack]
+    if not isinstance(source.config, tuple(algorithm.config for algorithm in on_both)):
+        names = ", ".join(algorithm.name for algorithm in on_both)
         raise SettingsError(
             f"checkpoint {str(source.path)!r}: is one of {type(source.config).__name__}; should be one of {names}"
         )

@@ -12,12 +12,11 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
-from rllib_recattn.checkpoint_files import damage_text, reading
+from rllib_recattn.checkpoint_files import MODULES, damage_text, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
 
-_NEW_MODULES = Path("learner_group", "learner", "rl_module")
 _MODULE_STATE = "module_state.pkl"
 _OLD_POLICY = "policy_state.pkl"
 
@@ -68,8 +67,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if problem is not None:
         raise SettingsError(problem)
     with reading(path):
-        if (path / CLASS_FILE).is_file() and (path / _NEW_MODULES).is_dir():
-            return Checkpoint(path, True, _modules(path / _NEW_MODULES, where), _new_config(path))
+        if (path / CLASS_FILE).is_file() and (path / MODULES).is_dir():
+            return Checkpoint(path, True, _modules(path / MODULES, where), _new_config(path))
         if (path / _MODULE_STATE).is_file():
             return Checkpoint(path, True, _modules(path, where), None)
         if (path / OLD_STACK_FILE).is_file() and (path / "policies").is_dir():

@@ -22,7 +22,6 @@ from rllib_recattn.checkpoints.reading import TrainedPolicy
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.local_ray import start_local_ray
 
-_MODULES = f"{COMPONENT_LEARNER_GROUP}/{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"
 _SHOWN = 5  # names of weights in an error message
 
 

@@ -13,9 +13,9 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.wrappers import ResizeObservation, TransformAction
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.success import SUCCESS
 
 # The key of an episode's last info from which RLlib's success rate is made.
-SUCCESS = "success"
 
 
 class ReportSuccess(gymnasium.Wrapper):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
-from rllib_recattn.inputs.success import SUCCESS, SUCCESS_RATE
+from rllib_recattn.success import SUCCESS, SUCCESS_RATE
 
 
 class OldStackSuccessRateCallback(RLlibCallback):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.appo import APPOConfig
+from ray.rllib.algorithms.appo import APPO, APPOConfig
 from ray.rllib.algorithms.appo.torch.appo_torch_learner import APPOTorchLearner
-from ray.rllib.algorithms.impala import IMPALAConfig
+from ray.rllib.algorithms.bc import BC, BCConfig
+from ray.rllib.algorithms.impala import IMPALA, IMPALAConfig
 from ray.rllib.algorithms.impala.torch.impala_torch_learner import IMPALATorchLearner
-from ray.rllib.algorithms.marwil import MARWILConfig
+from ray.rllib.algorithms.marwil import MARWIL, MARWILConfig
 from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLearner
-from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
+from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.learner import (
     RecAttnAPPOLearner,
@@ -30,11 +33,11 @@ from rllib_recattn.rl_module.modules import RecAttnAPPOModule, RecAttnPPOModule
 
 
 @dataclass(frozen=True)
-class Algorithm:
-    """What an algorithm of RLlib needs for recurrent models.
+class AlgorithmClasses:
+    """An algorithm of RLlib, and what recurrent models need in it.
 
     Attributes:
-        name: RLlib's name of it.
+        algorithm: The algorithm itself.
         config: The class of its configs.
         module: The RLModule that holds a model.
         learner: The learner that trains it.
@@ -42,12 +45,22 @@ class Algorithm:
         stock_learner: RLlib's own learner, in whose place `learner` is put.
     """
 
-    name: str
+    algorithm: type[Algorithm]
     config: type[AlgorithmConfig]
     module: type
     learner: type
     learner_mixin: type
     stock_learner: type
+
+    @property
+    def name(self) -> str:
+        """RLlib's name of it."""
+        return self.algorithm.__name__
+
+    @property
+    def samples(self) -> bool:
+        """Whether it samples episodes in the environment; else it learns from recorded ones."""
+        return ABILITIES[self.name].samples
 
     def choose_learner(self, chosen: type, where: str) -> type:
         """Return the learner class to use where a config would have used `chosen`.
@@ -70,22 +83,26 @@ class Algorithm:
         )
 
 
-# A config of APPO is one of IMPALA too, so APPO comes first.
+_PPO = (RecAttnPPOModule, RecAttnPPOLearner, RecurrentPPOMixin, PPOTorchLearner)
+_APPO = (RecAttnAPPOModule, RecAttnAPPOLearner, RecurrentVTraceMixin, APPOTorchLearner)
+_IMPALA = (RecAttnPPOModule, RecAttnIMPALALearner, RecurrentVTraceMixin, IMPALATorchLearner)
+# The module has a value head in BC as well, so that PPO can go on where it ends.
+_MARWIL = (RecAttnPPOModule, RecAttnMARWILLearner, RecurrentLearnerMixin, MARWILTorchLearner)
+
+# A config of APPO is one of IMPALA too, and one of BC is one of MARWIL: the former come first.
 ALGORITHMS = (
-    Algorithm("PPO", PPOConfig, RecAttnPPOModule, RecAttnPPOLearner, RecurrentPPOMixin, PPOTorchLearner),
-    Algorithm("APPO", APPOConfig, RecAttnAPPOModule, RecAttnAPPOLearner, RecurrentVTraceMixin, APPOTorchLearner),
-    Algorithm("IMPALA", IMPALAConfig, RecAttnPPOModule, RecAttnIMPALALearner, RecurrentVTraceMixin, IMPALATorchLearner),
+    AlgorithmClasses(PPO, PPOConfig, *_PPO),
+    AlgorithmClasses(APPO, APPOConfig, *_APPO),
+    AlgorithmClasses(IMPALA, IMPALAConfig, *_IMPALA),
+    AlgorithmClasses(BC, BCConfig, *_MARWIL),
+    AlgorithmClasses(MARWIL, MARWILConfig, *_MARWIL),
 )
 
-# A config of BC is one of MARWIL. Its module has a value head all the same, so that PPO can go on where it ends.
-OFFLINE_ALGORITHMS = (
-    Algorithm(
-        "MARWIL", MARWILConfig, RecAttnPPOModule, RecAttnMARWILLearner, RecurrentLearnerMixin, MARWILTorchLearner
-    ),
-)
+CONFIG_CLASSES = {each.name: each.config for each in ALGORITHMS}
+"""An algorithm's name → the class of its configs."""
 
 
-def algorithm_of(config: Any, where: str) -> Algorithm:
+def algorithm_of(config: Any, where: str) -> AlgorithmClasses:
     """Return the algorithm that a config is for.
 
     Args:
@@ -95,11 +112,10 @@ def algorithm_of(config: Any, where: str) -> Algorithm:
     Raises:
         SettingsError: If the models do not work with it.
     """
-    algorithms = (*ALGORITHMS, *OFFLINE_ALGORITHMS)
-    for algorithm in algorithms:
+    for algorithm in ALGORITHMS:
         if isinstance(config, algorithm.config):
             return algorithm
-    names = [algorithm.config.__name__ for algorithm in algorithms]
+    names = [algorithm.config.__name__ for algorithm in ALGORITHMS]
     raise SettingsError(
         f"{where}: config is a {type(config).__name__}; should be a {', '.join(names[:-1])} or {names[-1]}"
     )

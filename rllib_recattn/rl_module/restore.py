@@ -11,13 +11,12 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
+from rllib_recattn.checkpoint_files import MODULES
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_after_weights
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
-
-_MODULES = "learner_group/learner/rl_module"
 
 
 class RestoreCallback(RLlibCallback):
@@ -47,7 +46,7 @@ class RestoreCallback(RLlibCallback):
         if not algorithm.config.enable_rl_module_and_learner or is_of(self.checkpoint, algorithm):
             algorithm.load_checkpoint(str(self.checkpoint))
         else:
-            algorithm.restore_from_path(str(self.checkpoint / _MODULES), component=_MODULES)
+            algorithm.restore_from_path(str(self.checkpoint / MODULES), component=MODULES.as_posix())
             seed_after_weights(algorithm, iteration_of(self.checkpoint))
         if algorithm.config.enable_rl_module_and_learner:
             use_own_learning_rate(algorithm)

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from rllib_recattn.errors import SettingsError, SettingsWarning, validate
 from rllib_recattn.inputs.settings import plain_encoder
 from rllib_recattn.models.registry import model_settings, qualified_name
-from rllib_recattn.rl_module.algorithms import OFFLINE_ALGORITHMS, LearnerCallback, algorithm_of
+from rllib_recattn.rl_module.algorithms import LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
@@ -152,7 +152,6 @@ def use_model(
     algorithm = algorithm_of(config, "use_model")
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
-    is_offline = algorithm in OFFLINE_ALGORITHMS
     policies = policies_meant(config, policies)
     rl_module: dict[str, Any]
     if policies is None:
@@ -161,7 +160,7 @@ def use_model(
         rl_module = {"rl_module_spec": spec, "model_config": {**given, **model_config_beside(given, for_all={})}}
     else:
         rl_module = {"rl_module_spec": spec_for_policies(config, algorithm, policies, model_config_beside)}
-    if is_offline:
+    if not algorithm.samples:
         read_whole_episodes(config)
         check_data_before_reading(config)
         missing = None if config.is_multi_agent else take_spaces_of_env(config)
@@ -181,7 +180,7 @@ def use_model(
     hand_out_scalars(config, fixes.scalar_actions)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)
-    if is_offline:
+    if not algorithm.samples:
         if fixes.offline_restore:
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)

@@ -11,10 +11,10 @@ import ray
 from click.testing import CliRunner
 
 from rllib_recattn.cli.main import main
-from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.schema import experiment_schema
 from rllib_recattn.experiment.definition.yaml_file import parse_yaml, read_yaml
 from rllib_recattn.models.registry import model_names
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schema" / "experiment.schema.json"

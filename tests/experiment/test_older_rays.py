@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES, build_config
+from rllib_recattn.algorithms import ABILITIES
+from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.config_keys import check_settings
 from rllib_recattn.experiment.algorithm.validate import problems_in
-from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.old_names import OLD_STACK_CONFIG
 from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 from tests.experiment.older_rays import (
     CONFIG,
     ENVIRONMENTS,
@@ -64,7 +65,7 @@ def written(tmp_path, config, run="PPO", **content):
 
 def build(experiment):
     """Build the config of an experiment, or check what does not need the recorded episodes to be there."""
-    if experiment.run in OFFLINE_ALGORITHMS:
+    if not ABILITIES[experiment.run].samples:
         scope = Scope("")
         check_settings(CONFIG_CLASSES[experiment.run](), experiment.config, scope)
         assert scope.problems == ()
@@ -99,7 +100,7 @@ def test_settings(tmp_path, run, stack, key):
     if run == "IMPALA":  # its new stack has no such buffer, and does not mind
         refused.pop("minibatch_buffer_size: 16")
     content = {} if stack is None else {"api_stack": stack, "config": {"model": {"fcnet_hiddens": [4]}}}
-    if run in OFFLINE_ALGORITHMS:
+    if not ABILITIES[run].samples:
         content["config"] = {"input_": "episodes"}
         refused.pop("use_gae: false")
     values = {"PPO": CONFIG, "APPO": {**OF_IMPALA, **OF_APPO}, "IMPALA": OF_IMPALA}.get(run, OF_MARWIL)[key]

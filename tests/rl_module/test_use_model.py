@@ -29,7 +29,7 @@ from rllib_recattn.rl_module.use_model import report_success_rate
 from tests.rl_module.small_agents import CONFIGS, SMALL, small_config
 
 VECTOR = gym.spaces.Box(-1, 1, (4,), np.float32)
-CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS}
+CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS if algorithm.samples}
 ACTION = gym.spaces.Discrete(2)
 TINY = {"d_model": 8, "n_layers": 1, "n_heads": 1, "d_head": 4}
 SPACES = {DEFAULT_MODULE_ID: (VECTOR, ACTION)}
@@ -229,7 +229,7 @@ def test_an_unknown_model_is_refused():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DQNConfig(), "config is a DQNConfig; should be a PPOConfig, APPOConfig, IMPALAConfig or MARWILConfig"),
+        (DQNConfig(), "config is a DQNConfig; should be a PPOConfig, APPOConfig, IMPALAConfig, BCConfig or MARWILConfig"),
         ({"lr": 1e-3}, "use_model: config is a dict; should be a PPOConfig"),
         (
             PPOConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),

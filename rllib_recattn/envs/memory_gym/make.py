@@ -13,8 +13,8 @@ from gymnasium.error import DependencyNotInstalled
 from pydantic import create_model
 
 from rllib_recattn.envs.memory_gym import TASKS
-from rllib_recattn.envs.wrappers import SUCCESS
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.success import SUCCESS
 
 # Without dependencies, since Memory Gym asks for one old release of Gymnasium, and runs with others.
 INSTALL = "pip install --no-deps memory-gym==1.0.2 && pip install pygame-ce"

@@ -7,36 +7,36 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
+from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
 from rllib_recattn.experiment.algorithm.imports import MODULE_CLASS
-from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS, offline_settings, recording_settings
+from rllib_recattn.experiment.algorithm.offline import offline_settings, recording_settings
 from rllib_recattn.experiment.algorithm.own_module import check_module, choose_module
-from rllib_recattn.experiment.algorithm.policies import check_policy_spaces, choose_models, choose_policies, models_of
+from rllib_recattn.experiment.algorithm.policies import choose_models, choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
+from rllib_recattn.experiment.algorithm.stand_in import stand_in
+from rllib_recattn.experiment.definition.env_probe import EnvProbe
 from rllib_recattn.experiment.definition.environment import (
     env_creator,
     find_env,
     is_class_path,
     is_vectorized_with,
-    make_env,
+    probe_env,
 )
 from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.model_dict.checks import without_ignored
-from rllib_recattn.rl_module.algorithms import ALGORITHMS, algorithm_of
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES, algorithm_of
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
 from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.mending_recorder import survive_while_recording
 from rllib_recattn.rl_module.observation_filter import check_filtered_space, filter_observations
-from rllib_recattn.rl_module.recorded_data import check_recorded_data, take_spaces_of_env
+from rllib_recattn.rl_module.recorded_data import check_recorded_data
 from rllib_recattn.rl_module.use_model import report_success_rate
-
-CONFIG_CLASSES = {**{algorithm.name: algorithm.config for algorithm in ALGORITHMS}, **OFFLINE_CONFIGS}
-"""The config class of each algorithm that an experiment can run."""
 
 
 def build_config(experiment: Experiment) -> AlgorithmConfig:
@@ -59,13 +59,14 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     if experiment.api_stack == "old":
         return _build_for_old_stack(experiment, config, scope)
     settings = check_settings(config, experiment.config, scope)
-    if experiment.run in OFFLINE_CONFIGS:
+    is_offline = not ABILITIES[experiment.run].samples
+    if is_offline:
         settings = offline_settings(settings, scope)
     else:
         settings = recording_settings(settings, experiment.multi_agent is not None, scope)
     module_class, learner_class = settings.pop(MODULE_CLASS, None), settings.get("learner_class")
     is_filtered = settings.pop("observation_filter", None) == "MeanStdFilter"
-    if is_filtered and experiment.run in OFFLINE_CONFIGS:
+    if is_filtered and is_offline:
         scope.at("observation_filter").problem("recorded episodes pass no filter; normalise them before recording")
     if learner_class is not None and models_of(experiment):
         with scope.collect():
@@ -85,8 +86,9 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     choose_policies(config, experiment.multi_agent)
     if is_filtered:
         filter_observations(config)
-    if experiment.run in OFFLINE_CONFIGS and experiment.multi_agent is None:
-        take_spaces_of_env(config)
+    probe = probe_env(experiment.env, config.env_config, scope.at("env_config").where)
+    if is_offline and experiment.multi_agent is None:
+        config.environment(observation_space=probe.observation_space, action_space=probe.action_space)
     choose_models(config, experiment)
     choose_module(config, module_class, experiment)
     report_success_rate(config)
@@ -100,9 +102,11 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     with rllib_errors(scope.where):
         config.validate()
     with rllib_errors(f"{experiment.where}.env: {experiment.env}"):
-        spaces = _check_spaces(config, experiment, is_filtered, module_class is not None)
-    if experiment.run in OFFLINE_CONFIGS:
-        check_recorded_data(config, spaces, scope.where)
+        if is_filtered:
+            check_filtered_space(probe.observation_space, scope.where)
+        _check_networks(config, probe, scope, has_own_module=module_class is not None)
+    if is_offline:
+        check_recorded_data(config, (probe.observation_space, probe.action_space), scope.where)
     return config
 
 
@@ -143,28 +147,16 @@ def _env_of(experiment: Experiment) -> Any:
     return experiment.env
 
 
-def _check_spaces(
-    config: AlgorithmConfig, experiment: Experiment, is_filtered: bool, has_own_module: bool
-) -> tuple[Any, Any]:
-    """Let the catalog choose networks for the environment's spaces, which are returned; it raises if there are none."""
-    where = f"{experiment.where}.config"
-    env = make_env(experiment.env, config.env_config, experiment.where)
-    try:
-        if is_filtered:
-            check_filtered_space(env.observation_space, where)
-        if has_own_module:
-            check_module(config, env, where)
-            return env.observation_space, env.action_space
-        if experiment.multi_agent is not None:
-            check_policy_spaces(config, env)
-            return env.observation_space, env.action_space
-        spec = config.get_rl_module_spec(env=env)
+def _check_networks(config: AlgorithmConfig, probe: EnvProbe, scope: Scope, has_own_module: bool) -> None:
+    """Let the catalogs choose networks for the environment's spaces; they raise if there are none for them."""
+    env = stand_in(probe)
+    if has_own_module:
+        check_module(config, env, scope.where)
+        return
+    for spec in config.get_multi_rl_module_spec(env=env).rl_module_specs.values():
         catalog_class = spec.catalog_class or PPOCatalog
         catalog_class(
-            observation_space=env.observation_space,
-            action_space=env.action_space,
+            observation_space=spec.observation_space,
+            action_space=spec.action_space,
             model_config_dict=spec.model_config,
         )
-        return env.observation_space, env.action_space
-    finally:
-        env.close()

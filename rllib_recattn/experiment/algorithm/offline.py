@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray.rllib.algorithms.bc import BCConfig
-from ray.rllib.algorithms.marwil import MARWILConfig
-
 from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.rl_module.recorded_episodes import require_packages
 
 Settings = dict[str, Any]
-
-OFFLINE_CONFIGS = {"BC": BCConfig, "MARWIL": MARWILConfig}
 
 _DEFAULTS = {
     "input_read_episodes": True,

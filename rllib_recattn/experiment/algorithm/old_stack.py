@@ -11,7 +11,7 @@ from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
 
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
-from rllib_recattn.experiment.definition.environment import make_env
+from rllib_recattn.experiment.definition.environment import probe_env
 from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.model_dict.checks import wrong_settings
@@ -111,18 +111,15 @@ def choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> Non
 
 def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let RLlib build the model for the environment's spaces; it raises if there is none for them."""
-    env = make_env(experiment.env, config.env_config, experiment.where)
-    try:
-        if not isinstance(env.observation_space, gymnasium.Space) or config.is_multi_agent:
-            return
-        with rllib_errors(f"{experiment.where}.config.model"):
-            preprocessor = ModelCatalog.get_preprocessor_for_space(env.observation_space, config.model)
-            _, num_outputs = ModelCatalog.get_action_dist(env.action_space, config.model, framework="torch")
-            ModelCatalog.get_model_v2(
-                preprocessor.observation_space, env.action_space, num_outputs, config.model, framework="torch"
-            )
-    finally:
-        env.close()
+    spaces = probe_env(experiment.env, config.env_config, experiment.where)
+    if not isinstance(spaces.observation_space, gymnasium.Space) or config.is_multi_agent:
+        return
+    with rllib_errors(f"{experiment.where}.config.model"):
+        preprocessor = ModelCatalog.get_preprocessor_for_space(spaces.observation_space, config.model)
+        _, num_outputs = ModelCatalog.get_action_dist(spaces.action_space, config.model, framework="torch")
+        ModelCatalog.get_model_v2(
+            preprocessor.observation_space, spaces.action_space, num_outputs, config.model, framework="torch"
+        )
 
 
 def _check_custom_model(model: Mapping[str, Any], where: str) -> None:

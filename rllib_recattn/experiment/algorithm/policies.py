@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock, MultiAgentBlock
@@ -50,17 +47,6 @@ def choose_models(config: AlgorithmConfig, experiment: Experiment) -> None:
         return
     for policy, model in models_of(experiment).items():
         _use_model(config, model, where, policies=[policy])
-
-
-def check_policy_spaces(config: AlgorithmConfig, env: Any) -> None:
-    """Let the catalogs choose networks for the spaces of an environment's agents; they raise if there are none."""
-    for spec in config.get_multi_rl_module_spec(env=env).rl_module_specs.values():
-        catalog_class = spec.catalog_class or PPOCatalog
-        catalog_class(
-            observation_space=spec.observation_space,
-            action_space=spec.action_space,
-            model_config_dict=spec.model_config,
-        )
 
 
 def _use_model(config: AlgorithmConfig, model: ModelBlock, where: str, policies: list[str] | None = None) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import create_model
 
-from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_schema import CONFIG, config_definitions, other_algorithms_keys
 from rllib_recattn.experiment.algorithm.json_schema import (
     ANYTHING,
@@ -41,6 +40,7 @@ from rllib_recattn.experiment.definition.top_level import ExperimentFile
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
 from rllib_recattn.inputs.settings import ENCODERS
 from rllib_recattn.models.registry import model_names, settings_of
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

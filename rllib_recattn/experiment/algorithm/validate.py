@@ -6,7 +6,6 @@ import contextlib
 from pathlib import Path
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import check_settings
 from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
@@ -15,6 +14,7 @@ from rllib_recattn.experiment.definition.reader import ExperimentReader
 from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import fill, find_domains, values_of, without_domains
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 
 
 def problems_in(path: Path) -> list[str]:

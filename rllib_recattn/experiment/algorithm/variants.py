@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -53,6 +54,29 @@ def build_variants(experiment: Experiment) -> list[AlgorithmConfig]:
                     scope.take([f"{line} (with {_text(choices)})"])
     scope.raise_problems()
     return configs
+
+
+def build_variant(experiment: Experiment, choices: Mapping[str, Any]) -> tuple[Experiment, AlgorithmConfig]:
+    """Validate and build one variant of an experiment; in each process once for the same choices.
+
+    Args:
+        experiment: The experiment.
+        choices: Key path → what Tune chose, see :func:`load_variant`.
+
+    Returns:
+        The variant, and a config of its own.
+
+    Raises:
+        SettingsError: With a line for each thing that is wrong with the variant.
+    """
+    variant, config = _built(experiment.model_dump_json(), json.dumps(choices, sort_keys=True))
+    return variant, config.copy(copy_frozen=False)
+
+
+@functools.lru_cache(maxsize=32)
+def _built(experiment: str, choices: str) -> tuple[Experiment, AlgorithmConfig]:
+    variant = load_variant(Experiment.model_validate_json(experiment), json.loads(choices))
+    return variant, build_config(variant)
 
 
 def _probes(space: Mapping[str, Domain]) -> Iterator[dict[str, Any]]:

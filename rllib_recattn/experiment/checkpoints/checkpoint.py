@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rllib_recattn.checkpoint_files import RLLIB_FILE, damage_text, reading
+from rllib_recattn.checkpoint_files import MODULES, RLLIB_FILE, damage_text, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.run_state import mend_run_state
@@ -16,8 +16,6 @@ from rllib_recattn.importing import make_importable, make_importable_too
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-
-_MODULES = Path("learner_group", "learner", "rl_module")
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -93,7 +91,7 @@ def is_of_old_stack(checkpoint: Path) -> bool:
 
 def module_directory(checkpoint: Path, is_multi_agent: bool = False) -> Path:
     """Return where a checkpoint keeps its RLModule; of several agents, the one that holds theirs."""
-    return checkpoint / _MODULES if is_multi_agent else checkpoint / _MODULES / "default_policy"
+    return checkpoint / MODULES if is_multi_agent else checkpoint / MODULES / "default_policy"
 
 
 def load_config(checkpoint: Path, beside: bool = False) -> AlgorithmConfig:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from rllib_recattn.envs.imported_env import ImportedEnv, find_creator
-from rllib_recattn.experiment.definition.env_trial import try_out
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.env_probe import probe
 from rllib_recattn.experiment.definition.environment import env_creator, find_env
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def require_working_env(checkpoint: Path, config: AlgorithmConfig) -> None:
             creator = env_creator(creator, where)
     elif issubclass(creator, ImportedEnv):
         find_creator(creator.path, where)
-    try_out(functools.partial(creator, dict(config.env_config)), name, where)
+    try:
+        probe(functools.partial(creator, dict(config.env_config)), name)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
 
 
 def name_of_env(config: AlgorithmConfig) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rllib_recattn.checkpoint_files import reading
+from rllib_recattn.checkpoint_files import MODULES, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from rllib_recattn.experiment.definition.spec import Experiment
 
-_MODULES = Path("learner_group", "learner", "rl_module")
 _ITERATION = "training_iteration"
 
 # What of a model's settings may differ: it is about training, and no weight depends on it.
@@ -108,7 +107,7 @@ def _differences(
     for policy, spec in _specs(config, experiment).items():
         of = "" if policy == "default_policy" else f" of the policy {policy!r}"
         with reading(checkpoint):
-            module = load_pickle(checkpoint / _MODULES / policy / CLASS_FILE)
+            module = load_pickle(checkpoint / MODULES / policy / CLASS_FILE)
         arguments = module["ctor_args_and_kwargs"][1]
         same_module = module["class"] is spec.module_class
         if not same_module and saved.algo_class is not config.algo_class:

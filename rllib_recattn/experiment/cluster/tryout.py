@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition.environment import find_env, make_env
+from rllib_recattn.experiment.definition.environment import env_creator, find_env
 
 
 def load_and_make(env: str, env_config: Mapping[str, Any]) -> None:
@@ -21,4 +21,4 @@ def load_and_make(env: str, env_config: Mapping[str, Any]) -> None:
     """
     importlib.import_module("rllib_recattn.rl_module.use_model")
     find_env(env, "env")
-    make_env(env, env_config, "env").close()
+    env_creator(env, "env", env_config)(dict(env_config)).close()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rllib_recattn.experiment.algorithm.build import CONFIG_CLASSES
 from rllib_recattn.experiment.algorithm.config_keys import config_keys
 from rllib_recattn.experiment.conversion.searches import new_stack_searches
 from rllib_recattn.experiment.conversion.settings import new_stack_settings
 from rllib_recattn.experiment.definition.api_stack import config_names
-from rllib_recattn.experiment.definition.environment import make_env
+from rllib_recattn.experiment.definition.environment import probe_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.search import fill, values_of
@@ -24,6 +23,7 @@ from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from rllib_recattn.experiment.model_dict.checks import without_ignored
 from rllib_recattn.experiment.model_dict.losses import Losses
 from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 
 _LEARNER_STATS = "info/learner/default_policy/learner_stats/"
 _METRICS = {  # those of the old stack that have another name on the new one
@@ -96,11 +96,8 @@ def _networks(experiment: Experiment, written: Mapping[str, Any], losses: Losses
     if not model:
         return Networks()
     model = without_ignored(model)
-    env = make_env(experiment.env, experiment.config.get("env_config", {}), experiment.where)
-    try:
-        return networks_of(model, experiment.run, env.observation_space, losses)
-    finally:
-        env.close()
+    spaces = probe_env(experiment.env, experiment.config.get("env_config", {}), experiment.where)
+    return networks_of(model, experiment.run, spaces.observation_space, losses)
 
 
 def _stop(experiment: Experiment, losses: Losses) -> dict[str, float]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rllib_recattn.algorithms import abilities_of
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.scope import ApiStack, Scope
-
-OFFLINE_ALGORITHMS = ("BC", "MARWIL")
 
 # Settings that mean something on the old stack only.
 _OLD_SETTINGS = ("model", "exploration_config", "preprocessor_pref", "remote_worker_envs")
@@ -39,6 +38,7 @@ def api_stack_of(content: Mapping[str, Any], scope: Scope) -> ApiStack:
         for flag in config.keys() & {*_FLAGS} - {*_PRESENT_FLAGS}:
             scope.note(f"config.{flag} has no counterpart any more; `api_stack` says which of RLlib's API stacks runs")
         return "old" if said == "old" else "new"
+    has_old_stack = abilities_of(content.get("run")).has_old_stack
     switched_on = [flag for flag in _MODULES if config.get(flag) is True]
     switched_off = [flag for flag in _FLAGS if config.get(flag) is False]
     if switched_on:
@@ -50,7 +50,7 @@ def api_stack_of(content: Mapping[str, Any], scope: Scope) -> ApiStack:
         elif switched_on[0] not in _PRESENT_FLAGS:
             scope.note(f"config.{switched_on[0]} means RLlib's new API stack, as with `api_stack: new`")
         return "new"
-    if not switched_off and (config.get(_RUNNERS) is True or content.get("run") in OFFLINE_ALGORITHMS):
+    if not switched_off and (config.get(_RUNNERS) is True or not has_old_stack):
         return "new"
     old = switched_off or [key for key in _OLD_SETTINGS if _means_something(key, config) and "model" not in content]
     if not old:

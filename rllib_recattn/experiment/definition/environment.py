@@ -1,11 +1,11 @@
-"""Check an environment's id and its settings before anything starts."""
+"""An environment by its id or path: whether there is one, whether it takes its settings, and what its spaces are."""
 
 from __future__ import annotations
 
 import functools
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -20,7 +20,7 @@ from rllib_recattn.envs.imported_env import (
 )
 from rllib_recattn.envs.ready_made import ready_made
 from rllib_recattn.errors import SettingsError, suggest
-from rllib_recattn.experiment.definition.env_trial import try_out
+from rllib_recattn.experiment.definition.env_probe import EnvProbe, probe
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.importing import import_named, is_import_path, name_in
 
@@ -62,9 +62,7 @@ def find_env(env: str, where: str) -> EnvSpec:
 
 
 def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> None:
-    """Check the settings of an environment by building it, resetting it and stepping it once.
-
-    What was found to be right once, in this process, is not tried again.
+    """Check the settings of an environment by building it, resetting it and stepping it once, see :func:`probe_env`.
 
     Args:
         env: The id of an environment that :func:`find_env` finds.
@@ -84,10 +82,10 @@ def check_env_config(env: str, env_config: Mapping[str, Any], where: str) -> Non
             valid = suggest if known else (lambda key, _: "it takes none")
             lines = (f"{where}: {env} has no setting {key!r}: {valid(key, known)}" for key in unknown)
             raise SettingsError("\n".join(lines))
-    _tried(env, creator, env_config, where)
+    probe_env(env, env_config, where)
 
 
-def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> list[Any] | None:
+def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> Sequence[Any] | None:
     """Return the ids of all agents that an environment may have, as far as it knows them.
 
     Args:
@@ -102,8 +100,7 @@ def agents_of(env: str, env_config: Mapping[str, Any], where: str) -> list[Any] 
         SettingsError: If it cannot be built.
     """
     env, env_config = ready_made(env, env_config, where)
-    creator = find_env(env, where).entry_point
-    return _tried(env, creator, env_config, where) if is_class_path(env) else None
+    return probe_env(env, env_config, where).agents if is_class_path(env) else None
 
 
 def is_class_path(env: str) -> bool:
@@ -127,27 +124,43 @@ def env_creator(env: str, where: str, env_config: Mapping[str, Any] | None = Non
     return lambda config: gymnasium.make(env, **config)
 
 
-def make_env(env: str, env_config: Mapping[str, Any], where: str) -> Any:
-    """Make an environment with its settings.
+_PROBES: dict[tuple[Any, ...], EnvProbe | SettingsError] = {}
+
+
+def probe_env(env: str, env_config: Mapping[str, Any], where: str) -> EnvProbe:
+    """Build an environment, reset it and step it once; in each process once for each id and settings.
+
+    Args:
+        env: The environment, as :func:`find_env` takes it.
+        env_config: Its settings.
+        where: File and key path of the settings, for error messages.
+
+    Returns:
+        Its spaces and agents.
 
     Raises:
-        SettingsError: As :func:`find_env`.
+        SettingsError: As :func:`find_env`, and if it cannot be built, reset or stepped.
     """
-    return env_creator(env, where, env_config)(dict(env_config))
-
-
-_TRIED: dict[tuple[Any, ...], list[Any] | None] = {}
-
-
-def _tried(env: str, creator: Any, env_config: Mapping[str, Any], where: str) -> list[Any] | None:
-    """Try an environment out once, and return its agents."""
+    creator: Any = find_env(env, where).entry_point
     key = (env, creator, json.dumps(env_config, sort_keys=True, default=repr))
-    if key not in _TRIED:
+    if key not in _PROBES:
         make = functools.partial(gymnasium.make, env, **env_config)
         if is_class_path(env):
             make = functools.partial(call, creator, dict(env_config))
-        _TRIED[key] = try_out(make, env, where)
-    return _TRIED[key]
+        try:
+            _PROBES[key] = probe(make, env)
+        except SettingsError as error:
+            _PROBES[key] = error
+    found = _PROBES[key]
+    if isinstance(found, SettingsError):
+        raise SettingsError(f"{where}: {found}") from found
+    return found
+
+
+def forget_faults() -> None:
+    """Let environments that failed be tried again: what they need may be there by now."""
+    for key in [key for key, found in _PROBES.items() if isinstance(found, SettingsError)]:
+        del _PROBES[key]
 
 
 def is_vectorized_with(spec: EnvSpec, env_config: Mapping[str, Any]) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rllib_recattn.experiment.definition.environment import make_env
+from rllib_recattn.experiment.definition.environment import forget_faults, probe_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.reader import ExperimentReader
 from rllib_recattn.experiment.definition.scope import Scope
@@ -36,6 +35,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     """
     name, content = read_experiment_file(path, KNOWN_KEYS)
     make_importable(path.absolute().parent)
+    forget_faults()
     scope = Scope(f"{path}: {name}")
     space = find_domains(content, scope)
     scope.raise_problems()
@@ -134,8 +134,9 @@ def _networks(
     from rllib_recattn.experiment.definition.old_model import translate_model
 
     with scope.collect():
-        make = functools.partial(make_env, env, config.get("env_config", {}), reader.scope.where)
-        found = translate_model(reader.model_dict, str(reader.content.get("run")), make, scope)
+        spaces = probe_env(env, config.get("env_config", {}), reader.scope.where)
+        run = str(reader.content.get("run"))
+        found = translate_model(reader.model_dict, run, spaces.observation_space, scope)
         if found.block is not None:
             model = check_model(found.block, scope.where)
         model_config = {**found.model_config, **config.get("model_config", {})}

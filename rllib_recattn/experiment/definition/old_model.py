@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
@@ -16,13 +16,13 @@ from rllib_recattn.experiment.model_dict.old_defaults import ALL_DEFAULTS
 _OWN = ("custom_action_dist", "custom_model", "custom_preprocessor")
 
 
-def translate_model(model: Mapping[str, Any], run: str, make: Callable[[], Any], scope: Scope) -> Networks:
+def translate_model(model: Mapping[str, Any], run: str, observation_space: Any, scope: Scope) -> Networks:
     """Translate a ``model`` dict as ``rllib convert`` does.
 
     Args:
         model: The dict, as plain data.
         run: The name of the algorithm.
-        make: Makes the environment, whose observations decide the kind of network.
+        observation_space: What the agent observes, which decides the kind of network.
         scope: That of the dict; gets a note on what it is read as, and one on each setting that is left out.
 
     Returns:
@@ -37,11 +37,7 @@ def translate_model(model: Mapping[str, Any], run: str, make: Callable[[], Any],
     if wrong:
         raise SettingsError("\n".join(wrong))
     losses = Losses()
-    env = make()
-    try:
-        networks = networks_of(model, run, env.observation_space, losses)
-    finally:
-        env.close()
+    networks = networks_of(model, run, observation_space, losses)
     experiment = scope.called(scope.where.removesuffix(".config.model"))
     own = [f"{experiment}.{line}" for line in losses.lines if _is_own(line)]
     if own:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from rllib_recattn.algorithms import ABILITIES, abilities_of
 from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.errors import SettingsError, suggest, validate
 from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.api_stack import OFFLINE_ALGORITHMS, api_stack_of
+from rllib_recattn.experiment.definition.api_stack import api_stack_of
 from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
 from rllib_recattn.experiment.definition.experiment_file import is_block
@@ -26,8 +27,6 @@ from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
 from rllib_recattn.experiment.definition.top_level import ExperimentFile, Overrides
 from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, TUNE_KEYS, TuneBlock, check_tune
 
-ALGORITHMS = ("PPO", "APPO", "IMPALA", *OFFLINE_ALGORITHMS)
-
 
 class ExperimentReader:
     """Validates an experiment block by block, so that all that is wrong in any of them is found at once."""
@@ -42,7 +41,8 @@ class ExperimentReader:
         self.content = self._with_block(content, "tune", TUNE_KEYS)
         self.env = self._env()
         self.metrics = metrics_of(self.scope.stack)
-        if self.content.get("run") in OFFLINE_ALGORITHMS:
+        self.abilities = abilities_of(self.content.get("run"))
+        if not self.abilities.samples:
             self.metrics = frozenset(metric for metric in self.metrics if not metric.startswith("env_runners/"))
 
     @property
@@ -151,7 +151,7 @@ class ExperimentReader:
     def tune(self, stop: Mapping[str, float]) -> TuneBlock:
         """Return the tune block."""
         block = self._block("tune")
-        if self.content.get("run") in OFFLINE_ALGORITHMS:
+        if not self.abilities.samples:
             block = {"metric": f"evaluation/{DEFAULT_METRIC}", **block}
         if self.overrides.num_samples is not None:
             block = {**block, "num_samples": self.overrides.num_samples}
@@ -169,13 +169,13 @@ class ExperimentReader:
     def check_algorithm(self) -> None:
         """Check the name of the algorithm."""
         run = self.content.get("run")
-        if isinstance(run, str) and run not in ALGORITHMS:
-            same_letters = [name for name in ALGORITHMS if name.lower() == run.lower()]
-            advice = f"did you mean {same_letters[0]!r}?" if same_letters else suggest(run, ALGORITHMS)
+        if isinstance(run, str) and run not in ABILITIES:
+            same_letters = [name for name in ABILITIES if name.lower() == run.lower()]
+            advice = f"did you mean {same_letters[0]!r}?" if same_letters else suggest(run, ABILITIES)
             self.scope.at("run").problem(f"unknown algorithm {run!r}: {advice}")
-        if run in OFFLINE_ALGORITHMS and self.scope.stack == "old":
+        if not self.abilities.has_old_stack and self.scope.stack == "old":
             self.scope.at("run").problem(f"{run} runs on RLlib's new API stack only; write api_stack: new")
-        if run in OFFLINE_ALGORITHMS and "multi_agent" in self.content:
+        if not self.abilities.takes_several_agents and "multi_agent" in self.content:
             self.scope.at("multi_agent").problem(f"{run} learns from the episodes of one agent")
 
     def environment(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

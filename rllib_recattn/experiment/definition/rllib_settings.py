@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rllib_recattn.algorithms import abilities_of
 from rllib_recattn.experiment.definition import gone_names, old_names
 from rllib_recattn.experiment.definition.api_stack import (
-    OFFLINE_ALGORITHMS,
     config_names,
     without_half_switches,
 )
@@ -29,7 +29,7 @@ def present_settings(block: Mapping[str, Any], run: Any, scope: Scope) -> dict[s
         The settings that there are.
     """
     names = config_names(scope.stack)
-    if run in OFFLINE_ALGORITHMS:
+    if not abilities_of(run).samples:
         block = _with_paths(block, scope)
     block = {key: value for key, value in block.items() if value is not None or not _is_nothing(key, names)}
     block = gone_names.without_gone(block, gone_names.config_gone(scope.stack, run), scope)

@@ -19,8 +19,8 @@ from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
 from rllib_recattn.experiment.checkpoints.environment import name_of_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import Frames
-from rllib_recattn.inputs.success import SUCCESS
 from rllib_recattn.rl_module.observation_filter import freeze_filters
+from rllib_recattn.success import SUCCESS
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

@@ -15,8 +15,8 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.environment import name_of_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
-from rllib_recattn.inputs.success import SUCCESS
 from rllib_recattn.model_v2 import register_model_v2
+from rllib_recattn.success import SUCCESS
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.experiment.evaluation.video import Frames
-from rllib_recattn.inputs.success import SUCCESS
+from rllib_recattn.success import SUCCESS
 
 
 @dataclass(frozen=True)

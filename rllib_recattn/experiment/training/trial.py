@@ -14,20 +14,15 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.appo import APPO
-from ray.rllib.algorithms.bc import BC
-from ray.rllib.algorithms.impala import IMPALA
-from ray.rllib.algorithms.marwil import MARWIL
-from ray.rllib.algorithms.ppo import PPO
 from ray.tune.experiment import Trial
 
 from rllib_recattn.checkpoint_pickles import name_classes
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.definition.load import load_variant
+from rllib_recattn.experiment.algorithm.variants import build_variant
 from rllib_recattn.experiment.definition.search import BLOCKS
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.training.checked_checkpoints import CheckedCheckpoints
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.restore import use_own_learning_rate
 
 EXPERIMENT_KEY = "experiment"
@@ -102,33 +97,14 @@ class _TrialOfAnExperiment(CheckedCheckpoints):
             use_own_learning_rate(self)
 
 
-class PPOTrial(_TrialOfAnExperiment, PPO):
-    """PPO as a trial."""
+def _as_trial(algorithm: type[Algorithm]) -> type[Algorithm]:
+    of = {"__module__": __name__, "__doc__": f"{algorithm.__name__} as a trial."}
+    return type(f"{algorithm.__name__}Trial", (_TrialOfAnExperiment, algorithm), of)
 
 
-class APPOTrial(_TrialOfAnExperiment, APPO):
-    """APPO as a trial."""
-
-
-class IMPALATrial(_TrialOfAnExperiment, IMPALA):
-    """IMPALA as a trial."""
-
-
-class BCTrial(_TrialOfAnExperiment, BC):
-    """BC as a trial."""
-
-
-class MARWILTrial(_TrialOfAnExperiment, MARWIL):
-    """MARWIL as a trial."""
-
-
-_TRIALS: dict[type[Algorithm], type[Algorithm]] = {
-    PPO: PPOTrial,
-    APPO: APPOTrial,
-    IMPALA: IMPALATrial,
-    BC: BCTrial,
-    MARWIL: MARWILTrial,
-}
+_TRIALS = {each.algorithm: _as_trial(each.algorithm) for each in ALGORITHMS}
+# Workers find a class by its name in this module.
+globals().update({trial.__name__: trial for trial in _TRIALS.values()})
 
 
 def trial_class(algorithm: type[Algorithm]) -> type[Algorithm]:
@@ -145,4 +121,4 @@ def _variant_config(config: Mapping[str, Any], storage: Any = None) -> Algorithm
     if storage is not None and not path.is_file():
         path = Path(storage.experiment_fs_path, path.name)  # the run directory has been moved
     experiment = Experiment.model_validate_json(path.read_text(encoding="utf-8"))
-    return build_config(load_variant(experiment, choices_of(config)))
+    return build_variant(experiment, choices_of(config))[1]

@@ -6,15 +6,14 @@ import pytest
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.utils import force_list
 
+from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.algorithm.offline import OFFLINE_CONFIGS
 from rllib_recattn.experiment.algorithm.resolved import resolved_yaml
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.reader import ALGORITHMS as FILE_ALGORITHMS
 from rllib_recattn.experiment.definition.stop import STOP_METRICS
 from rllib_recattn.experiment.definition.yaml_file import parse_yaml
-from rllib_recattn.rl_module.algorithms import ALGORITHMS, OFFLINE_ALGORITHMS
+from rllib_recattn.rl_module.algorithms import ALGORITHMS, algorithm_of
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 
 TUNED_EXAMPLES = sorted((Path(__file__).parents[3] / "tuned_examples").glob("*.yaml"))
@@ -47,7 +46,9 @@ def test_settings_and_model_arrive(tmp_path):
     assert config.model_config["recattn"]["d_model"] == 16
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+@pytest.mark.parametrize(
+    "algorithm", [each for each in ALGORITHMS if each.samples], ids=lambda algorithm: algorithm.name
+)
 def test_every_algorithm_is_built_with_its_own_learner_and_written_out_again(tmp_path, algorithm):
     content = MODEL.replace("8,", "8, sparse_states: false, rllib_fixes: {vtrace_bootstrap: false},", 1)
     experiment = load(tmp_path, content + "config: {num_env_runners: 1}").model_copy(update={"run": algorithm.name})
@@ -63,10 +64,10 @@ def test_every_algorithm_is_built_with_its_own_learner_and_written_out_again(tmp
 
 
 def test_the_algorithms_of_the_files_are_those_of_use_model():
-    assert set(FILE_ALGORITHMS) == {algorithm.name for algorithm in ALGORITHMS} | {*OFFLINE_CONFIGS}
-    for run, config in OFFLINE_CONFIGS.items():
-        assert config().algo_class.__name__ == run
-        assert issubclass(config, OFFLINE_ALGORITHMS[0].config)
+    assert list(ABILITIES) == [algorithm.name for algorithm in ALGORITHMS]
+    for algorithm in ALGORITHMS:
+        assert algorithm.config().algo_class is algorithm.algorithm
+        assert algorithm_of(algorithm.config(), "here") is algorithm
 
 
 @pytest.mark.parametrize("model", ["", MODEL])

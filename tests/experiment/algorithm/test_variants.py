@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any, ClassVar
+
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.algorithm.variants import build_variants
+from rllib_recattn.experiment.algorithm import variants
+from rllib_recattn.experiment.algorithm.build import build_config
+from rllib_recattn.experiment.algorithm.variants import build_variant, build_variants
 from rllib_recattn.experiment.definition.load import environments_of, load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 
@@ -132,3 +138,52 @@ def test_a_population_is_of_the_new_stack(load):
         load(api_stack="old", config={"lr": {"uniform": [0, 1]}}, tune={"scheduler": "pbt", "num_samples": 2})
     )
     assert "pbt works on RLlib's new API stack only" in message
+
+
+class Counted(CartPoleEnv):
+    """Counts how often it is made, with which settings."""
+
+    made: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, config=None):
+        super().__init__()
+        Counted.made.append(dict(config or {}))
+
+
+def test_an_environment_is_made_once_for_each_of_its_settings(load):
+    Counted.made = []
+    experiment = load(
+        env=f"{__name__}:Counted",
+        model={"name": {"grid_search": ["gru", "lstm"]}},
+        config={"lr": {"grid_search": [1e-3, 1e-4, 1e-5]}, "env_config": {"size": {"grid_search": [1, 2]}}},
+    )
+    build_variants(experiment)
+    assert Counted.made == [{"size": 1}, {"size": 2}]
+
+
+def test_a_trial_and_its_loggers_share_what_was_built(load, monkeypatch):
+    experiment = load(config={"lr": {"choice": [1e-3, 1e-4]}}, tune={"num_samples": 2})
+    built = []
+    monkeypatch.setattr(variants, "build_config", lambda experiment: built.append(experiment) or build(experiment))
+    build = build_config
+    for _ in range(3):
+        variant, config = build_variant(experiment, {"config.lr": 1e-4})
+        assert variant.config["lr"] == config.lr == 1e-4
+        config.lr = 1.0  # its own
+    build_variant(experiment, {"config.lr": 1e-3})
+    assert len(built) == 2
+
+
+def test_an_environment_that_fails_is_made_once_and_tried_again_with_the_file(load, monkeypatch):
+    made = []
+
+    class Broken(CartPoleEnv):
+        def __init__(self):
+            made.append(self)
+            raise ConnectionError("no server")
+
+    monkeypatch.setattr(sys.modules[__name__], "Broken", Broken, raising=False)
+    for attempt in (1, 2):
+        with pytest.raises(SettingsError, match=r"no server"):
+            load(env=f"{__name__}:Broken", multi_agent={"policies": ["a"]})
+        assert len(made) == attempt

@@ -110,7 +110,7 @@ def test_several_agents_need_the_block_and_one_agent_refuses_it(tmp_path):
 
 
 def test_several_agents_that_cannot_be_built_are_not_called_one(tmp_path):
-    pair = "tests.experiment.definition.test_env_trial:Pair"
+    pair = "tests.experiment.definition.test_env_probe:Pair"
     block = "multi_agent: {policies: [a]}\nconfig: {env_config: {game: chess}}"
     (problem,) = problems_of(tmp_path, f"{HEAD}env: {pair}\n{block}")
     assert "cannot be built with these settings: no game 'chess'" in problem

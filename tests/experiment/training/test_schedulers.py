@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pandas
 import pytest
 from ray import cloudpickle
+from ray.rllib.algorithms.ppo import PPO
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -24,7 +25,7 @@ from rllib_recattn.experiment.training.searchers import (
     tune_samples,
     tune_space,
 )
-from rllib_recattn.experiment.training.trial import PPOTrial, choices_of, trial_class, trial_directory_name
+from rllib_recattn.experiment.training.trial import choices_of, trial_class, trial_directory_name
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from tests.experiment.training.sweeps import GRU, LSTM, load_sweep
 
@@ -281,7 +282,7 @@ def test_a_loaded_checkpoint_does_not_bring_another_trials_learning_rate(ray_ses
     path.write_text(experiment.model_dump_json())
 
     def trial(lr):
-        return PPOTrial({"config.lr": lr, "experiment": str(path)})
+        return trial_class(PPO)({"config.lr": lr, "experiment": str(path)})
 
     def rate(algorithm):
         (result,) = algorithm.learner_group.foreach_learner(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
-from rllib_recattn.envs.wrappers import SUCCESS
 from rllib_recattn.errors import validate
+from rllib_recattn.success import SUCCESS
 
 # The colours of the cue, for the left arm and the right one.
 CUES = ("red", "blue")

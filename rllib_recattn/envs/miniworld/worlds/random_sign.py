@@ -8,8 +8,8 @@ from miniworld.envs.sign import Sign
 from pydantic import Field
 
 from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
-from rllib_recattn.envs.wrappers import SUCCESS
 from rllib_recattn.errors import validate
+from rllib_recattn.success import SUCCESS
 
 _COLOURS, _SHAPES = 3, 2
 

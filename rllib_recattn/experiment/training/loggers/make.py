@@ -9,9 +9,8 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.resolved import resolved_content
-from rllib_recattn.experiment.definition.load import load_variant
+from rllib_recattn.experiment.algorithm.variants import build_variant
 from rllib_recattn.experiment.definition.logging_block import MlflowBlock
 from rllib_recattn.experiment.definition.schedulers import Population
 from rllib_recattn.experiment.definition.spec import Experiment
@@ -40,8 +39,7 @@ class TrialSettings:
         """Return key path → value."""
         # A run of one trial is given a whole config, and no choices.
         choices = choices_of(trial.config) if self._experiment.is_sweep else {}
-        variant = load_variant(self._experiment, choices) if choices else self._experiment
-        content = resolved_content(variant, build_config(variant))
+        content = resolved_content(*build_variant(self._experiment, choices))
         return {**dict(_flat_settings(content)), **choices}
 
 

@@ -1,4 +1,4 @@
-"""An environment tried out before anything starts: made, reset and stepped once."""
+"""An environment tried out before anything starts: made, reset and stepped once, and its spaces kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,29 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "p
 _PACKAGE = str(Path(__file__).parents[2])
 
 
-def try_out(make: Callable[[], Any], env: str, where: str) -> list[Any] | None:
+@dataclass(frozen=True)
+class EnvProbe:
+    """What there is to know of an environment without making it once more.
+
+    Attributes:
+        observation_space: What is observed; None where several agents have spaces of their own.
+        action_space: What is done, likewise.
+        agents: The ids of all agents that it may have, as far as it knows them; None if it is one of one agent.
+        spaces: The observation and the action space of each of these agents.
+    """
+
+    observation_space: Any
+    action_space: Any
+    agents: tuple[Any, ...] | None = None
+    spaces: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def probe(make: Callable[[], Any], env: str) -> EnvProbe:
     """Make an environment, reset it, step it once with a random action, and close it.
 
     Args:
         make: Makes it.
         env: Its name, for error messages.
-        where: File and key path, for error messages.
-
-    Returns:
-        The ids of all agents that it may have, as far as it knows them; None if it is an environment of one agent.
 
     Raises:
         SettingsError: With what failed, how, and where in whose code; also if what it returns is not what
@@ -39,22 +53,31 @@ def try_out(make: Callable[[], Any], env: str, where: str) -> list[Any] | None:
     """
     with _own_random_numbers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # RLlib says them in its own time
-        with _explained(f"{where}: {env} cannot be built with these settings"):
+        with _explained(f"{env} cannot be built with these settings"):
             built = make()
             if not isinstance(built, gymnasium.Env):
                 raise SettingsError(f"what is made should be a gymnasium.Env, and is of type {type(built).__name__}")
         try:
-            with _explained(f"{where}: {env}: reset(seed=0) fails"):
+            with _explained(f"{env}: reset(seed=0) fails"):
                 several = _is_multi_agent(built)
                 obs = _parts(built.reset(seed=0), "reset", ("observation", "info"))[0]
                 if not several:
                     _check_observation(obs, built.observation_space)
-            with _explained(f"{where}: {env}: step fails"):
+            with _explained(f"{env}: step fails"):
                 (_step_several if several else _step)(built, obs)
-            return list(getattr(built, "possible_agents", [])) if several else None
+            return _found(built, several)
         finally:
-            with _explained(f"{where}: {env}: close fails"):
+            with _explained(f"{env}: close fails"):
                 getattr(built, "close", lambda: None)()
+
+
+def _found(built: Any, several: bool) -> EnvProbe:
+    spaces = getattr(built, "observation_space", None), getattr(built, "action_space", None)
+    if not several:
+        return EnvProbe(*spaces)
+    agents = tuple(getattr(built, "possible_agents", None) or ())
+    of_agents = {agent: (built.get_observation_space(agent), built.get_action_space(agent)) for agent in agents}
+    return EnvProbe(*spaces, agents, of_agents)
 
 
 def _is_multi_agent(built: Any) -> bool:

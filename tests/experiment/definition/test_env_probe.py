@@ -11,7 +11,7 @@ import pytest
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.env_trial import try_out
+from rllib_recattn.experiment.definition.env_probe import probe
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config
 
 
@@ -128,19 +128,19 @@ def test_it_is_made_reset_stepped_and_closed_once_and_draws_from_nobodys_generat
 )
 def test_what_fails_is_one_line(env: Any, problem: str) -> None:
     with pytest.raises(SettingsError) as error:
-        try_out(env, "it", "x.yaml: a.config.env_config")
-    assert str(error.value).startswith("x.yaml: a.config.env_config: it")
+        probe(env, "it")
+    assert str(error.value).startswith("it")
     assert problem in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_line_of_the_users_own_is_named() -> None:
     with pytest.raises(SettingsError, match=rf"\({__file__}, line \d+\)"):
-        try_out(Raising, "it", "here")
+        probe(Raising, "it")
 
 
 @pytest.mark.parametrize("name", ["Pair", "make_pair"])
 def test_several_agents_are_known(name: str) -> None:
-    assert agents_of(f"{__name__}:{name}", {}, "here") == ["left", "right"]
+    assert agents_of(f"{__name__}:{name}", {}, "here") == ("left", "right")
     with pytest.raises(SettingsError, match="cannot be built with these settings: no game 'chess'"):
         agents_of(f"{__name__}:{name}", {"game": "chess"}, "here")
