@@ -21,7 +21,7 @@ from rllib_recattn._version import __version__
 from rllib_recattn.envs import register_envs
 
 if TYPE_CHECKING:
-    from rllib_recattn.checkpoints import convert_checkpoint
+    from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
     from rllib_recattn.models.registry import build_model, models, register_model
     from rllib_recattn.rl_module.use_model import use_model
@@ -38,7 +38,7 @@ __all__ = [
 
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
-    "convert_checkpoint": "rllib_recattn.checkpoints",
+    "convert_checkpoint": "rllib_recattn.migration.checkpoints",
     "register_model": "rllib_recattn.models.registry",
     "register_model_v2": "rllib_recattn.model_v2",
     "use_model": "rllib_recattn.rl_module.use_model",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rllib_recattn.cli.old_forms import says_nothing_any_more
 from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.migration.command_line import says_nothing_any_more
 
 if TYPE_CHECKING:
     from rllib_recattn.experiment.evaluation.evaluate import EvaluationResult

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rllib_recattn.cli.old_forms import present_form, without_file
 from rllib_recattn.cli.ray_address import ray_address_option
 from rllib_recattn.cli.tuned_examples import example_files, file_or_example
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.migration.command_line import present_form, without_file
 
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schema" / "experiment.schema.json"
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
 TUNED_EXAMPLES = sorted((ROOT / "tuned_examples").glob("*.yaml"))
-OLD_FILES = sorted((ROOT / "tests" / "experiment" / "old_yaml").glob("*.yaml"))
+OLD_FILES = sorted((ROOT / "tests" / "migration" / "old_yaml").glob("*.yaml"))
 GOOD = """
 maze:
   run: PPO

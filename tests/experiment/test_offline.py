@@ -20,13 +20,13 @@ from rllib_recattn.experiment.algorithm.offline import offline_settings
 from rllib_recattn.experiment.checkpoints.restore import check_restore
 from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.top_level import Overrides
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.rl_module.mending_recorder import MendingRecordingEnvRunner
 from rllib_recattn.rl_module.offline import WholeEpisodesPreLearner
 from rllib_recattn.rl_module.recorded_episodes import unpacked
+from rllib_recattn.scope import Scope
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed
 
 CONTENT = """

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from rllib_recattn.checkpoint_files import CHECKSUMS_FILE, INCOMPLETE_FILE, checksums, damage
-from rllib_recattn.checkpoints.reading import read_checkpoint
 from rllib_recattn.cli.main import main
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import check_resumable, find_checkpoint
 from rllib_recattn.experiment.checkpoints.run_state import mend_run_state
 from rllib_recattn.experiment.records.run_directory import newest_checkpoint
+from rllib_recattn.migration.checkpoints.reading import read_checkpoint
 
 WEIGHTS = "learner_group/learner/rl_module/default_policy/module_state.pkl"
 

@@ -229,7 +229,10 @@ def test_an_unknown_model_is_refused():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DQNConfig(), "config is a DQNConfig; should be a PPOConfig, APPOConfig, IMPALAConfig, BCConfig or MARWILConfig"),
+        (
+            DQNConfig(),
+            "config is a DQNConfig; should be a PPOConfig, APPOConfig, IMPALAConfig, BCConfig or MARWILConfig",
+        ),
         ({"lr": 1e-3}, "use_model: config is a dict; should be a PPOConfig"),
         (
             PPOConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),

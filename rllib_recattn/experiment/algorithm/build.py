@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 
@@ -19,15 +17,12 @@ from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
 from rllib_recattn.experiment.algorithm.stand_in import stand_in
 from rllib_recattn.experiment.definition.env_probe import EnvProbe
 from rllib_recattn.experiment.definition.environment import (
-    env_creator,
     find_env,
-    is_class_path,
     is_vectorized_with,
     probe_env,
+    rllib_env,
 )
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment
-from rllib_recattn.experiment.model_dict.checks import without_ignored
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES, algorithm_of
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.faults import FAULT_TOLERANCE, survive_faults
@@ -37,6 +32,7 @@ from rllib_recattn.rl_module.mending_recorder import survive_while_recording
 from rllib_recattn.rl_module.observation_filter import check_filtered_space, filter_observations
 from rllib_recattn.rl_module.recorded_data import check_recorded_data
 from rllib_recattn.rl_module.use_model import report_success_rate
+from rllib_recattn.scope import Scope
 
 
 def build_config(experiment: Experiment) -> AlgorithmConfig:
@@ -54,10 +50,13 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     Raises:
         SettingsError: With a line for each setting that is wrong: file, key path, and what would be right.
     """
-    config = CONFIG_CLASSES[experiment.run]()
-    scope = Scope(experiment.where, experiment.api_stack).at("config")
     if experiment.api_stack == "old":
-        return _build_for_old_stack(experiment, config, scope)
+        # A later Ray may no longer have what this imports.
+        from rllib_recattn.experiment.algorithm.old_stack import build_old_config
+
+        return build_old_config(experiment)
+    config = CONFIG_CLASSES[experiment.run]()
+    scope = Scope(experiment.where).at("config")
     settings = check_settings(config, experiment.config, scope)
     is_offline = not ABILITIES[experiment.run].samples
     if is_offline:
@@ -77,7 +76,7 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
         )
     scope.raise_problems()
 
-    config.environment(_env_of(experiment))
+    config.environment(rllib_env(experiment.env, experiment.config.get("env_config", {}), experiment.where))
     env_config = settings.get("env_config", {})
     if is_vectorized_with(find_env(experiment.env, experiment.where), env_config):
         settings = {"gym_env_vectorize_mode": "vector_entry_point", **settings}
@@ -108,43 +107,6 @@ def build_config(experiment: Experiment) -> AlgorithmConfig:
     if is_offline:
         check_recorded_data(config, (probe.observation_space, probe.action_space), scope.where)
     return config
-
-
-def _build_for_old_stack(experiment: Experiment, config: AlgorithmConfig, scope: Scope) -> AlgorithmConfig:
-    # A later Ray may no longer have what this imports.
-    from rllib_recattn.experiment.algorithm import old_stack
-
-    old_stack.choose_old_stack(config, experiment.where)
-    settings = check_settings(config, experiment.config, scope)
-    if "model" in settings:
-        settings["model"] = without_ignored(settings["model"])
-        if experiment.model is not None:
-            scope.at("model").problem("is given twice, beside 'config' as well; keep one of them")
-        old_stack.check_model_dict(settings["model"], scope.at("model"))
-    scope.raise_problems()
-    config.environment(_env_of(experiment))
-    apply_settings(config, settings, scope)
-    scope.raise_problems()
-    choose_policies(config, experiment.multi_agent)
-    if experiment.model is not None:
-        config.training(model=old_stack.model_dict(experiment.model, experiment.where))
-    old_stack.choose_policy_models(config, experiment)
-    old_stack.report_success_rate(config)
-    seed_afresh(config)
-    add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
-    begin_with(config, experiment.restore)
-    old_stack.register_models(config)
-    with rllib_errors(scope.where):
-        config.validate()
-    old_stack.check_old_model(config, experiment)
-    return config
-
-
-def _env_of(experiment: Experiment) -> Any:
-    """Return what RLlib makes environments from: an id of Gymnasium's, or a class."""
-    if is_class_path(experiment.env):
-        return env_creator(experiment.env, experiment.where, experiment.config.get("env_config", {}))
-    return experiment.env
 
 
 def _check_networks(config: AlgorithmConfig, probe: EnvProbe, scope: Scope, has_own_module: bool) -> None:

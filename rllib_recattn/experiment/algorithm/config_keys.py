@@ -19,10 +19,10 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.imports import IMPORTED, imported_setting
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
-from rllib_recattn.experiment.definition.api_stack import ApiStack
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import meant_domain
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.migration.old_files.api_stack import ApiStack
+from rllib_recattn.scope import Scope
 
 # RLlib's annotations are too narrow here: a schedule, several paths and fractions of a CPU are documented and work.
 _ANNOTATIONS: dict[str, Any] = {

@@ -34,9 +34,9 @@ from rllib_recattn.experiment.algorithm.json_schema import (
     searchable,
 )
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written
-from rllib_recattn.experiment.definition import gone_names
-from rllib_recattn.experiment.definition import old_names as names
 from rllib_recattn.importing import IMPORT_PATH
+from rllib_recattn.migration.old_files import gone_names
+from rllib_recattn.migration.old_files import old_names as names
 
 CONFIG = "config"
 

@@ -13,8 +13,8 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.imports import ImportEntry, check_imports
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.importing import import_class, import_creator, is_import_path
+from rllib_recattn.scope import Scope
 
 MODULE_CLASS = "module_class"
 """The setting for the class of the RLModule, which RLlib takes in a spec."""

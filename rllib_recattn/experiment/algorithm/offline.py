@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.rl_module.recorded_episodes import require_packages
+from rllib_recattn.scope import Scope
 
 Settings = dict[str, Any]
 

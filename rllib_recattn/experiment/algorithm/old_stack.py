@@ -10,21 +10,67 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
 
 from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
+from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
+from rllib_recattn.experiment.algorithm.policies import choose_policies
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
-from rllib_recattn.experiment.definition.environment import probe_env
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.experiment.definition.environment import probe_env, rllib_env
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
-from rllib_recattn.experiment.model_dict.checks import wrong_settings
 from rllib_recattn.importing import import_named
+from rllib_recattn.migration.model_dict.checks import without_ignored, wrong_settings
 from rllib_recattn.model_v2 import check_old_stack, register_model_v2
 from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings, split_custom_model_config
+from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+from rllib_recattn.scope import Scope
 
 CLASS_PATH = "rllib_recattn.model_v2.RecAttnModelV2"
 
 
-def choose_old_stack(config: AlgorithmConfig, where: str) -> None:
+def build_old_config(experiment: Experiment) -> AlgorithmConfig:
+    """Build the config of the algorithm that an experiment runs on the old API stack.
+
+    Raises:
+        SettingsError: With a line for each setting that is wrong; or if the installed Ray has no old API stack.
+    """
+    config = CONFIG_CLASSES[experiment.run]()
+    scope = Scope(experiment.where, "old").at("config")
+    _choose_old_stack(config, experiment.where)
+    settings = check_settings(config, experiment.config, scope)
+    if "model" in settings:
+        settings["model"] = without_ignored(settings["model"])
+        if experiment.model is not None:
+            scope.at("model").problem("is given twice, beside 'config' as well; keep one of them")
+        _check_model_dict(settings["model"], scope.at("model"))
+    scope.raise_problems()
+    config.environment(rllib_env(experiment.env, experiment.config.get("env_config", {}), experiment.where))
+    apply_settings(config, settings, scope)
+    scope.raise_problems()
+    choose_policies(config, experiment.multi_agent)
+    if experiment.model is not None:
+        config.training(model=_model_dict(experiment.model, experiment.where))
+    _choose_policy_models(config, experiment)
+    config.callbacks(OldStackSuccessRateCallback)
+    seed_afresh(config)
+    add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
+    begin_with(config, experiment.restore)
+    if str(config.model.get("custom_model")).startswith(PREFIX):
+        register_model_v2()  # before RLlib looks a name up
+    with rllib_errors(scope.where):
+        config.validate()
+    _check_old_model(config, experiment)
+    return config
+
+
+def default_old_config(config: AlgorithmConfig) -> AlgorithmConfig:
+    """Return the defaults of a config's algorithm on the old API stack, on CPUs."""
+    default = type(config)()
+    _choose_old_stack(default, "")
+    return default
+
+
+def _choose_old_stack(config: AlgorithmConfig, where: str) -> None:
     """Put a config on the old API stack, on CPUs unless it says otherwise.
 
     Raises:
@@ -35,18 +81,7 @@ def choose_old_stack(config: AlgorithmConfig, where: str) -> None:
     config.resources(num_gpus=0)  # IMPALA's and APPO's default is 1
 
 
-def report_success_rate(config: AlgorithmConfig) -> None:
-    """Have `config` report ``env_runners/success_rate``; the old API stack takes one class of callbacks, no list."""
-    config.callbacks(OldStackSuccessRateCallback)
-
-
-def register_models(config: AlgorithmConfig) -> None:
-    """Give names to this package's models if a config calls one by its name, before RLlib looks it up."""
-    if not config.enable_rl_module_and_learner and str(config.model.get("custom_model")).startswith(PREFIX):
-        register_model_v2()
-
-
-def check_model_dict(model: Mapping[str, Any], scope: Scope) -> None:
+def _check_model_dict(model: Mapping[str, Any], scope: Scope) -> None:
     """Check the ``model`` dict of RLlib's old API stack.
 
     Args:
@@ -73,7 +108,7 @@ def check_model_dict(model: Mapping[str, Any], scope: Scope) -> None:
         _check_custom_model(model, scope.where)
 
 
-def model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
+def _model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
     """Return the ``model`` dict for one of this package's models.
 
     Args:
@@ -95,7 +130,7 @@ def model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
     }
 
 
-def choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> None:
+def _choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Give the policies of an experiment the models of their own.
 
     Raises:
@@ -105,11 +140,11 @@ def choose_policy_models(config: AlgorithmConfig, experiment: Experiment) -> Non
         return
     for policy, block in experiment.multi_agent.policies.items():
         if block is not None:
-            model = model_dict(block, f"{experiment.where}.multi_agent.policies.{policy}")
+            model = _model_dict(block, f"{experiment.where}.multi_agent.policies.{policy}")
             config.policies[policy].config = {"model": model}
 
 
-def check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
+def _check_old_model(config: AlgorithmConfig, experiment: Experiment) -> None:
     """Let RLlib build the model for the environment's spaces; it raises if there is none for them."""
     spaces = probe_env(experiment.env, config.env_config, experiment.where)
     if not isinstance(spaces.observation_space, gymnasium.Space) or config.is_multi_agent:

@@ -8,9 +8,9 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.experiment.algorithm.config_keys import config_keys, without_effect
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, matches
-from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock, MultiAgentBlock
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.migration.old_files.api_stack import ApiStack
 from rllib_recattn.model_v2.settings import ModelV2Settings
 from rllib_recattn.models.registry import settings_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
@@ -70,10 +70,13 @@ def resolved_content(experiment: Experiment, config: AlgorithmConfig) -> dict[st
 
 def _changed_settings(experiment: Experiment, config: AlgorithmConfig) -> dict[str, Any]:
     default = type(config)()
-    has_dict = experiment.api_stack == "old" and experiment.model is None
+    has_dict = False
     if experiment.api_stack == "old":
-        default.api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
-        default.resources(num_gpus=0)
+        # A later Ray may no longer have what this imports.
+        from rllib_recattn.experiment.algorithm.old_stack import default_old_config
+
+        default = default_old_config(config)
+        has_dict = experiment.model is None
     # Reading some of a config's properties changes it.
     config = config.copy(copy_frozen=False)
     changed = {name: value for name, value in experiment.config.items() if name not in _WRITTEN_ELSEWHERE}

@@ -10,8 +10,8 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 from rllib_recattn.errors import suggest
 from rllib_recattn.experiment.algorithm.setting_types import describe, matches
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
+from rllib_recattn.scope import Scope
 
 _DEFAULTS = dataclasses.asdict(DefaultModelConfig())
 _TYPES = get_type_hints(DefaultModelConfig)

@@ -28,8 +28,6 @@ from rllib_recattn.experiment.algorithm.json_schema import (
     search_schema,
     searchable,
 )
-from rllib_recattn.experiment.definition import gone_names
-from rllib_recattn.experiment.definition import old_names as names
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock
 from rllib_recattn.experiment.definition.multi_agent import MultiAgentFile, PolicyFile
 from rllib_recattn.experiment.definition.schedulers import SCHEDULER_ALIASES, SCHEDULERS
@@ -39,6 +37,8 @@ from rllib_recattn.experiment.definition.stop import bounds_of, metrics_of
 from rllib_recattn.experiment.definition.top_level import ExperimentFile
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
 from rllib_recattn.inputs.settings import ENCODERS
+from rllib_recattn.migration.old_files import gone_names
+from rllib_recattn.migration.old_files import old_names as names
 from rllib_recattn.models.registry import model_names, settings_of
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings

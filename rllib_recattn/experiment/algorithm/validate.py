@@ -11,10 +11,10 @@ from rllib_recattn.experiment.algorithm.variants import build_variants
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.reader import ExperimentReader
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import fill, find_domains, values_of, without_domains
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
+from rllib_recattn.scope import Scope
 
 
 def problems_in(path: Path) -> list[str]:

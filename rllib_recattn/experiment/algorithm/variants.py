@@ -17,8 +17,8 @@ from rllib_recattn.experiment.algorithm.config_keys import config_keys
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.load import load_variant
 from rllib_recattn.experiment.definition.schedulers import Population
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.scope import Scope
 
 _MOST_COMBINATIONS = 100
 _MOST_PROBLEMS = 10

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition.experiment_file import is_block
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import Scope
 
 BLOCKS = ("stop", "config", "model", "multi_agent", "checkpoint", "logging", "tune")
 

@@ -124,6 +124,15 @@ def env_creator(env: str, where: str, env_config: Mapping[str, Any] | None = Non
     return lambda config: gymnasium.make(env, **config)
 
 
+def rllib_env(env: str, env_config: Mapping[str, Any], where: str) -> Any:
+    """Return what RLlib makes environments from: an id of Gymnasium's, or a class.
+
+    Raises:
+        SettingsError: As :func:`find_env`.
+    """
+    return env_creator(env, where, env_config) if is_class_path(env) else env
+
+
 _PROBES: dict[tuple[Any, ...], EnvProbe | SettingsError] = {}
 
 

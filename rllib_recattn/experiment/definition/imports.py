@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.importing import is_import_path, module_of, require_findable
+from rllib_recattn.scope import Scope
 
 
 class ImportEntry(Settings):

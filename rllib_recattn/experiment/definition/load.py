@@ -9,12 +9,12 @@ from typing import Any
 from rllib_recattn.experiment.definition.environment import forget_faults, probe_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.reader import ExperimentReader
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.sweep_checks import check_sweep
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
 from rllib_recattn.importing import make_importable
+from rllib_recattn.scope import Scope
 
 
 def load_experiment(path: Path, overrides: Overrides | None = None) -> Experiment:
@@ -131,7 +131,7 @@ def _networks(
         return model, config
     # The models' settings come with PyTorch, which takes a second or two to import.
     from rllib_recattn.experiment.definition.model_block import check_model
-    from rllib_recattn.experiment.definition.old_model import translate_model
+    from rllib_recattn.migration.old_files.old_model import translate_model
 
     with scope.collect():
         spaces = probe_env(env, config.get("env_config", {}), reader.scope.where)

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.experiment.definition.experiment_file import is_block
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import Scope
 
 # What nobody should keep in a file that others read, and where it belongs.
 _SECRETS = {

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.experiment.definition.experiment_file import is_block
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.spec import ModelBlock, MultiAgentBlock
 from rllib_recattn.rl_module.policy_mapping import PolicyMapping
+from rllib_recattn.scope import Scope
 
 # Policies name directories of checkpoints, and parts of metrics.
 _POLICY = re.compile(r"\w[\w.+-]*")

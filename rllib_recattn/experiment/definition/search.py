@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition.domain import CATEGORICAL, KINDS, SEEDS, Domain, parse_domain
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import Scope
 
 BLOCKS = ("env", "model", "config")
 """What can be searched for in an experiment: its environment, and values inside these blocks."""

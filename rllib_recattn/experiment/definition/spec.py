@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from rllib_recattn.errors import Settings
-from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.domain import Domain
 from rllib_recattn.experiment.definition.imports import ImportEntry
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock
 from rllib_recattn.experiment.definition.schedulers import Population, Scheduler
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
+from rllib_recattn.migration.old_files.api_stack import ApiStack
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition import old_names
-from rllib_recattn.experiment.definition.scope import ApiStack, Scope
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.migration.old_files import old_names
+from rllib_recattn.migration.old_files.old_names import OLD_STACK_STOP_METRICS
+from rllib_recattn.scope import ApiStack, Scope
 
 _EPISODE_METRICS = [
     "agent_episode_return_mean/default_agent",
@@ -56,30 +57,6 @@ STOP_METRICS = frozenset(
     ]
 )
 """The metrics in the results of RLlib and of this package that can end training."""
-
-OLD_STACK_STOP_METRICS = frozenset(
-    [
-        "iterations_since_restore",
-        "num_env_steps_sampled_lifetime",
-        "num_env_steps_trained",
-        "time_since_restore",
-        "time_total_s",
-        "training_iteration",
-        *(
-            f"{place}env_runners/{metric}"
-            for place in ("", "evaluation/")
-            for metric in (
-                *("episode_len_mean", "episode_return_max", "episode_return_mean", "episode_return_min"),
-                *("num_episodes", "policy_reward_mean/default_policy", "success_rate"),
-            )
-        ),
-        *(
-            f"info/learner/default_policy/learner_stats/{metric}"
-            for metric in ("cur_lr", "entropy", "kl", "policy_loss", "total_loss", "vf_explained_var", "vf_loss")
-        ),
-    ]
-)
-"""Likewise, on RLlib's old API stack."""
 
 _COMMON = (
     "common ones are training_iteration, num_env_steps_sampled_lifetime, time_total_s, "
@@ -157,9 +134,8 @@ def check_stop(
         The valid criteria under the metrics' present names.
     """
     criteria: dict[str, float] = {}
-    names = old_names.STOP if scope.stack == "new" else old_names.OLD_STACK_STOP
     valid = metrics_of(scope.stack) if metrics is None else metrics
-    for metric, value in old_names.translate(block, names, scope).items():
+    for metric, value in old_names.translate(block, old_names.metric_names(scope.stack), scope).items():
         if metric not in valid and isinstance(value, Mapping):
             right = ", ".join(f"{path}: {each}" for path, each in _flat(metric, value))
             scope.wrong(metric, value, f"should be written as {right}")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.schedulers import Population
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.definition.searchers import RandomSearcher
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
+from rllib_recattn.scope import Scope
 
 # What Ray Tune raises for, or leaves a part of out, in silence.
 _UNSUPPORTED = {

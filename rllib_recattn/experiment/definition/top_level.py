@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings
-from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.api_stack import ApiStack
 from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
+from rllib_recattn.migration.old_files import gone_names, old_names
+from rllib_recattn.migration.old_files.api_stack import ApiStack
 
 
 @dataclass(frozen=True)

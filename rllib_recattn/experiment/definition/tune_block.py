@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
-from rllib_recattn.experiment.definition import old_names
 from rllib_recattn.experiment.definition.schedulers import (
     SCHEDULER_ALIASES,
     SCHEDULERS,
@@ -21,7 +20,6 @@ from rllib_recattn.experiment.definition.schedulers import (
     Pb2,
     Pbt,
 )
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import is_of_mutations
 from rllib_recattn.experiment.definition.searchers import (
     SEARCHER_ALIASES,
@@ -31,6 +29,8 @@ from rllib_recattn.experiment.definition.searchers import (
     RandomSearcher,
 )
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.migration.old_files import old_names
+from rllib_recattn.scope import Scope
 
 DEFAULT_METRIC = "env_runners/episode_return_mean"
 
@@ -151,7 +151,7 @@ def _advice(argument: str, valid: Collection[str]) -> str:
 
 
 def _with_present_metric(content: dict[str, Any], scope: Scope) -> dict[str, Any]:
-    names = old_names.STOP if scope.stack == "new" else old_names.OLD_STACK_STOP
+    names = old_names.metric_names(scope.stack)
     metric = content.get("metric")
     if not isinstance(metric, str) or metric not in names:
         return content

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rllib_recattn.experiment.definition.domain import Domain
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import SEED, fill, find_domains, values_of
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from rllib_recattn.experiment.records.configurations import Configuration, is_population
 from rllib_recattn.experiment.records.settings import value_text
 from rllib_recattn.experiment.reports.text import count_text, number_text
+from rllib_recattn.scope import Scope
 
 
 def best_yaml(configuration: Configuration, trials: str) -> str:

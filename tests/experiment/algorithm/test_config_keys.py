@@ -7,9 +7,9 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings, config_keys
-from rllib_recattn.experiment.definition.old_names import CONFIG
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.migration.old_files.old_names import CONFIG
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
+from rllib_recattn.scope import Scope
 
 
 class Piece(ConnectorV2):

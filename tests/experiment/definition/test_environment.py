@@ -7,13 +7,13 @@ from ray.rllib.env.env_context import EnvContext
 
 from rllib_recattn.envs.ready_made import with_package
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition import old_names
 from rllib_recattn.experiment.definition.environment import (
     check_env_config,
     env_creator,
     find_env,
     is_vectorized_with,
 )
+from rllib_recattn.migration.old_files import old_names
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.domain import Domain, parse_domain
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, values_of
+from rllib_recattn.scope import Scope
 
 
 def found(content):

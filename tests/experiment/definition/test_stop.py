@@ -3,9 +3,9 @@ import math
 import pytest
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.old_names import STOP
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.stop import STOP_METRICS, check_stop
+from rllib_recattn.migration.old_files.old_names import STOP
+from rllib_recattn.scope import Scope
 
 
 def check(block, evaluates=True):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.scope import Scope
-from rllib_recattn.experiment.model_dict.checks import without_ignored, wrong_settings
-from rllib_recattn.experiment.model_dict.losses import Losses
-from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
-from rllib_recattn.experiment.model_dict.old_defaults import ALL_DEFAULTS
+from rllib_recattn.migration.model_dict.checks import without_ignored, wrong_settings
+from rllib_recattn.migration.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.networks import Networks, networks_of
+from rllib_recattn.migration.model_dict.old_defaults import ALL_DEFAULTS
+from rllib_recattn.scope import Scope
 
 # Classes of a user's own, without which the agent would be another one.
 _OWN = ("custom_action_dist", "custom_model", "custom_preprocessor")

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rllib_recattn.experiment.algorithm.config_keys import config_keys
-from rllib_recattn.experiment.conversion.searches import new_stack_searches
-from rllib_recattn.experiment.conversion.settings import new_stack_settings
-from rllib_recattn.experiment.definition.api_stack import config_names
 from rllib_recattn.experiment.definition.environment import probe_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.load import load_experiment
@@ -20,9 +17,12 @@ from rllib_recattn.experiment.definition.stop import STOP_METRICS
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
-from rllib_recattn.experiment.model_dict.checks import without_ignored
-from rllib_recattn.experiment.model_dict.losses import Losses
-from rllib_recattn.experiment.model_dict.networks import Networks, networks_of
+from rllib_recattn.migration.conversion.searches import new_stack_searches
+from rllib_recattn.migration.conversion.settings import new_stack_settings
+from rllib_recattn.migration.model_dict.checks import without_ignored
+from rllib_recattn.migration.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.networks import Networks, networks_of
+from rllib_recattn.migration.old_files.old_names import config_names
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 
 _LEARNER_STATS = "info/learner/default_policy/learner_stats/"

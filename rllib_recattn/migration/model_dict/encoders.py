@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import gymnasium as gym
 
-from rllib_recattn.experiment.model_dict.losses import Losses
-from rllib_recattn.experiment.model_dict.old_defaults import MODEL_DEFAULTS
 from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, WITHOUT_MLP, Activation
+from rllib_recattn.migration.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS
 
 
 def encoder_for(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.algorithms import abilities_of
-from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.scope import ApiStack, Scope
+from rllib_recattn.migration.old_files import gone_names
+from rllib_recattn.scope import ApiStack, Scope
 
 # Settings that mean something on the old stack only.
 _OLD_SETTINGS = ("model", "exploration_config", "preprocessor_pref", "remote_worker_envs")
@@ -67,11 +67,6 @@ def without_half_switches(config: Mapping[str, Any]) -> dict[str, Any]:
     if not any(config.get(flag) is True for flag in _MODULES):
         return dict(config)
     return {key: value for key, value in config.items() if key not in _PRESENT_FLAGS or value is not False}
-
-
-def config_names(stack: ApiStack) -> Mapping[str, str]:
-    """Return the old names of settings that have another name on a stack."""
-    return old_names.CONFIG if stack == "new" else old_names.OLD_STACK_CONFIG
 
 
 def _means_something(key: str, config: Mapping[str, Any]) -> bool:

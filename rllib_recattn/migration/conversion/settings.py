@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition.suggestions import suggest_among_many
-from rllib_recattn.experiment.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.losses import Losses
 
 # Which of the two API stacks runs, and what a `model` dict becomes, is said elsewhere.
 _SAID_ELSEWHERE = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2", "model", "model_config")

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_recattn.algorithms import abilities_of
-from rllib_recattn.experiment.definition import gone_names, old_names
-from rllib_recattn.experiment.definition.api_stack import (
-    config_names,
+from rllib_recattn.migration.old_files import gone_names, old_names
+from rllib_recattn.migration.old_files.api_stack import (
     without_half_switches,
 )
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import Scope
 
 _GPUS = ("num_accs", "num_gpus")
 
@@ -28,7 +27,7 @@ def present_settings(block: Mapping[str, Any], run: Any, scope: Scope) -> dict[s
     Returns:
         The settings that there are.
     """
-    names = config_names(scope.stack)
+    names = old_names.config_names(scope.stack)
     if not abilities_of(run).samples:
         block = _with_paths(block, scope)
     block = {key: value for key, value in block.items() if value is not None or not _is_nothing(key, names)}

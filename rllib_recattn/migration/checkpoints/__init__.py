@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rllib_recattn.model_v2 import check_old_stack
 
 if TYPE_CHECKING:
-    from rllib_recattn.checkpoints.convert import convert_checkpoint
+    from rllib_recattn.migration.checkpoints.convert import convert_checkpoint
 
 __all__ = ["convert_checkpoint"]
 
@@ -17,4 +17,4 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     check_old_stack(f"rllib_recattn.{name}")
-    return getattr(import_module("rllib_recattn.checkpoints.convert"), name)
+    return getattr(import_module("rllib_recattn.migration.checkpoints.convert"), name)

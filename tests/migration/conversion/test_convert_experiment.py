@@ -9,10 +9,10 @@ from ray.rllib.models.catalog import MODEL_DEFAULTS as RLLIBS
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.experiment.conversion.convert import convert_experiment
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml, parse_yaml
-from rllib_recattn.experiment.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
+from rllib_recattn.migration.conversion.convert import convert_experiment
+from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 
 OLD_FILES = sorted((Path(__file__).parents[1] / "old_yaml").glob("*.yaml"))
@@ -244,8 +244,8 @@ def test_appos_networks_share_layers_as_they_did(tmp_path):
     assert new["config"]["model_config"] == {"vf_share_layers": True, "fcnet_hiddens": [5]}
 
 
-IMAGE = "tests.experiment.conversion.observing_envs.ImageEnv"
-NESTED = "tests.experiment.conversion.observing_envs.NestedEnv"
+IMAGE = "tests.migration.conversion.observing_envs.ImageEnv"
+NESTED = "tests.migration.conversion.observing_envs.NestedEnv"
 
 
 def test_convolutions(tmp_path):

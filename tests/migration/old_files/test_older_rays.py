@@ -9,11 +9,11 @@ from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.config_keys import check_settings
 from rllib_recattn.experiment.algorithm.validate import problems_in
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.definition.old_names import OLD_STACK_CONFIG
-from rllib_recattn.experiment.definition.scope import Scope
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
+from rllib_recattn.migration.old_files.old_names import OLD_STACK_CONFIG
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
-from tests.experiment.older_rays import (
+from rllib_recattn.scope import Scope
+from tests.migration.old_files.older_rays import (
     CONFIG,
     ENVIRONMENTS,
     MODEL,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rllib_recattn.experiment.definition.domain import SEEDS, Domain
-from rllib_recattn.experiment.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.losses import Losses
 
 _SETTING = re.compile(r"config\.([^.\[\]]+)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import Scope
 
 
 class Gone(NamedTuple):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition.scope import Scope
+from rllib_recattn.scope import ApiStack, Scope
 
 TOP_LEVEL = {
     "local_dir": "storage_path",
@@ -114,6 +114,30 @@ OLD_STACK_STOP = {
     "info/num_env_steps_trained": "num_env_steps_trained",
 }
 
+OLD_STACK_STOP_METRICS = frozenset(
+    [
+        "iterations_since_restore",
+        "num_env_steps_sampled_lifetime",
+        "num_env_steps_trained",
+        "time_since_restore",
+        "time_total_s",
+        "training_iteration",
+        *(
+            f"{place}env_runners/{metric}"
+            for place in ("", "evaluation/")
+            for metric in (
+                *("episode_len_mean", "episode_return_max", "episode_return_mean", "episode_return_min"),
+                *("num_episodes", "policy_reward_mean/default_policy", "success_rate"),
+            )
+        ),
+        *(
+            f"info/learner/default_policy/learner_stats/{metric}"
+            for metric in ("cur_lr", "entropy", "kl", "policy_loss", "total_loss", "vf_explained_var", "vf_loss")
+        ),
+    ]
+)
+"""The metrics in the results of RLlib's old API stack that can end training."""
+
 # Old RLlib's own examples were registered by scripts, or lay elsewhere.
 _EXAMPLES = "ray.rllib.examples.envs.classes"
 ENVIRONMENTS = {
@@ -133,6 +157,16 @@ _MUJOCO = re.compile(
     "(Ant|HalfCheetah|Hopper|Humanoid|HumanoidStandup|InvertedDoublePendulum|InvertedPendulum|Pusher|Reacher|Swimmer|"
     "Walker2d)-v[123]"
 )
+
+
+def config_names(stack: ApiStack) -> Mapping[str, str]:
+    """Return the old names of settings that have another name on a stack."""
+    return CONFIG if stack == "new" else OLD_STACK_CONFIG
+
+
+def metric_names(stack: ApiStack) -> Mapping[str, str]:
+    """Return the old names of metrics that have another name on a stack."""
+    return STOP if stack == "new" else OLD_STACK_STOP
 
 
 def translate_env(env: str, scope: Scope) -> str:

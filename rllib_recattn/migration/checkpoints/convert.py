@@ -8,10 +8,10 @@ from pathlib import Path
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.algorithms import ABILITIES
-from rllib_recattn.checkpoints.configs import is_on_new_stack, on_new_stack, on_old_stack
-from rllib_recattn.checkpoints.reading import Checkpoint, TrainedPolicy, read_checkpoint
-from rllib_recattn.checkpoints.target import target
 from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.migration.checkpoints.configs import is_on_new_stack, on_new_stack, on_old_stack
+from rllib_recattn.migration.checkpoints.reading import Checkpoint, TrainedPolicy, read_checkpoint
+from rllib_recattn.migration.checkpoints.target import target
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 
 

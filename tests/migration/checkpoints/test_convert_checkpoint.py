@@ -13,11 +13,11 @@ from ray.rllib.env.multi_agent_env import make_multi_agent
 from ray.rllib.policy.policy import PolicySpec
 
 import rllib_recattn as ra
-from rllib_recattn.checkpoints.names import rl_module_weights
-from rllib_recattn.checkpoints.reading import read_checkpoint
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.settings import WITHOUT_MLP
-from tests.checkpoints.agents import LENGTH, RecordedEnv, assert_same_bits, greedy_config, trained, weights_of
+from rllib_recattn.migration.checkpoints.names import rl_module_weights
+from rllib_recattn.migration.checkpoints.reading import read_checkpoint
+from tests.migration.checkpoints.agents import LENGTH, RecordedEnv, assert_same_bits, greedy_config, trained, weights_of
 from tests.model_v2.old_stack import TINY
 from tests.rl_module.inputs.random_env import OBSERVATIONS, random_env_config
 
@@ -95,15 +95,15 @@ def test_schedules_come_back(ray_session, tmp_path):
 
 
 def on_new_stack(config):
-    from rllib_recattn.checkpoints import configs
-    from rllib_recattn.checkpoints.agent import Agent
+    from rllib_recattn.migration.checkpoints import configs
+    from rllib_recattn.migration.checkpoints.agent import Agent
 
     return configs.on_new_stack(config, {"default_policy": Agent.of_model_dict(config.model, "model")})
 
 
 def on_old_stack(config):
-    from rllib_recattn.checkpoints import configs
-    from rllib_recattn.checkpoints.agent import Agent
+    from rllib_recattn.migration.checkpoints import configs
+    from rllib_recattn.migration.checkpoints.agent import Agent
 
     agent = Agent.of_model_config(config.model_config, "model_config")
     return configs.on_old_stack(config, {"default_policy": agent})

@@ -8,10 +8,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from rllib_recattn.experiment.model_dict.encoders import encoder_for
-from rllib_recattn.experiment.model_dict.losses import Losses
-from rllib_recattn.experiment.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.migration.model_dict.encoders import encoder_for
+from rllib_recattn.migration.model_dict.losses import Losses
+from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, ModelV2Settings
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 

@@ -16,8 +16,8 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 from ray.rllib.utils import force_list
 
-from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.migration.checkpoints.agent import Agent
 from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_in_columns
 from rllib_recattn.rl_module.use_model import use_model

@@ -14,8 +14,8 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.checkpoint_files import MODULES, damage_text, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
-from rllib_recattn.checkpoints.agent import Agent
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.migration.checkpoints.agent import Agent
 
 _MODULE_STATE = "module_state.pkl"
 _OLD_POLICY = "policy_state.pkl"

@@ -15,12 +15,12 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.impala import IMPALAConfig
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_LEARNER_GROUP, COMPONENT_RL_MODULE
 
-from rllib_recattn.checkpoints.agent import Agent
-from rllib_recattn.checkpoints.configs import is_on_new_stack
-from rllib_recattn.checkpoints.names import is_derived, model_v2_weights, rl_module_weights, with_derived
-from rllib_recattn.checkpoints.reading import TrainedPolicy
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.local_ray import start_local_ray
+from rllib_recattn.migration.checkpoints.agent import Agent
+from rllib_recattn.migration.checkpoints.configs import is_on_new_stack
+from rllib_recattn.migration.checkpoints.names import is_derived, model_v2_weights, rl_module_weights, with_derived
+from rllib_recattn.migration.checkpoints.reading import TrainedPolicy
 
 _SHOWN = 5  # names of weights in an error message
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rllib_recattn.checkpoints.convert import convert_checkpoint
+from rllib_recattn.migration.checkpoints.convert import convert_checkpoint
 from rllib_recattn.model_v2 import RecAttnModelV2
-from tests.checkpoints.agents import (
+from tests.migration.checkpoints.agents import (
     assert_same_bits,
     greedy_config,
     played_on_new_stack,
