@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -150,3 +150,25 @@ def _fields_at(schema: type[BaseModel], loc: Iterable[Any]) -> Iterable[str]:
         if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             schema = field.annotation
     return schema.model_fields
+
+
+# How much less like the name than the nearest one a suggestion may be.
+_AS_GOOD = 0.1
+
+
+def suggest_among_many(name: str, valid: Collection[str], otherwise: str) -> str:
+    """Say which of many valid names the given one may have meant.
+
+    Args:
+        name: What the user wrote.
+        valid: The names that would have been right.
+        otherwise: What to say when none of them is near.
+
+    Returns:
+        Half a sentence for the end of an error message.
+    """
+    near = difflib.get_close_matches(name, valid)
+    if not near:
+        return otherwise
+    likeness = {other: difflib.SequenceMatcher(None, other, name).ratio() for other in near}
+    return suggest(name, [other for other in near if likeness[other] > likeness[near[0]] - _AS_GOOD])

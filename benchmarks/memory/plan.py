@@ -134,7 +134,7 @@ class Run:
         """Build the experiment, to be trained with a learning rate."""
         from benchmarks.training_runs import BUDGET, experiment_of
         from rllib_recattn.experiment.definition.model_block import check_model
-        from rllib_recattn.inputs.settings import WITHOUT_MLP
+        from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
         corridor = CORRIDORS[self.length]
         base = experiment_of(BASE)

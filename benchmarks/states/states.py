@@ -31,7 +31,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
 HERE = Path(__file__).parent
 MAX_SEQ_LEN = 64

@@ -30,7 +30,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")

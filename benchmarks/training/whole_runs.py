@@ -37,7 +37,7 @@ import rllib_recattn as ra
 from benchmarks.machine import machine
 from benchmarks.readme import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.models.native import library
 
 OUT = Path(__file__).with_suffix(".json")

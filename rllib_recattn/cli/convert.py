@@ -30,7 +30,7 @@ def convert(ctx: click.Context, path: Path, out: Path | None, force: bool) -> No
     from rllib_recattn.experiment.algorithm.build import build_config
     from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.definition.load import load_experiment
-    from rllib_recattn.migration.conversion.convert import convert_experiment
+    from rllib_recattn.migration.conversion.convert_file import convert_experiment
 
     with quiet_ray():
         converted = convert_experiment(path)

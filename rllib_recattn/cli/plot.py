@@ -59,7 +59,7 @@ def plot(runs: tuple[Path, ...], x: Any, wanted: tuple[str, ...], group_by: str 
 
     from rllib_recattn.experiment.figures.plot import DEFAULT_METRICS, plot_groups
     from rllib_recattn.experiment.records.metrics import require_metric
-    from rllib_recattn.experiment.records.settings import group_trials
+    from rllib_recattn.experiment.records.trial_settings import group_trials
 
     for metric in wanted:
         require_metric(metric, [trial.history for trial in trials], "--metric")

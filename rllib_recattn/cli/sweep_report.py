@@ -34,8 +34,8 @@ def sweep_report(run_dir: Path, metric: str | None, mode: Any, rank_by: Any, out
     if output is not None and not output.is_dir():
         raise SettingsError(f"--output {str(output)!r}: there is no such directory")
 
-    from rllib_recattn.experiment.reports.console import report_console
     from rllib_recattn.experiment.reports.sweep_report import read_sweep
+    from rllib_recattn.experiment.reports.text import report_console
     from rllib_recattn.experiment.reports.trial_table import print_table
 
     report = read_sweep(run_dir, metric, mode, rank_by)

@@ -129,7 +129,7 @@ def file(
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
     from rllib_recattn.experiment.algorithm.variants import build_variants
-    from rllib_recattn.experiment.checkpoints.restore import check_restore
+    from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
     from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 
     with quiet_ray(verbose):

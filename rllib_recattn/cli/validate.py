@@ -52,7 +52,7 @@ def _quick_problems(path: Path) -> list[str]:
 def _problems(path: Path) -> list[str]:
     from rllib_recattn.experiment.algorithm.build import build_config
     from rllib_recattn.experiment.algorithm.validate import problems_in
-    from rllib_recattn.experiment.checkpoints.restore import check_restore
+    from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
     from rllib_recattn.experiment.cluster.ray_session import quiet_ray
     from rllib_recattn.experiment.definition.load import load_experiment
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import Channels
+from rllib_recattn.inputs.input_settings import Channels
 
 FEW = 16  # channels, of four stacked frames in colour and a few more
 USUAL = 4  # channels of one image: grey, grey with alpha, colour, colour with alpha

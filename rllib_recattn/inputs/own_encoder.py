@@ -11,7 +11,7 @@ import tree
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import OwnEncoderSettings, import_encoder
+from rllib_recattn.inputs.input_settings import OwnEncoderSettings, import_encoder
 
 
 class OwnEncoder(nn.Module):

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.inputs.spaces import leaf_at, leaves, one_hot_slots
 
 # The column of RLlib's batches in which these vectors reach a module.

@@ -24,8 +24,7 @@ from rllib_recattn.inputs.images import (
     fitting_convolutions,
     impala_convolutions,
 )
-from rllib_recattn.inputs.own_encoder import OwnEncoder
-from rllib_recattn.inputs.settings import (
+from rllib_recattn.inputs.input_settings import (
     AutoEncoderSettings,
     CNNEncoderSettings,
     EncoderSettings,
@@ -33,6 +32,7 @@ from rllib_recattn.inputs.settings import (
     MLPEncoderSettings,
     OwnEncoderSettings,
 )
+from rllib_recattn.inputs.own_encoder import OwnEncoder
 from rllib_recattn.inputs.spaces import check_observation_space, leaf_at, leaves, one_hot_slots
 
 

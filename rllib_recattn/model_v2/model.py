@@ -17,7 +17,7 @@ from ray.rllib.policy.view_requirement import ViewRequirement
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.input_settings import encoder_settings
 from rllib_recattn.inputs.spaces import check_action_space
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from rllib_recattn.model_v2.observations import Restore, model_space

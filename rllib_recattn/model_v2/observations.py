@@ -14,7 +14,7 @@ from ray.rllib.models.preprocessors import ATARI_OBS_SHAPE, ATARI_RAM_OBS_SHAPE
 from torch import Tensor
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.inputs.spaces import leaves
 
 

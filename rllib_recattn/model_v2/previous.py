@@ -14,8 +14,8 @@ from ray.rllib.policy.sample_batch import SampleBatch
 from ray.rllib.policy.view_requirement import ViewRequirement
 from torch import Tensor, nn
 
+from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.inputs.previous import PreviousInputs
-from rllib_recattn.inputs.settings import InputSettings
 from rllib_recattn.inputs.spaces import leaf_at, leaves, one_hot_slots
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
-from rllib_recattn.inputs.settings import WITHOUT_MLP, EncoderAsData, InputSettings, encoder_settings
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP, EncoderAsData, InputSettings, encoder_settings
 from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.models.registry import model_settings, settings_of
 

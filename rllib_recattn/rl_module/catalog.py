@@ -9,7 +9,7 @@ from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 
 from rllib_recattn.errors import SettingsError, validate
-from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
+from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings
 from rllib_recattn.inputs.spaces import check_action_space, check_observation_space
 from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.action_distribution import over_time

@@ -17,8 +17,8 @@ from ray.rllib.core.models.torch.base import TorchModel
 from torch import Tensor
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.input_settings import InputSettings, encoder_settings
 from rllib_recattn.inputs.previous import PREVIOUS, PreviousInputs
-from rllib_recattn.inputs.settings import InputSettings, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.rl_module.packing.rows import IS_FIRST

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, Activation
+from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, Activation
 from rllib_recattn.rl_module.recurrence import DEFAULT_MAX_SEQ_LEN
 
 _MLP_KEYS = ("fcnet_hiddens", "fcnet_activation")

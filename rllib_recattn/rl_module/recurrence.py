@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from rllib_recattn.errors import Settings, SettingsError, validate
-from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings, stored_encoder
+from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings, stored_encoder
 
 DEFAULT_MAX_SEQ_LEN = 64
 
@@ -87,7 +87,7 @@ def place_in_model_config(key: str) -> tuple[str, ...]:
 def split_model_config(model_config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Undo :func:`as_model_config`: return the settings by name, and what else `model_config` holds.
 
-    What an earlier version wrote means what it meant; see :func:`~rllib_recattn.inputs.settings.stored_encoder`.
+    What an earlier version wrote means what it meant; see :func:`~rllib_recattn.inputs.input_settings.stored_encoder`.
     """
     rest = dict(model_config)
     settings = {key: rest.pop(key) for key in _RLLIB_KEYS if key in rest}

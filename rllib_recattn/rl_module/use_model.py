@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.errors import SettingsError, SettingsWarning, validate
-from rllib_recattn.inputs.settings import plain_encoder
+from rllib_recattn.inputs.input_settings import plain_encoder
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY

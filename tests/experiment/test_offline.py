@@ -17,7 +17,7 @@ import pytest
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.offline import offline_settings
-from rllib_recattn.experiment.checkpoints.restore import check_restore
+from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
 from rllib_recattn.experiment.cluster.ray_session import require_resources
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.top_level import Overrides

@@ -19,7 +19,7 @@ from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
 from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.training.run import run_experiment
-from rllib_recattn.migration.conversion.convert import convert_experiment
+from rllib_recattn.migration.conversion.convert_file import convert_experiment
 
 OLD_FILES = sorted((Path(__file__).parents[1] / "migration" / "old_yaml").glob("*.yaml"))
 SMALL = {"train_batch_size": 128, "rollout_fragment_length": 32}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rllib_recattn.experiment.training.interrupt import request_interrupt
-from rllib_recattn.experiment.training.progress.fault_report import FaultReport
+from rllib_recattn.experiment.training.progress.report import FaultReport
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from rllib_recattn.experiment.training.progress.fault_report import FaultReport
+from rllib_recattn.experiment.training.progress.report import FaultReport
 from tests.faults.experiments import results, run
 from tests.programs import OUTCOME_FILE
 

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Dict
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.image_layout import image_layout
-from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.input_settings import encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 
 LAST, FIRST = (0, 1, 2), (1, 2, 0)

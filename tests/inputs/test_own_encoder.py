@@ -10,7 +10,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import encoder_settings
+from rllib_recattn.inputs.input_settings import encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.inputs.own_encoders import Sum
 from tests.inputs.test_tokenizer import ROWS, STEPS, samples

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rllib_recattn.errors import SettingsError, validate
-from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.input_settings import InputSettings
 
 OWN = "tests.inputs.own_encoders:Sum"
 

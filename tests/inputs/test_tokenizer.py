@@ -12,7 +12,7 @@ from ray.rllib.utils.spaces.space_utils import batch
 from ray.rllib.utils.torch_utils import convert_to_torch_tensor
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import WITHOUT_MLP, encoder_settings
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.rl_module.inputs.random_env import MORE_OBSERVATIONS, OBSERVATIONS
 

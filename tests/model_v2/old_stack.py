@@ -13,8 +13,8 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.evaluation.rollout_worker import RolloutWorker
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
 
+from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.inputs.previous import PreviousInputs
-from rllib_recattn.inputs.settings import InputSettings
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, RandomEnv
 
 CONFIGS = {"PPO": PPOConfig, "APPO": APPOConfig, "IMPALA": IMPALAConfig}

@@ -17,7 +17,7 @@ from ray.rllib.policy.sample_batch import SampleBatch, concat_samples
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import WITHOUT_MLP, encoder_settings
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from tests.model_v2.old_stack import (
     CLASS_PATH,

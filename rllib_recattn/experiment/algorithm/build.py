@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
@@ -14,7 +18,6 @@ from rllib_recattn.experiment.algorithm.own_module import check_module, choose_m
 from rllib_recattn.experiment.algorithm.policies import choose_models, choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.rllib_model import check_model_config
-from rllib_recattn.experiment.algorithm.stand_in import stand_in
 from rllib_recattn.experiment.definition.env_probe import EnvProbe
 from rllib_recattn.experiment.definition.environment import (
     find_env,
@@ -122,3 +125,31 @@ def _check_networks(config: AlgorithmConfig, probe: EnvProbe, scope: Scope, has_
             action_space=spec.action_space,
             model_config_dict=spec.model_config,
         )
+
+
+class _Agent(gymnasium.Env[Any, Any]):
+    def __init__(self, probe: EnvProbe):
+        self.observation_space: Any = probe.observation_space
+        self.action_space: Any = probe.action_space
+
+
+class _Agents(MultiAgentEnv):
+    def __init__(self, probe: EnvProbe):
+        self.observation_space: Any = probe.observation_space
+        self.action_space: Any = probe.action_space
+        self.agents = self.possible_agents = list(probe.agents or ())
+        if probe.spaces:
+            self.observation_spaces: Any = {agent: observed for agent, (observed, _) in probe.spaces.items()}
+            self.action_spaces: Any = {agent: acted for agent, (_, acted) in probe.spaces.items()}
+        super().__init__()
+
+
+def stand_in(probe: EnvProbe) -> Any:
+    """Return an environment with the spaces, and the agents, that were found by a probe.
+
+    Examples:
+        >>> from gymnasium.spaces import Discrete
+        >>> stand_in(EnvProbe(Discrete(3), Discrete(2))).action_space
+        Discrete(2)
+    """
+    return _Agent(probe) if probe.agents is None else _Agents(probe)

@@ -15,12 +15,11 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.utils.from_config import NotProvided
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, suggest_among_many
 from rllib_recattn.experiment.algorithm.imports import IMPORTED, imported_setting
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.algorithm.setting_types import can_be_written, describe, matches
 from rllib_recattn.experiment.definition.search import meant_domain
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.migration.old_files.api_stack import ApiStack
 from rllib_recattn.scope import Scope
 

@@ -36,7 +36,7 @@ from rllib_recattn.experiment.definition.spec import CheckpointBlock
 from rllib_recattn.experiment.definition.stop import bounds_of, metrics_of
 from rllib_recattn.experiment.definition.top_level import ExperimentFile
 from rllib_recattn.experiment.definition.tune_block import TuneBlock
-from rllib_recattn.inputs.settings import ENCODERS
+from rllib_recattn.inputs.input_settings import ENCODERS
 from rllib_recattn.migration.old_files import gone_names
 from rllib_recattn.migration.old_files import old_names as names
 from rllib_recattn.models.registry import model_names, settings_of

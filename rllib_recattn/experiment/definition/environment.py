@@ -19,9 +19,8 @@ from rllib_recattn.envs.imported_env import (
     takes_mapping,
 )
 from rllib_recattn.envs.ready_made import ready_made
-from rllib_recattn.errors import SettingsError, suggest
+from rllib_recattn.errors import SettingsError, suggest, suggest_among_many
 from rllib_recattn.experiment.definition.env_probe import EnvProbe, probe
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.importing import import_named, is_import_path, name_in
 
 # Extras of this package with which others' environments come.

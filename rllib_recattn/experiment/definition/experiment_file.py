@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.yaml_file import read_yaml
+from rllib_recattn.scope import Scope
 
 _LONGEST_NAME = 200  # in bytes: file systems allow 255, and the time of a run's beginning follows
 
@@ -65,3 +66,36 @@ def is_block(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def _kind(value: Any) -> str:
     return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), repr(value))
+
+
+BLOCKS = ("stop", "config", "model", "multi_agent", "checkpoint", "logging", "tune")
+
+_EXAMPLES = {"stop": "{training_iteration: 100}", "model": "{name: agalite}"}
+
+
+def without_wrong_blocks(content: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Leave out the blocks of an experiment that are none.
+
+    Args:
+        content: The experiment.
+        scope: That of the experiment; gets a problem for each of them.
+
+    Returns:
+        The rest.
+    """
+    wrong = {key: value for key, value in content.items() if key in BLOCKS and not is_block(value)}
+    for key, value in wrong.items():
+        say_what_is_wrong(key, value, scope)
+    return {key: value for key, value in content.items() if key not in wrong}
+
+
+def say_what_is_wrong(key: str, value: Any, scope: Scope) -> None:
+    """Add the problem with a value that should be a mapping from texts, and is not."""
+    if isinstance(value, Mapping):
+        for each in value:
+            if not isinstance(each, str):
+                scope.at(key).problem(f"the key {each!r} should be a text")
+        return
+    example = f"{{name: {value}}}" if key == "model" and isinstance(value, str) else _EXAMPLES.get(key)
+    of = f", e.g. {example}" if example else ""
+    scope.wrong(key, value, f"should be a mapping{of}")

@@ -11,8 +11,8 @@ from rllib_recattn.experiment.definition.experiment_file import read_experiment_
 from rllib_recattn.experiment.definition.reader import ExperimentReader
 from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
-from rllib_recattn.experiment.definition.sweep_checks import check_sweep
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
+from rllib_recattn.experiment.definition.tune_block import check_sweep
 from rllib_recattn.importing import make_importable
 from rllib_recattn.scope import Scope
 

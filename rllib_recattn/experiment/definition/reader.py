@@ -10,21 +10,19 @@ from typing import Any
 from rllib_recattn.algorithms import ABILITIES, abilities_of
 from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.errors import SettingsError, suggest, validate
-from rllib_recattn.experiment.definition.blocks import say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config, find_env
-from rllib_recattn.experiment.definition.experiment_file import is_block
+from rllib_recattn.experiment.definition.experiment_file import is_block, say_what_is_wrong, without_wrong_blocks
 from rllib_recattn.experiment.definition.imports import ImportEntry, check_imports
 from rllib_recattn.experiment.definition.logging_block import LoggingBlock, check_logging
 from rllib_recattn.experiment.definition.multi_agent import check_agents, check_multi_agent
-from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, storage_directory
-from rllib_recattn.experiment.definition.restore import checkpoint_to_restore
+from rllib_recattn.experiment.definition.paths import DEFAULT_STORAGE_PATH, checkpoint_to_restore, storage_directory
 from rllib_recattn.experiment.definition.spec import CheckpointBlock, ModelBlock, MultiAgentBlock
 from rllib_recattn.experiment.definition.stop import check_stop, metrics_of
 from rllib_recattn.experiment.definition.top_level import ExperimentFile, Overrides
 from rllib_recattn.experiment.definition.tune_block import DEFAULT_METRIC, TUNE_KEYS, TuneBlock, check_tune
 from rllib_recattn.migration.old_files import gone_names, old_names
 from rllib_recattn.migration.old_files.api_stack import api_stack_of
-from rllib_recattn.migration.old_files.rllib_settings import present_settings
+from rllib_recattn.migration.old_files.present_settings import present_settings
 from rllib_recattn.scope import Scope
 
 

@@ -33,13 +33,13 @@ class Scheduler(Settings):
     time_attr: str = "training_iteration"
 
 
-class Fifo(Scheduler):
+class FifoBlock(Scheduler):
     """All trials train until the stop criteria end them."""
 
     name: Literal["fifo"] = "fifo"
 
 
-class Asha(Scheduler):
+class AshaBlock(Scheduler):
     """Asynchronous successive halving: at certain times a trial goes on only if it is among the best so far.
 
     Attributes:
@@ -56,13 +56,13 @@ class Asha(Scheduler):
     brackets: int = Field(default=1, gt=0)
 
     @model_validator(mode="after")
-    def _grace_fits(self) -> Asha:
+    def _grace_fits(self) -> AshaBlock:
         if self.max_t is not None and self.grace_period > self.max_t:
             raise SettingsError(f"grace_period = {self.grace_period}: should be at most max_t = {self.max_t}")
         return self
 
 
-class HyperBand(Scheduler):
+class HyperBandBlock(Scheduler):
     """Synchronous successive halving, which pauses trials until the others have come as far.
 
     Attributes:
@@ -75,7 +75,7 @@ class HyperBand(Scheduler):
     reduction_factor: float = Field(default=3, gt=1)
 
 
-class Median(Scheduler):
+class MedianBlock(Scheduler):
     """Stops a trial whose best result is worse than the median of the others' running means.
 
     Attributes:
@@ -102,7 +102,7 @@ class Population(Scheduler):
     quantile_fraction: float = Field(default=0.25, gt=0, le=0.5)
 
 
-class Pbt(Population):
+class PbtBlock(Population):
     """Population-based training: settings are changed at random.
 
     Attributes:
@@ -117,19 +117,19 @@ class Pbt(Population):
     perturbation_factors: tuple[float, float] = Field(default=(1.2, 0.8), strict=False)
 
 
-class Pb2(Population):
+class Pb2Block(Population):
     """Population-based bandits: a Gaussian process chooses the settings. Needs scikit-learn."""
 
     name: Literal["pb2"] = "pb2"
 
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
-    "fifo": Fifo,
-    "asha": Asha,
-    "hyperband": HyperBand,
-    "median": Median,
-    "pbt": Pbt,
-    "pb2": Pb2,
+    "fifo": FifoBlock,
+    "asha": AshaBlock,
+    "hyperband": HyperBandBlock,
+    "median": MedianBlock,
+    "pbt": PbtBlock,
+    "pb2": Pb2Block,
 }
 
 SCHEDULER_ALIASES = {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.errors import suggest_among_many
 from rllib_recattn.migration.old_files import old_names
 from rllib_recattn.migration.old_files.old_names import OLD_STACK_STOP_METRICS
 from rllib_recattn.scope import ApiStack, Scope

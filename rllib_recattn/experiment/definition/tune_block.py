@@ -8,19 +8,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.errors import Settings, SettingsError, suggest, suggest_among_many, validate
+from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.schedulers import (
     SCHEDULER_ALIASES,
     SCHEDULERS,
     TIME_ATTRS,
-    Asha,
-    Fifo,
-    HyperBand,
-    Median,
-    Pb2,
-    Pbt,
+    AshaBlock,
+    FifoBlock,
+    HyperBandBlock,
+    MedianBlock,
+    Pb2Block,
+    PbtBlock,
+    Population,
 )
-from rllib_recattn.experiment.definition.search import is_of_mutations
+from rllib_recattn.experiment.definition.search import SEED, is_of_mutations
 from rllib_recattn.experiment.definition.searchers import (
     SEARCHER_ALIASES,
     SEARCHERS,
@@ -28,7 +30,6 @@ from rllib_recattn.experiment.definition.searchers import (
     OptunaSearcher,
     RandomSearcher,
 )
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.migration.old_files import old_names
 from rllib_recattn.scope import Scope
 
@@ -39,7 +40,9 @@ Mode = Literal["max", "min"]
 RankBy = Literal["last", "mean_of_last_10", "best"]
 """Which value of a metric stands for a trial: the last that it reported, the mean of the last ten, or its best one."""
 
-AnyScheduler = Annotated[Fifo | Asha | HyperBand | Median | Pbt | Pb2, Field(discriminator="name")]
+AnyScheduler = Annotated[
+    FifoBlock | AshaBlock | HyperBandBlock | MedianBlock | PbtBlock | Pb2Block, Field(discriminator="name")
+]
 AnySearcher = Annotated[RandomSearcher | OptunaSearcher | HyperOptSearcher, Field(discriminator="name")]
 
 
@@ -63,7 +66,7 @@ class TuneBlock(Settings):
     metric: str = DEFAULT_METRIC
     mode: Mode = "max"
     rank_by: RankBy = "last"
-    scheduler: AnyScheduler = Fifo()
+    scheduler: AnyScheduler = FifoBlock()
     search_alg: AnySearcher = RandomSearcher()
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     time_budget_s: float | None = Field(default=None, gt=0)
@@ -170,7 +173,7 @@ def _timed(scheduler: Any, stop: Mapping[str, float], scope: Scope) -> Any:
     if scheduler.time_attr not in TIME_ATTRS:
         scope.wrong("time_attr", scheduler.time_attr, suggest(scheduler.time_attr, TIME_ATTRS))
         return scheduler
-    if not isinstance(scheduler, Asha | HyperBand) or scheduler.max_t is not None:
+    if not isinstance(scheduler, AshaBlock | HyperBandBlock) or scheduler.max_t is not None:
         return scheduler
     if scheduler.time_attr not in stop:
         scope.problem(
@@ -182,3 +185,57 @@ def _timed(scheduler: Any, stop: Mapping[str, float], scope: Scope) -> Any:
             type(scheduler), {**scheduler.model_dump(), "max_t": int(stop[scheduler.time_attr])}, scope.where
         )
     return scheduler
+
+
+# What Ray Tune raises for, or leaves a part of out, in silence.
+_UNSUPPORTED = {
+    "optuna": ("grid_search", "qloguniform", "qlograndint", "randn", "qrandn"),
+    "hyperopt": ("grid_search",),
+    "pbt": ("grid_search",),
+    "pb2": ("grid_search", "choice", "randn", "qrandn", "quniform", "qloguniform", "qrandint", "qlograndint"),
+}
+_INSTEAD = {
+    "optuna": {"grid_search": "choice", "qloguniform": "loguniform", "qlograndint": "lograndint"},
+    "hyperopt": {"grid_search": "choice"},
+    "pbt": {"grid_search": "choice"},
+}
+
+
+def check_sweep(tune: TuneBlock, space: Mapping[str, Domain], scope: Scope, *, evaluates: bool) -> None:
+    """Check that metric, scheduler, search algorithm and search domains go together.
+
+    Args:
+        tune: The ``tune`` block.
+        space: Key path → domain.
+        scope: That of the experiment; gets a problem for each thing that is wrong.
+        evaluates: Whether the experiment evaluates while it trains.
+    """
+    scheduler, searcher = tune.scheduler, tune.search_alg
+    is_population = isinstance(scheduler, Population)
+    is_random = isinstance(searcher, RandomSearcher)
+    # Population-based training lets every trial keep its seed.
+    searched = {
+        key_path: domain
+        for key_path, domain in space.items()
+        if domain.kind != SEEDS and not (is_population and key_path == SEED)
+    }
+    if (space or tune.num_samples > 1) and tune.metric.startswith("evaluation/") and not evaluates:
+        scope.at("tune").problem(
+            f"metric: {tune.metric} never comes without config.evaluation_interval; set it, e.g. to 10"
+        )
+    if is_population and not is_random:
+        scope.at("tune").problem(f"search_alg = {searcher.name!r}: {scheduler.name} chooses values by itself")
+    if is_population and tune.num_samples < 2:
+        scope.at("tune").problem(
+            f"num_samples = {tune.num_samples}: should be at least 2, the size of {scheduler.name}'s population"
+        )
+    for name, needs_space in ((scheduler.name, is_population), (searcher.name, not is_random)):
+        if needs_space and not searched:
+            scope.problem(
+                f"{name} has nothing to choose: write a search domain in 'config', e.g. "
+                "lr: {loguniform: [1e-5, 1e-3]}"
+            )
+        for key_path, domain in searched.items():
+            if domain.kind in _UNSUPPORTED.get(name, ()):
+                instead = _INSTEAD.get(name, {}).get(domain.kind, "uniform")
+                scope.at(key_path).problem(f"{name} cannot take {domain.kind}: write {instead}")

@@ -14,7 +14,7 @@ from rllib_recattn.experiment.figures.figure_style import COLOURS, tidy
 from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.records.configurations import Configuration
 from rllib_recattn.experiment.records.metrics import metric_label
-from rllib_recattn.experiment.records.settings import short_names, value_text
+from rllib_recattn.experiment.records.trial_settings import short_names, value_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,10 +10,17 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from rllib_recattn.experiment.definition.schedulers import SCHEDULERS, Asha, HyperBand, Median, Population, Scheduler
+from rllib_recattn.experiment.definition.schedulers import (
+    SCHEDULERS,
+    AshaBlock,
+    HyperBandBlock,
+    MedianBlock,
+    Population,
+    Scheduler,
+)
 from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.records.measure import Measure, mean, spread
-from rllib_recattn.experiment.records.settings import settings_of
+from rllib_recattn.experiment.records.trial_settings import settings_of
 from rllib_recattn.experiment.records.trials import TrialRecord
 
 
@@ -152,7 +159,7 @@ def _key(trial: TrialRecord) -> str:
 
 def _cut_trials(trials: Sequence[TrialRecord]) -> set[str]:
     """Name those that a scheduler ended before the time that the longest of them had."""
-    if not trials or not _is_scheduled_by(trials[0].experiment, Asha, HyperBand, Median):
+    if not trials or not _is_scheduled_by(trials[0].experiment, AshaBlock, HyperBandBlock, MedianBlock):
         return set()
     time_attr = _scheduler(trials[0].experiment)["time_attr"]
     times = {trial.name: trial.last(time_attr) for trial in trials}

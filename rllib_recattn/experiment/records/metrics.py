@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
+from rllib_recattn.errors import SettingsError, suggest_among_many
 
 if TYPE_CHECKING:
     import pandas

@@ -7,7 +7,7 @@ from rllib_recattn.experiment.definition.search import SEED, fill, find_domains,
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
 from rllib_recattn.experiment.records.configurations import Configuration, is_population
-from rllib_recattn.experiment.records.settings import value_text
+from rllib_recattn.experiment.records.trial_settings import value_text
 from rllib_recattn.experiment.reports.text import count_text, number_text
 from rllib_recattn.scope import Scope
 

@@ -25,7 +25,7 @@ from rllib_recattn.experiment.records.configurations import Configuration, rank_
 from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.records.metrics import metric_label
 from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE, SUMMARY_FILE
-from rllib_recattn.experiment.records.settings import value_text
+from rllib_recattn.experiment.records.trial_settings import value_text
 from rllib_recattn.experiment.records.trials import TrialRecord, read_experiment, read_trials
 from rllib_recattn.experiment.reports.best_yaml import best_yaml
 from rllib_recattn.experiment.reports.sweep_data import configurations_data, trials_data, write_csv

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 import sys
 from pathlib import Path
+
+from rich.console import Console
 
 MISSING = "–"
 _COMMANDS = ("rllib", "rllib-recattn")
@@ -54,3 +57,12 @@ def command_text() -> str:
     if called.name not in _COMMANDS:
         return _COMMANDS[0]
     return called.name if shutil.which(called.name) else path_text(called)
+
+
+@functools.cache
+def report_console() -> Console:
+    """Return the console for standard output, which prints text as it is: nothing wrapped, highlighted, interpreted.
+
+    There is one for the whole process: what another one printed would break the live table of a sweep.
+    """
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)

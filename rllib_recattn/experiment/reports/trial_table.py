@@ -16,7 +16,7 @@ from rich.table import Table
 from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.records.measure import WINDOW, Measure
 from rllib_recattn.experiment.records.metrics import metric_label
-from rllib_recattn.experiment.records.settings import short_names, value_text
+from rllib_recattn.experiment.records.trial_settings import short_names, value_text
 from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, trials_text
 
 BEST = "★"

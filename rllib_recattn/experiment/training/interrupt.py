@@ -6,8 +6,10 @@ saves a checkpoint, and a callback then ends the experiment. The trial stays unf
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +18,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from rllib_recattn.experiment.reports.console import report_console
-from rllib_recattn.experiment.training.time_budget import begin_time_budget, time_is_over
+from rllib_recattn.experiment.reports.text import report_console
 from rllib_recattn.experiment.training.unreported import never_ends
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
@@ -124,3 +125,30 @@ class EndWhenPaused(Callback):
         if not running:
             # Tune's documented way to end a run, leaving trials unfinished, is a signal.
             signal.raise_signal(signal.SIGUSR1)
+
+
+# One for the process, as the interrupt is: scheduler and callback travel through Tune's pickles and find it here.
+_seconds = math.inf
+_end: float | None = None
+
+
+def set_time_budget(seconds: float | None) -> None:
+    """Say how long the experiment that is about to run may take; a resumed one has all of its time again.
+
+    Args:
+        seconds: Counted from the beginning of its first trial; None: any time.
+    """
+    global _seconds, _end
+    _seconds, _end = math.inf if seconds is None else seconds, None
+
+
+def begin_time_budget() -> None:
+    """Begin to count, if nobody has."""
+    global _end
+    if _end is None:
+        _end = time.monotonic() + _seconds
+
+
+def time_is_over() -> bool:
+    """Say whether the running experiment has used up its time."""
+    return _end is not None and time.monotonic() >= _end

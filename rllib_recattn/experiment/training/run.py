@@ -28,11 +28,15 @@ from rllib_recattn.experiment.records.run_directory import (
 )
 from rllib_recattn.experiment.records.run_lock import refuse_training, training_in
 from rllib_recattn.experiment.records.trials import read_trials
-from rllib_recattn.experiment.reports.console import report_console
 from rllib_recattn.experiment.reports.sweep_report import read_sweep
-from rllib_recattn.experiment.reports.text import path_text, trials_text
-from rllib_recattn.experiment.training.interrupt import exit_code_of_interrupt, handle_interrupts, interrupt_requested
-from rllib_recattn.experiment.training.loggers.make import check_services
+from rllib_recattn.experiment.reports.text import path_text, report_console, trials_text
+from rllib_recattn.experiment.training.interrupt import (
+    exit_code_of_interrupt,
+    handle_interrupts,
+    interrupt_requested,
+    set_time_budget,
+)
+from rllib_recattn.experiment.training.loggers.trial_loggers import check_services
 from rllib_recattn.experiment.training.outcome import (
     report_endless,
     report_failed,
@@ -43,7 +47,6 @@ from rllib_recattn.experiment.training.outcome import (
 )
 from rllib_recattn.experiment.training.progress.sweep_progress import restored_terminal
 from rllib_recattn.experiment.training.searchers import number_of_trials
-from rllib_recattn.experiment.training.time_budget import set_time_budget
 from rllib_recattn.experiment.training.tuner import new_tuner, resumed_tuner, run_callbacks
 from rllib_recattn.experiment.training.unreported import UnreportedMetrics, looking_out
 

@@ -142,12 +142,12 @@ def make_scheduler(experiment: Experiment) -> FIFOScheduler:
     """Make the scheduler of an experiment; Tune tells it the metric."""
     block = experiment.tune.scheduler
     arguments = block.model_dump(exclude={"name"})
-    if isinstance(block, blocks.Fifo):
+    if isinstance(block, blocks.FifoBlock):
         return PauseOnInterrupt()
     if isinstance(block, blocks.Population):
         space = {key_path: domain for key_path, domain in experiment.space.items() if key_path != SEED}
         arguments |= {"require_attrs": False, "custom_explore_fn": WithinBounds(space)}
-        if isinstance(block, blocks.Pb2):
+        if isinstance(block, blocks.Pb2Block):
             bounds = {key_path: list(domain.bounds) for key_path, domain in space.items()}
             return Pb2(**arguments, hyperparam_bounds=bounds)
         mutations = {
@@ -156,8 +156,8 @@ def make_scheduler(experiment: Experiment) -> FIFOScheduler:
         }
         return Pbt(**arguments, hyperparam_mutations=mutations)
     classes: dict[type[blocks.Scheduler], type[FIFOScheduler]] = {
-        blocks.Asha: Asha,
-        blocks.HyperBand: HyperBand,
-        blocks.Median: Median,
+        blocks.AshaBlock: Asha,
+        blocks.HyperBandBlock: HyperBand,
+        blocks.MedianBlock: Median,
     }
     return classes[type(block)](**arguments)

@@ -15,9 +15,8 @@ from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.measure import Measure
 from rllib_recattn.experiment.records.run_directory import EXPERIMENT_FILE
 from rllib_recattn.experiment.training.interrupt import EndWhenPaused
-from rllib_recattn.experiment.training.loggers.make import logger_callbacks
-from rllib_recattn.experiment.training.progress.fault_report import FaultReport
-from rllib_recattn.experiment.training.progress.report import ProgressReport
+from rllib_recattn.experiment.training.loggers.trial_loggers import logger_callbacks
+from rllib_recattn.experiment.training.progress.report import FaultReport, ProgressReport
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
 from rllib_recattn.experiment.training.progress.waiting_report import WaitingReport
 from rllib_recattn.experiment.training.schedulers import make_scheduler

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import RETURN, SUCCESS
-from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import report_console
 
 _PATIENCE = 3  # iterations in which a metric should have come
 _EPISODES_OF_SUCCESS = "metrics_num_episodes_for_smoothing"  # before there are so many, there is no success rate

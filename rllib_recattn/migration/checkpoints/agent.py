@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import InputSettings
+from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.model_v2 import RecAttnModelV2
 from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, split_custom_model_config
 from rllib_recattn.models.base import ModelSettings

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import gymnasium as gym
 
-from rllib_recattn.inputs.settings import RLLIB_ACTIVATIONS, WITHOUT_MLP, Activation
+from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, WITHOUT_MLP, Activation
 from rllib_recattn.migration.model_dict.losses import Losses
 from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS
 

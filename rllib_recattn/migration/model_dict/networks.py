@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.migration.model_dict.encoders import encoder_for
 from rllib_recattn.migration.model_dict.losses import Losses
 from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers

@@ -18,8 +18,8 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.spaces.space_utils import batch as batch_items
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings
 from rllib_recattn.inputs.previous import PREVIOUS, PreviousInputs
-from rllib_recattn.inputs.settings import INPUTS_KEY, InputSettings
 from rllib_recattn.rl_module.episodes import Episode, agent_episodes, module_of
 
 # Where an episode's `custom_data`, which `cut()` hands on, keeps what an agent was given at the first and at the

@@ -13,7 +13,7 @@ from ray.rllib.core.columns import Columns
 
 import rllib_recattn as ra
 from rllib_recattn.experiment.inspection.recording import Recording
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
 SPACE = gym.spaces.Box(-1, 1, (3,), np.float32)
 SMALL: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.records.run_directory import find_unfinished_run
-from rllib_recattn.experiment.records.settings import group_trials
+from rllib_recattn.experiment.records.trial_settings import group_trials
 from rllib_recattn.experiment.records.trials import read_trials
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress
 from tests.experiment.training.sweeps import (

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rllib_recattn.experiment.definition.schedulers import Asha, Fifo
+from rllib_recattn.experiment.definition.schedulers import AshaBlock, FifoBlock
 from rllib_recattn.experiment.training.unreported import UnreportedMetrics
 from tests.experiment.training.sweeps import load_sweep, run_sweep
 
@@ -20,7 +20,7 @@ def iteration(**metrics):
 
 
 def watch(*stop, scheduler=None, time_budget_s=None, **config):
-    tune = SimpleNamespace(time_budget_s=time_budget_s, scheduler=scheduler or Fifo())
+    tune = SimpleNamespace(time_budget_s=time_budget_s, scheduler=scheduler or FifoBlock())
     return UnreportedMetrics(SimpleNamespace(stop=dict.fromkeys(stop, 0.9), tune=tune, config=config))
 
 
@@ -52,7 +52,7 @@ def test_a_success_rate_may_wait_for_its_episodes():
         ((SUCCESS, "training_iteration"), {}),
         ((SUCCESS, RETURN), {}),
         ((SUCCESS,), {"time_budget_s": 60}),
-        ((SUCCESS,), {"scheduler": Asha(max_t=100)}),
+        ((SUCCESS,), {"scheduler": AshaBlock(max_t=100)}),
     ],
 )
 def test_with_another_end_there_is_one_note_only(stop, options, capsys):

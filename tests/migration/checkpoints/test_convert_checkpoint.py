@@ -14,7 +14,7 @@ from ray.rllib.policy.policy import PolicySpec
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.migration.checkpoints.names import rl_module_weights
 from rllib_recattn.migration.checkpoints.reading import read_checkpoint
 from tests.migration.checkpoints.agents import LENGTH, RecordedEnv, assert_same_bits, greedy_config, trained, weights_of

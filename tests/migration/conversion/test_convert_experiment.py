@@ -11,7 +11,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml, parse_yaml
-from rllib_recattn.migration.conversion.convert import convert_experiment
+from rllib_recattn.migration.conversion.convert_file import convert_experiment
 from rllib_recattn.migration.model_dict.old_defaults import MODEL_DEFAULTS, shares_layers
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 

@@ -16,7 +16,7 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 
 import rllib_recattn as ra
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.models.registry import model_names
 from rllib_recattn.rl_module.packing.rows import IS_FIRST
 from tests.rl_module.packing.agents import LENGTHS, MAX_SEQ_LEN, Outcome, packing_config, sample

@@ -16,7 +16,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
 ALGORITHMS = {"PPO": PPOConfig, "APPO": APPOConfig, "IMPALA": IMPALAConfig}
 

@@ -14,7 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 import rllib_recattn as ra
-from rllib_recattn.inputs.settings import WITHOUT_MLP
+from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from tests.rl_module.sparse_states.agents import ALGORITHMS
 
 MAX_SEQ_LEN = {"short": 3, "long": 5}  # by policy; "plain" has no memory

@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune import Callback
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import report_console
 
 _LONGEST_REASON = 300
 

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rllib_recattn.experiment.records.measure import Measure
-from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import report_console
 from rllib_recattn.experiment.reports.trial_table import TrialRow, trial_table
 
 _SECONDS_BETWEEN_DRAWINGS = 0.25

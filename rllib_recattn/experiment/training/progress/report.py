@@ -11,8 +11,8 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from rllib_recattn.experiment.records import metrics
-from rllib_recattn.experiment.reports.console import report_console
-from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, path_text
+from rllib_recattn.experiment.reports.text import count_text, duration_text, number_text, path_text, report_console
+from rllib_recattn.rl_module.faults.callback import FAULTS
 
 _HEADINGS = ("iteration", "env steps", "return", "success", "steps/s", "elapsed")
 _WIDTHS = (9, 12, 9, 8, 8, 12)
@@ -100,3 +100,15 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
         count_text(metrics.steps_per_second(result)),
         duration_text(metrics.metric(result, metrics.SECONDS)),
     )
+
+
+class FaultReport(Callback):
+    """Prints a line for each fault that a trial went on after."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Print those that an iteration reports."""
+        of_trial = f"{trial.custom_dirname}: " if len(trials) > 1 else ""
+        for fault in result.get(FAULTS, ()):
+            report_console().print(f"Survived: {of_trial}{fault}", style="yellow")

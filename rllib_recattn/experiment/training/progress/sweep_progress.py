@@ -16,10 +16,9 @@ from ray.tune.experiment import Trial
 from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.records.measure import Measure, mean
-from rllib_recattn.experiment.records.settings import short_names, value_text
 from rllib_recattn.experiment.records.stop_criteria import stop_criteria
-from rllib_recattn.experiment.reports.console import report_console
-from rllib_recattn.experiment.reports.text import path_text
+from rllib_recattn.experiment.records.trial_settings import short_names, value_text
+from rllib_recattn.experiment.reports.text import path_text, report_console
 from rllib_recattn.experiment.reports.trial_table import TrialRow
 from rllib_recattn.experiment.training.progress.live_table import LiveTable, end_live_table
 from rllib_recattn.experiment.training.progress.report import IterationLines, error_text, print_error

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from ray.util import placement_group_table
 
 from rllib_recattn.experiment.cluster.placement import amounts_text
-from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import report_console
 
 _PATIENCE_S = 15.0
 _SECONDS_BETWEEN_LOOKS = 5.0

@@ -13,7 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.load import load_experiment
-from rllib_recattn.experiment.training.loggers.make import TrialSettings, check_services, logger_callbacks
+from rllib_recattn.experiment.training.loggers.trial_loggers import TrialSettings, check_services, logger_callbacks
 from tests.experiment.records.run_directories import SWEEP
 
 CHOICES = {"model": "gru", "config.lr": 0.002}

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rllib_recattn.experiment.records.measure import Measure
-from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.reports.text import report_console
 from rllib_recattn.experiment.training.progress import live_table
 from rllib_recattn.experiment.training.progress.sweep_progress import SweepProgress, restored_terminal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.records.settings import group_trials, settings_of, short_names, value_text
+from rllib_recattn.experiment.records.trial_settings import group_trials, settings_of, short_names, value_text
 from rllib_recattn.experiment.records.trials import read_trials
 from tests.experiment.records.run_directories import SWEEP, write_experiment, write_sweep, write_trial
 

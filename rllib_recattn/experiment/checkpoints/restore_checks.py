@@ -11,7 +11,7 @@ from rllib_recattn.checkpoint_pickles import CLASS_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
-from rllib_recattn.inputs.settings import INPUTS_KEY, encoder_settings, stored_encoder
+from rllib_recattn.inputs.input_settings import INPUTS_KEY, encoder_settings, stored_encoder
 from rllib_recattn.rl_module.restore import counts_in
 from rllib_recattn.scope import Scope
 

@@ -17,8 +17,7 @@ from rllib_recattn.experiment.definition.stop import STOP_METRICS
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS
 from rllib_recattn.experiment.definition.tune_block import TUNE_KEYS
 from rllib_recattn.experiment.definition.yaml_file import dump_yaml
-from rllib_recattn.migration.conversion.searches import new_stack_searches
-from rllib_recattn.migration.conversion.settings import new_stack_settings
+from rllib_recattn.migration.conversion.carried_settings import new_stack_searches, new_stack_settings
 from rllib_recattn.migration.model_dict.checks import without_ignored
 from rllib_recattn.migration.model_dict.losses import Losses
 from rllib_recattn.migration.model_dict.networks import Networks, networks_of

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rllib_recattn.errors import SettingsError
+from rllib_recattn.errors import SettingsError, suggest_among_many
 from rllib_recattn.experiment.definition.domain import Domain
 from rllib_recattn.experiment.definition.search import SEED, fill
-from rllib_recattn.experiment.definition.suggestions import suggest_among_many
 from rllib_recattn.experiment.records.trials import TrialRecord, flatten
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 

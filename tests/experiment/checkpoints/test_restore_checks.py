@@ -12,7 +12,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.algorithm.variants import build_variants
-from rllib_recattn.experiment.checkpoints.restore import check_restore
+from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.top_level import Overrides
 from tests.conftest import SMALL_EXPERIMENT
@@ -171,8 +171,8 @@ def test_a_checkpoint_that_is_gone_by_then_is_an_error(finished_run, tmp_path):
 
 def test_a_checkpoint_of_an_earlier_version_is_what_it_was():
     """It says nothing of layers and channels, which its encoder did not have."""
-    from rllib_recattn.experiment.checkpoints.restore import _as_written_now, _setting_differences
-    from rllib_recattn.inputs.settings import encoder_settings
+    from rllib_recattn.experiment.checkpoints.restore_checks import _as_written_now, _setting_differences
+    from rllib_recattn.inputs.input_settings import encoder_settings
 
     def differences(stored, here):
         saved = _as_written_now({"recattn_inputs": {"encoder": stored}})
