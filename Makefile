@@ -31,7 +31,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
 	touch $@
 
 kernels: setup  ## optional, a minute and a C++ compiler: faster kernels for this machine
-	$(BIN)/python -m rllib_recattn.models.native.build
+	$(BIN)/python -m rllib_recattn.models.kernels.build
 
 train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`
 	@if $(MAKE) --no-print-directory --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi

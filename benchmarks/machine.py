@@ -23,7 +23,7 @@ def machine(*packages: str) -> dict[str, Any]:
 
 def where_it_runs() -> dict[str, Any]:
     """Describe the machine for a training run: one thread each, with or without the optional kernels in C++."""
-    from rllib_recattn.models.native.library import kernels
+    from rllib_recattn.models.kernels.library import kernels
 
     described = machine("rllib-recattn", "ray", "torch", "numpy")
     return {"threads_per_run": 1, "kernels": kernels() is not None, **described}

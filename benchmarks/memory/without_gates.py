@@ -10,7 +10,7 @@ from torch import Tensor
 
 import rllib_recattn as ra
 from rllib_recattn.models.agalite import AGaLiTe, AGaLiTeAttention, AGaLiTeSettings
-from rllib_recattn.models.expanded_attention import Features
+from rllib_recattn.models.parts.expanded_attention import Features
 
 
 class WithoutGatesSettings(AGaLiTeSettings):

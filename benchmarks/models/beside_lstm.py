@@ -1,6 +1,6 @@
 """AGaLiTe beside an LSTM with as many parameters: an acting step, and a learner's pass forward and backward.
 
-    python -m rllib_recattn.models.native.build; python -m benchmarks.models.beside_lstm
+    python -m rllib_recattn.models.kernels.build; python -m benchmarks.models.beside_lstm
 
 AGaLiTe runs with the kernels in C++ that the first command builds, and with PyTorch's operations alone; the LSTM is
 PyTorch's. All take turns within each round on one thread, and are measured in CPU time, which other load disturbs
@@ -26,11 +26,11 @@ from benchmarks.machine import machine
 from benchmarks.models.cost import in_turns
 from benchmarks.models.sizes import n_parameters
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 from rllib_recattn.models.registry import build_model
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m rllib_recattn.models.native.build; python -m benchmarks.models.beside_lstm"
+COMMAND = "python -m rllib_recattn.models.kernels.build; python -m benchmarks.models.beside_lstm"
 SIZES = {
     "2 × 64": {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32},
     "4 × 128": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64},
@@ -109,7 +109,7 @@ def measure(size: str) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     results = {}
     for size in SIZES:
         results[size] = measure(size)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import machine
-from rllib_recattn.models.gated_linear_attention import CHUNK_SIZE, chunkwise
+from rllib_recattn.models.parts.gated_linear_attention import CHUNK_SIZE, chunkwise
 
 HEADS, D_HEAD = 4, 64
 KEY_WIDTHS = {"gla": 32, "hgrn2": 64}

@@ -1,6 +1,6 @@
 """What an acting step costs by context: AGaLiTe beside GTrXL with a memory of M = 64 … 4,096 steps.
 
-    python -m rllib_recattn.models.native.build; python -m benchmarks.models.context
+    python -m rllib_recattn.models.kernels.build; python -m benchmarks.models.context
 
 A step of AGaLiTe costs the same whatever it has lived through; a GTrXL that is to see the last M steps pays for M, and
 the same whether they have been or not. Both are measured with the kernels in C++ that the first command builds, which
@@ -29,11 +29,11 @@ from benchmarks.models.beside_lstm import SIZES
 from benchmarks.models.cost import in_turns, lived
 from benchmarks.models.sizes import INPUT_DIM
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 from rllib_recattn.models.registry import build_model
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m rllib_recattn.models.native.build; python -m benchmarks.models.context"
+COMMAND = "python -m rllib_recattn.models.kernels.build; python -m benchmarks.models.context"
 CONTEXTS = (64, 128, 256, 1024, 4096)
 BATCHES = (1, 8, 32, 128)
 PATHS = {"PyTorch": False, "kernels": True}
@@ -108,7 +108,7 @@ def measure(size: str) -> dict[str, Any]:
 def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     results = {size: measure(size) for size in SIZES}
     report = {"command": COMMAND, "threads": 1, "machine": machine("rllib-recattn", "torch"), "results": results}
     RESULT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -31,7 +31,7 @@ from benchmarks.machine import machine
 from benchmarks.models.cost_report import draw, write_table
 from benchmarks.models.sizes import INPUT_DIM, MODELS, build, n_parameters
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.native.library import SWITCH
+from rllib_recattn.models.kernels.library import SWITCH
 
 RESULT = Path(__file__).with_suffix(".json")
 ACTING_BATCHES = (1, 8, 32, 128)

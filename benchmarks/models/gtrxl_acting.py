@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from benchmarks.machine import machine
 from rllib_recattn.models.gtrxl import GTrXL, GTrXLSettings, LoneStep, WindowAttention
-from rllib_recattn.models.relative_attention import step_mask, steps_in_reach
+from rllib_recattn.models.parts.relative_attention import step_mask, steps_in_reach
 
 RESULT = Path(__file__).with_suffix(".json")
 INPUT_DIM = 128

@@ -1,6 +1,6 @@
 """How many seconds until T-Maze with 20 cells is solved: AGaLiTe, with and without its kernels, and RLlib's own LSTM.
 
-    python -m rllib_recattn.models.native.build
+    python -m rllib_recattn.models.kernels.build
     python -m benchmarks.tmaze.wall_clock search
     python -m benchmarks.tmaze.wall_clock
     python -m benchmarks.tmaze.wall_clock others
@@ -30,7 +30,7 @@ from benchmarks.training_runs import experiment_of, report, summarise, train_exp
 
 RESULT = Path(__file__).with_suffix(".json")
 COMMAND = (
-    "python -m rllib_recattn.models.native.build; python -m benchmarks.tmaze.wall_clock search; "
+    "python -m rllib_recattn.models.kernels.build; python -m benchmarks.tmaze.wall_clock search; "
     "python -m benchmarks.tmaze.wall_clock; python -m benchmarks.tmaze.wall_clock others"
 )
 AGALITE, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "RLlib's LSTM"
@@ -44,10 +44,10 @@ LEARNING_RATES, SEARCH_SEED, SEEDS = (3e-4, 6e-4, 1.2e-3), 100, (0, 1, 2, 3, 4)
 def train(model: str, lr: float, seed: int, kernels: bool) -> dict[str, Any]:
     """Train one agent, in a process that has not used a model before; see :func:`train_experiment`."""
     os.environ["RLLIB_RECATTN_NATIVE"] = "1" if kernels else "0"
-    from rllib_recattn.models.native import library
+    from rllib_recattn.models.kernels import library
 
     if kernels and library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     experiment = experiment_of(EXAMPLES[model], CHANGES.get(model))
     config = {**experiment.config, "lr": lr}
     if model == LSTM:

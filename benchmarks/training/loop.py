@@ -1,6 +1,6 @@
 """Where the seconds of training go: T-Maze, PPO, AGaLiTe beside RLlib's own `use_lstm` with as many parameters.
 
-    python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop
+    python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.loop
 
 AGaLiTe runs with the kernels in C++ that the first command builds, and with PyTorch's operations alone. All three
 algorithms are built in one process with one thread, and take turns to train for an iteration (sampling 4,096 steps
@@ -31,7 +31,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 import rllib_recattn as ra
 from benchmarks.machine import machine
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 
 OUT = Path(__file__).with_suffix(".json")
 WARM_UP, ITERATIONS = 2, 7
@@ -193,13 +193,13 @@ def _ratio(ratios: list[float]) -> dict[str, float]:
 def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     results = {}
     for size in SIZES:
         results[size] = measure(size)
         print(size, json.dumps(results[size], indent=1, ensure_ascii=False), flush=True)
     report = {
-        "command": "python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop",
+        "command": "python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.loop",
         "machine": {"threads": 1, **machine("rllib-recattn", "ray", "torch", "numpy")},
         "env_steps_per_iteration": 4096,
         "iterations": ITERATIONS,

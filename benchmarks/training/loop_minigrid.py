@@ -1,6 +1,6 @@
 """Where the seconds of training go on a MiniGrid task: MemoryS7, PPO, AGaLiTe with and without its kernels.
 
-    python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop_minigrid
+    python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.loop_minigrid
 
 The settings are those of tuned_examples/minigrid-memory-s7-agalite-ppo.yaml. Both algorithms are built in one process
 with one thread, and take turns to train for an iteration of 4,096 steps. A part's seconds are its own, without those of
@@ -21,7 +21,7 @@ from benchmarks.machine import machine
 from benchmarks.training.loop import ITERATIONS, KERNELS, PYTORCH, medians, train_in_turns
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 
 OUT = Path(__file__).with_suffix(".json")
 EXAMPLE = "minigrid-memory-s7-agalite-ppo"
@@ -30,7 +30,7 @@ EXAMPLE = "minigrid-memory-s7-agalite-ppo"
 def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     experiment = experiment_of(EXAMPLE)
     algorithms = {name: build_config(experiment).build_algo() for name in (KERNELS, PYTORCH)}
     rounds = train_in_turns(algorithms)
@@ -42,7 +42,7 @@ def main() -> None:
         results[name] = {**of_parts, "share_by_part": shares}
         algorithm.stop()
     report = {
-        "command": "python -m rllib_recattn.models.native.build; python -m benchmarks.training.loop_minigrid",
+        "command": "python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.loop_minigrid",
         "machine": {"threads": 1, **machine("rllib-recattn", "ray", "torch", "numpy", "minigrid")},
         "example": EXAMPLE,
         "env_steps_per_iteration": experiment.config["train_batch_size_per_learner"],

@@ -1,6 +1,6 @@
 """Whole runs of RLlib by context: steps per second, and the peak memory of the runner's and the learner's process.
 
-    python -m rllib_recattn.models.native.build; python -m benchmarks.training.whole_runs
+    python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.whole_runs
 
 PPO on T-Maze with 200 cells, one EnvRunner and one Learner in processes of their own with one thread each. AGaLiTe,
 with and without its kernels, stands beside GTrXL with a memory of M = 64 … 4,096 steps, this package's LSTM and RLlib's
@@ -38,10 +38,10 @@ from benchmarks.machine import machine
 from benchmarks.readme import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 
 OUT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m rllib_recattn.models.native.build; python -m benchmarks.training.whole_runs"
+COMMAND = "python -m rllib_recattn.models.kernels.build; python -m benchmarks.training.whole_runs"
 ENV = "rllib_recattn:rllib_recattn/TMaze-v0"  # has a process of RLlib's own models import the package too
 MARKS = "<!-- whole runs: written by benchmarks/training/whole_runs.py -->", "<!-- end of whole runs -->"
 N_ENVS, STEPS = 32, 128
@@ -205,7 +205,7 @@ def main() -> None:
     if unknown := set(sys.argv[1:]) - set(SIZES):
         raise SystemExit(f"no size: {', '.join(unknown)}; sizes are {', '.join(SIZES)}")
     if library.kernels() is None:
-        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.native.build")
+        raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
     results = json.loads(OUT.read_text(encoding="utf-8"))["results"] if OUT.exists() and sys.argv[1:] else {}
     # Every actor is promised a processor; those of the contenders that wait for their turn do nothing.
     ray.init(address="local", num_cpus=64, include_dashboard=False, log_to_driver=False)

@@ -1,7 +1,7 @@
 """AGaLiTe, the approximate gated linear transformer (arXiv 2310.15719; TMLR 2024, section 4).
 
-Per head of width d, with k, q, γ, v and β as in :mod:`rllib_recattn.models.expanded_attention`, and for the channels
-j = 1 … r with frequency ω_j, at time t:
+Per head of width d, with k, q, γ, v and β as in :mod:`rllib_recattn.models.parts.expanded_attention`, and for the
+channels j = 1 … r with frequency ω_j, at time t:
 
     k̃_j ← (1 − γ) ⊙ k̃_j + cos(ω_j t) γ ⊙ k
     ṽ_j ← (1 − β) ⊙ ṽ_j + cos(ω_j t) β ⊙ v
@@ -20,19 +20,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rllib_recattn.models.blocks import Block
-from rllib_recattn.models.counters import Counter
-from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
-from rllib_recattn.models.graphs import in_graph
-from rllib_recattn.models.key_memory import read_key_memory
-from rllib_recattn.models.mixed_precision import vecdot
-from rllib_recattn.models.native.attention import attend
-from rllib_recattn.models.native.block import NativeBlock
-from rllib_recattn.models.native.library import serve, serve_products
-from rllib_recattn.models.native.step import Step
-from rllib_recattn.models.oscillation import FrequencyChoice, Oscillation
-from rllib_recattn.models.scan import linear_recurrence
-from rllib_recattn.models.stack import Stack, StackSettings
+from rllib_recattn.models.kernels.attention import attend
+from rllib_recattn.models.kernels.block import NativeBlock
+from rllib_recattn.models.kernels.library import serve, serve_products
+from rllib_recattn.models.kernels.step import Step
+from rllib_recattn.models.parts.blocks import Block
+from rllib_recattn.models.parts.counters import Counter
+from rllib_recattn.models.parts.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.parts.key_memory import read_key_memory
+from rllib_recattn.models.parts.mixed_precision import vecdot
+from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
+from rllib_recattn.models.parts.scan import linear_recurrence
+from rllib_recattn.models.parts.stack import Stack, StackSettings
 
 ATTENTION_EPSILON = 1e-5
 

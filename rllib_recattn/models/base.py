@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.errors import Settings
-from rllib_recattn.models.containment import lose, lost_from, not_finite, without
-from rllib_recattn.models.counters import Counter
-from rllib_recattn.models.mixed_precision import autocast_changes
+from rllib_recattn.models.parts.containment import lose, lost_from, not_finite, without
+from rllib_recattn.models.parts.counters import Counter
+from rllib_recattn.models.parts.mixed_precision import autocast_changes
 
 
 class StateLayout:

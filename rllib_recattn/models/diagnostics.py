@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.blocks import GRUGate
-from rllib_recattn.models.mixed_precision import without_autocast
-from rllib_recattn.models.stack import Mixer
+from rllib_recattn.models.parts.blocks import GRUGate
+from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.stack import Mixer
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """GaLiTe, the gated linear transformer (arXiv 2310.15719; TMLR 2024, section 3): what AGaLiTe approximates.
 
-Per head of width d, with the features of :mod:`rllib_recattn.models.expanded_attention`:
+Per head of width d, with the features of :mod:`rllib_recattn.models.parts.expanded_attention`:
 
     w = β ⊗ γ
     C ← (1 − w) ⊙ C + w ⊙ (v ⊗ k)
@@ -19,11 +19,11 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from rllib_recattn.models.expanded_attention import ExpandedAttention, spread_timescales
-from rllib_recattn.models.mixed_precision import vecdot
-from rllib_recattn.models.outer_product_memory import outer_product_memory
-from rllib_recattn.models.scan import linear_recurrence
-from rllib_recattn.models.stack import Stack, StackSettings
+from rllib_recattn.models.parts.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.parts.mixed_precision import vecdot
+from rllib_recattn.models.parts.outer_product_memory import outer_product_memory
+from rllib_recattn.models.parts.scan import linear_recurrence
+from rllib_recattn.models.parts.stack import Stack, StackSettings
 
 
 class GaLiTeSettings(StackSettings):

@@ -28,12 +28,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rllib_recattn.models.blocks import orthogonal_linear
-from rllib_recattn.models.containment import lose, lost_from, lost_in_window, not_finite, without
-from rllib_recattn.models.counters import Counter
-from rllib_recattn.models.linear import linear
-from rllib_recattn.models.mixed_precision import without_autocast
-from rllib_recattn.models.relative_attention import (
+from rllib_recattn.models.parts.blocks import orthogonal_linear
+from rllib_recattn.models.parts.containment import lose, lost_from, lost_in_window, not_finite, without
+from rllib_recattn.models.parts.counters import Counter
+from rllib_recattn.models.parts.linear import linear
+from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.relative_attention import (
     sinusoid_table,
     step_attention,
     step_mask,
@@ -42,7 +42,7 @@ from rllib_recattn.models.relative_attention import (
     window_masks,
     window_probabilities,
 )
-from rllib_recattn.models.stack import Mixer, Stack, StackSettings
+from rllib_recattn.models.parts.stack import Mixer, Stack, StackSettings
 
 CACHE_LINE = 16  # float32 numbers
 

@@ -16,9 +16,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rllib_recattn.models.blocks import orthogonal_linear
-from rllib_recattn.models.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.stack import Mixer, Stack, StackSettings
+from rllib_recattn.models.parts.blocks import orthogonal_linear
+from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
+from rllib_recattn.models.parts.stack import Mixer, Stack, StackSettings
 
 NORM_EPSILON = 1e-5
 

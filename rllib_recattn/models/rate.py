@@ -27,12 +27,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import SequenceModel, StateLayout
-from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
-from rllib_recattn.models.counters import Counter
-from rllib_recattn.models.graphs import Rows, in_graph
-from rllib_recattn.models.segment_attention import MultiHeadAttention, SegmentAttention
-from rllib_recattn.models.segments import SegmentGrid
-from rllib_recattn.models.stack import StackSettings
+from rllib_recattn.models.parts.blocks import Block, Residual, orthogonal_linear
+from rllib_recattn.models.parts.counters import Counter
+from rllib_recattn.models.parts.graphs import Rows, in_graph
+from rllib_recattn.models.parts.segment_attention import MultiHeadAttention, SegmentAttention
+from rllib_recattn.models.parts.segments import SegmentGrid
+from rllib_recattn.models.parts.stack import StackSettings
 
 SLOT_EMBEDDING_STD = 0.02
 

@@ -22,9 +22,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
-from rllib_recattn.models.graphs import in_graph
-from rllib_recattn.models.mixed_precision import without_autocast
-from rllib_recattn.models.timescales import keep_biases
+from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.timescales import keep_biases
 
 
 class RecurrentSettings(ModelSettings):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.native import library
+from rllib_recattn.models.kernels import library
 from rllib_recattn.models.registry import build_model, model_names, settings_of
 
 INPUT_DIM = 5
@@ -37,7 +37,7 @@ def choose_kernels(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not wanted:
         monkeypatch.setattr(library, "kernels", lambda: None)
     elif library.kernels() is None:
-        pytest.skip("the kernels are not built: python -m rllib_recattn.models.native.build")
+        pytest.skip("the kernels are not built: python -m rllib_recattn.models.kernels.build")
 
 
 BY_KERNELS = " by kernels"  # of which GTrXL stands for all that have only gates

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.containment import lost_from, lost_in_window, not_finite
+from rllib_recattn.models.parts.containment import lost_from, lost_in_window, not_finite
 from tests.models.conftest import small_model
 from tests.models.test_contract import BATCH, STEPS, inputs_and_state, run_split
 

@@ -5,8 +5,8 @@ import torch
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.counters import largest_count
 from rllib_recattn.models.hybrid import Hybrid
+from rllib_recattn.models.parts.counters import largest_count
 from rllib_recattn.models.registry import build_model, model_names
 from tests.models.conftest import INPUT_DIM, choose_kernels, small_model
 

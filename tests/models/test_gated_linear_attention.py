@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rllib_recattn.models.gated_linear_attention import chunkwise, gated_linear_attention
+from rllib_recattn.models.parts.gated_linear_attention import chunkwise, gated_linear_attention
 
 BATCH, HEADS = 2, 3
 

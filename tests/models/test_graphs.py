@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.graphs import Rows
+from rllib_recattn.models.parts.graphs import Rows
 from rllib_recattn.models.registry import model_names
 from tests.models.conftest import choose_kernels, small_model
 
@@ -95,7 +95,7 @@ def test_rows_are_all_rows_in_a_graph(monkeypatch):
     assert not Rows(torch.zeros(3, dtype=torch.bool))
     torch.testing.assert_close(rows.take(x), x[[0, 2]])
     expected = rows.put(x, -rows.take(x))
-    monkeypatch.setattr("rllib_recattn.models.graphs.in_graph", lambda: True)
+    monkeypatch.setattr("rllib_recattn.models.parts.graphs.in_graph", lambda: True)
     rows = Rows(chosen)
     torch.testing.assert_close(rows.take(x), x)
     torch.testing.assert_close(rows.put(x, -x), expected)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from rllib_recattn.models import relative_attention
 from rllib_recattn.models.gtrxl import GTrXL, GTrXLSettings
-from rllib_recattn.models.relative_attention import sinusoid_table
+from rllib_recattn.models.parts import relative_attention
+from rllib_recattn.models.parts.relative_attention import sinusoid_table
 from tests.models.reference import ReferenceVectors, files
 
 VECTORS = files("gtrxl")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rllib_recattn.models.gated_linear_attention import chunkwise
-from rllib_recattn.models.key_memory import read_key_memory
+from rllib_recattn.models.parts.gated_linear_attention import chunkwise
+from rllib_recattn.models.parts.key_memory import read_key_memory
 
 ROWS, HEADS, CHANNELS, KEYS = 2, 3, 2, 5
 

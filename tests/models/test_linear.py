@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rllib_recattn.models import linear as linear_module
-from rllib_recattn.models.linear import LARGE, Linear, linear
+from rllib_recattn.models.parts import linear as linear_module
+from rllib_recattn.models.parts.linear import LARGE, Linear, linear
 
 ROWS, INPUTS, OUTPUTS = 300, 64, 96
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")

@@ -70,9 +70,9 @@ def rounding(operation: Any) -> Any:
 def round_operands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have Linear layers, and RATE's reading of slots through its weights, compute in bfloat16 without autocast."""
     in_half = SimpleNamespace(**{**vars(torch), "bmm": rounding(torch.bmm)})
-    monkeypatch.setattr("rllib_recattn.models.segment_attention.torch", in_half)
+    monkeypatch.setattr("rllib_recattn.models.parts.segment_attention.torch", in_half)
     monkeypatch.setattr(nn.functional, "linear", rounding(nn.functional.linear))
-    monkeypatch.setattr("rllib_recattn.models.linear._suits_onednn", lambda *_: False)
+    monkeypatch.setattr("rllib_recattn.models.parts.linear._suits_onednn", lambda *_: False)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -9,11 +9,11 @@ import sys
 import pytest
 import torch
 
-from rllib_recattn.models.blocks import GRUGate
 from rllib_recattn.models.diagnostics import gru_gate_updates
-from rllib_recattn.models.native import library
-from rllib_recattn.models.native.attention import attend
-from rllib_recattn.models.native.gate import gate
+from rllib_recattn.models.kernels import library
+from rllib_recattn.models.kernels.attention import attend
+from rllib_recattn.models.kernels.gate import gate
+from rllib_recattn.models.parts.blocks import GRUGate
 from rllib_recattn.models.registry import build_model
 from tests.models.conftest import choose_kernels
 
@@ -33,7 +33,7 @@ def calls(monkeypatch):
             return getattr(ops, name)
 
     for module in ("library", "attention", "block", "gate", "step"):
-        monkeypatch.setattr(f"rllib_recattn.models.native.{module}.kernels", Noting)
+        monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.kernels", Noting)
     return names
 
 
@@ -282,7 +282,7 @@ def test_each_release_of_pytorch_has_a_library_of_its_own(monkeypatch):
 @pytest.mark.skipif(not (shutil.which("c++") and shutil.which("ninja")), reason="no compiler, or no ninja")
 def test_the_library_can_be_built_and_passes_these_tests(tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    build = [sys.executable, "-m", "rllib_recattn.models.native.build"]
+    build = [sys.executable, "-m", "rllib_recattn.models.kernels.build"]
     subprocess.run(build, check=True, env=environment)
     tests = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", __file__]
     done = subprocess.run(tests, env=environment, capture_output=True, text=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rllib_recattn.models.oscillation import Oscillation
+from rllib_recattn.models.parts.oscillation import Oscillation
 
 
 def cosine_table(oscillation: Oscillation, steps: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rllib_recattn.models.outer_product_memory import outer_product_memory
+from rllib_recattn.models.parts.outer_product_memory import outer_product_memory
 
 ROWS, HEADS, D_VALUE, D_KEY = 2, 2, 3, 5
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rllib_recattn.models import relative_attention
-from rllib_recattn.models.relative_attention import (
+from rllib_recattn.models.parts import relative_attention
+from rllib_recattn.models.parts.relative_attention import (
     sinusoid_table,
     steps_in_reach,
     window_attention,

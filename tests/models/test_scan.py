@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rllib_recattn.models.scan import linear_recurrence, linear_recurrence_doubling
+from rllib_recattn.models.parts.scan import linear_recurrence, linear_recurrence_doubling
 
 FORMS = [linear_recurrence, linear_recurrence_doubling]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from rllib_recattn.models.segments import SegmentGrid
+from rllib_recattn.models.parts.segments import SegmentGrid
 
 
 def test_rows_at_different_positions():

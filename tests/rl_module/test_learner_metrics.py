@@ -12,7 +12,7 @@ from ray.rllib.core.learner.learner import Learner
 from ray.rllib.core.models.base import ACTOR, CRITIC
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
-from rllib_recattn.models.blocks import GRUGate
+from rllib_recattn.models.parts.blocks import GRUGate
 from rllib_recattn.rl_module.encoder import STATE
 from rllib_recattn.rl_module.learner_metrics import _gate_openness
 from tests.rl_module.small_agents import CONFIGS, small_config

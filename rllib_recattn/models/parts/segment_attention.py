@@ -17,7 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.blocks import orthogonal_linear
+from rllib_recattn.models.parts.blocks import orthogonal_linear
 
 
 class MultiHeadAttention(nn.Module):

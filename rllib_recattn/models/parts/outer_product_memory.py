@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.graphs import in_graph
-from rllib_recattn.models.mixed_precision import without_autocast
+from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.parts.mixed_precision import without_autocast
 
 
 @without_autocast

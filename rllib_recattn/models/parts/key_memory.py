@@ -2,11 +2,11 @@
 
     k̃_t,j = a_t ⊙ k̃_{t−1},j + c_t,j w_t        o_t,j = k̃_t,j · q_t        j = 1 … R
 
-This is the memory of gated linear attention (:mod:`rllib_recattn.models.gated_linear_attention`) with c in the place of
-the values, so its chunkwise form applies, and serves accelerators. A CPU is faster with a loop: R is 3 where chunks are
-made for values as wide as keys. What the loop is for is memory traffic. Written with tensor operations, the recurrence
-makes several tensors of R · η · d numbers for every step, and fresh memory costs a CPU more than the arithmetic in it;
-here all but the memory itself stays in the cache.
+This is the memory of gated linear attention (:mod:`rllib_recattn.models.parts.gated_linear_attention`) with c in the
+place of the values, so its chunkwise form applies, and serves accelerators. A CPU is faster with a loop: R is 3 where
+chunks are made for values as wide as keys. What the loop is for is memory traffic. Written with tensor operations, the
+recurrence makes several tensors of R · η · d numbers for every step, and fresh memory costs a CPU more than the
+arithmetic in it; here all but the memory itself stays in the cache.
 
 Shapes: B rows, T steps, H heads, K = η · d features of a key, R channels.
 """
@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.graphs import in_graph
-from rllib_recattn.models.mixed_precision import without_autocast
+from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
+from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.parts.mixed_precision import without_autocast
 
 
 @without_autocast

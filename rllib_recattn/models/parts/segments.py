@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.graphs import in_graph
+from rllib_recattn.models.parts.graphs import in_graph
 
 
 class SegmentGrid:

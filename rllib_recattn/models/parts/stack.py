@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
-from rllib_recattn.models.blocks import Block, Residual, orthogonal_linear
-from rllib_recattn.models.counters import Counter
+from rllib_recattn.models.parts.blocks import Block, Residual, orthogonal_linear
+from rllib_recattn.models.parts.counters import Counter
 
 
 class StackSettings(ModelSettings, ABC):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.graphs import in_graph
+from rllib_recattn.models.parts.graphs import in_graph
 
 
 def linear_recurrence(decay: Tensor, update: Tensor, initial: Tensor) -> Tensor:

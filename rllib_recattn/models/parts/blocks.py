@@ -11,9 +11,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.linear import Linear
-from rllib_recattn.models.native.gate import gate
-from rllib_recattn.models.native.library import serve_products
+from rllib_recattn.models.kernels.gate import gate
+from rllib_recattn.models.kernels.library import serve_products
+from rllib_recattn.models.parts.linear import Linear
 
 Residual = Literal["gated", "sum"]
 

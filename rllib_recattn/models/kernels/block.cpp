@@ -1,5 +1,5 @@
 // A gated AGaLiTe block with a feed-forward part over whole sequences, forward and backward, as operators of PyTorch:
-// one node of autograd in the place of some thirty. rllib_recattn/models/blocks.py has the equations.
+// one node of autograd in the place of some thirty. rllib_recattn/models/parts/blocks.py has the equations.
 
 #include <torch/library.h>
 

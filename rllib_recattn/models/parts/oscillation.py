@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.counters import widened
+from rllib_recattn.models.parts.counters import widened
 
 FrequencyChoice = Literal["distinct", "published"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.graphs import in_graph
+from rllib_recattn.models.parts.graphs import in_graph
 
 # Multiplications in a product from which oneDNN is the faster one: 256 rows, 64 features in and out.
 LARGE = 256 * 64 * 64

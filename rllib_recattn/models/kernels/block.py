@@ -8,16 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from rllib_recattn.models.native.gate import update_of
-from rllib_recattn.models.native.library import kernels
-from rllib_recattn.models.native.weights import Weights
+from rllib_recattn.models.kernels.gate import update_of
+from rllib_recattn.models.kernels.library import kernels
+from rllib_recattn.models.kernels.weights import Weights
 
 
 class NativeBlock:
     """Reads sequences with the weights of a block.
 
     Args:
-        block: A :class:`rllib_recattn.models.blocks.Block`. Its weights may be replaced later, its modules may not.
+        block: A :class:`rllib_recattn.models.parts.blocks.Block`. Its weights may be replaced later, its modules may
+            not.
     """
 
     def __init__(self, block: nn.Module):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rllib_recattn.models.native.library import kernels
-from rllib_recattn.models.native.weights import Weights
-from rllib_recattn.models.oscillation import Oscillation
+from rllib_recattn.models.kernels.library import kernels
+from rllib_recattn.models.kernels.weights import Weights
+from rllib_recattn.models.parts.oscillation import Oscillation
 
 
 class Step:
@@ -27,7 +27,7 @@ class Step:
         return self._weights.are_parameters()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what :meth:`rllib_recattn.models.stack.Stack.step` promises."""
+        """Do what :meth:`rllib_recattn.models.parts.stack.Stack.step` promises."""
         first = None if is_first is None else is_first[:, 0]
         o = self._oscillation
         y, new_state = kernels().agalite_step(

@@ -1,6 +1,6 @@
 """Builds the library of kernels with the system's compiler, once for each machine and release of PyTorch.
 
-    python -m rllib_recattn.models.native.build
+    python -m rllib_recattn.models.kernels.build
 
 Takes about a minute, and needs a C++ compiler and ninja, which pip has.
 """
@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from rllib_recattn.models.native.library import SOURCES, built_library
+from rllib_recattn.models.kernels.library import SOURCES, built_library
 
 FLAGS = ["-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 

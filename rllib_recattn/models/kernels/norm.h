@@ -6,7 +6,7 @@
 
 namespace rllib_recattn {
 
-constexpr double kNormEpsilon = 1e-6;  // as in rllib_recattn/models/blocks.py
+constexpr double kNormEpsilon = 1e-6;  // as in rllib_recattn/models/parts/blocks.py
 
 // moments [N, 2]: each row's mean, and one over its standard deviation.
 template <typename T>

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.native.library import kernels
+from rllib_recattn.models.kernels.library import kernels
 
 
 def gate(
     skip: Tensor, sublayer: Tensor, bias: Tensor, from_sublayer: Tensor, from_skip: Tensor, from_reset_skip: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Compute what :class:`rllib_recattn.models.blocks.GRUGate` does.
+    """Compute what :class:`rllib_recattn.models.parts.blocks.GRUGate` does.
 
     Args:
         skip: x [..., D].

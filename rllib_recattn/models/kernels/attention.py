@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.native.library import kernels
+from rllib_recattn.models.kernels.library import kernels
 
 
 def attend(

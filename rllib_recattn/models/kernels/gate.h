@@ -1,4 +1,4 @@
-// The GRU gate (rllib_recattn/models/blocks.py) over rows [N, D], forward and backward.
+// The GRU gate (rllib_recattn/models/parts/blocks.py) over rows [N, D], forward and backward.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""Finds the library of kernels that :mod:`rllib_recattn.models.native.build` has built for this machine, if it has."""
+"""Finds the library of kernels that :mod:`rllib_recattn.models.kernels.build` has built for this machine, if it has."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.graphs import in_graph
+from rllib_recattn.models.parts.graphs import in_graph
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
-BUILD = "rllib_recattn.models.native.build"
+BUILD = "rllib_recattn.models.kernels.build"
 SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
 FEW_ROWS = 64
 

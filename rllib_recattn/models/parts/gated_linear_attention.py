@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models import fla_kernels
-from rllib_recattn.models.mixed_precision import without_autocast
-from rllib_recattn.models.scan import linear_recurrence
+from rllib_recattn.models.kernels import fla
+from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.scan import linear_recurrence
 
 # The fastest of 8, 16, 32 and 64 or within a tenth of it, at every size that was measured; a loop over the steps takes
 # 1.5 times as long or more for 20 steps, and 4 to 5 times for 64 and 128: benchmarks/models/chunkwise.json.
@@ -52,8 +52,8 @@ def gated_linear_attention(
         decay = decay.masked_fill(is_first[:, :, None, None], 0)
     if query.shape[1] == 1:
         return _one_step(query, key, value, decay, initial)
-    if is_first is None and fla_kernels.serve(query):
-        return fla_kernels.gated_linear_attention(query, key, value, decay, initial)
+    if is_first is None and fla.serve(query):
+        return fla.gated_linear_attention(query, key, value, decay, initial)
     return chunkwise(query, key, value, decay, initial)
 
 

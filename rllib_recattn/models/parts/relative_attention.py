@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.counters import widened
-from rllib_recattn.models.graphs import in_graph
-from rllib_recattn.models.mixed_precision import without_autocast
+from rllib_recattn.models.parts.counters import widened
+from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.parts.mixed_precision import without_autocast
 
 # Queries that share a matrix product on the CPU. Each reads M + BLOCK_STEPS keys, of which it needs M + 1: smaller
 # blocks waste less, larger ones make better matrix products.

@@ -6,16 +6,16 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from rllib_recattn.models import fla_kernels
-from rllib_recattn.models.gated_linear_attention import chunkwise, gated_linear_attention
+from rllib_recattn.models.kernels import fla
+from rllib_recattn.models.parts.gated_linear_attention import chunkwise, gated_linear_attention
 from tests.models.test_gated_linear_attention import BATCH, assert_all_close, operands, results
 
 
 @pytest.fixture(autouse=True)
 def _look_for_the_package_anew():
-    fla_kernels._fused_recurrence.cache_clear()
+    fla._fused_recurrence.cache_clear()
     yield
-    fla_kernels._fused_recurrence.cache_clear()
+    fla._fused_recurrence.cache_clear()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def calls(monkeypatch):
     monkeypatch.setitem(sys.modules, "fla", ModuleType("fla"))
     monkeypatch.setitem(sys.modules, "fla.ops", ModuleType("fla.ops"))
     monkeypatch.setitem(sys.modules, "fla.ops.gla", fake)
-    monkeypatch.setattr(fla_kernels, "serve", lambda query: query.shape[1] <= fla_kernels.LONGEST_SEQUENCE)
+    monkeypatch.setattr(fla, "serve", lambda query: query.shape[1] <= fla.LONGEST_SEQUENCE)
     return seen
 
 
@@ -53,15 +53,15 @@ def cuda_like(steps=8, dtype=torch.float32, is_cuda=True):
     ],
 )
 def test_served_are_short_float32_sequences_on_cuda(monkeypatch, query, served):
-    monkeypatch.setattr(fla_kernels, "_fused_recurrence", lambda: print)
-    assert fla_kernels.serve(query) is served
+    monkeypatch.setattr(fla, "_fused_recurrence", lambda: print)
+    assert fla.serve(query) is served
 
 
 def test_without_the_package_nothing_is_served(monkeypatch):
     monkeypatch.setitem(sys.modules, "fla.ops.gla", None)
-    assert not fla_kernels.serve(cuda_like())
+    assert not fla.serve(cuda_like())
     with pytest.raises(RuntimeError, match="flash-linear-attention is not installed"):
-        fla_kernels.gated_linear_attention(*operands(3))
+        fla.gated_linear_attention(*operands(3))
 
 
 def test_the_kernel_gets_log_decays_and_an_initial_memory(calls):

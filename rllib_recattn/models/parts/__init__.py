@@ -1,0 +1,1 @@
+"""What the models of the catalog share: blocks and their stack, recurrences, memories, attention, counts of steps."""
