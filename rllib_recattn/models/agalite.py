@@ -26,13 +26,14 @@ from rllib_recattn.models.kernels.library import serve, serve_products
 from rllib_recattn.models.kernels.step import Step
 from rllib_recattn.models.parts.blocks import Block
 from rllib_recattn.models.parts.counters import Counter
-from rllib_recattn.models.parts.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
 from rllib_recattn.models.parts.graphs import in_graph
 from rllib_recattn.models.parts.key_memory import read_key_memory
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.parts.scan import linear_recurrence
 from rllib_recattn.models.parts.stack import Stack, StackSettings
+from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
 

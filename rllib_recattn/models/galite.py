@@ -19,11 +19,12 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from rllib_recattn.models.parts.expanded_attention import ExpandedAttention, spread_timescales
+from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.outer_product_memory import outer_product_memory
 from rllib_recattn.models.parts.scan import linear_recurrence
 from rllib_recattn.models.parts.stack import Stack, StackSettings
+from rllib_recattn.models.parts.timescales import spread_timescales
 
 
 class GaLiTeSettings(StackSettings):

@@ -14,7 +14,7 @@ from rllib_recattn.model_v2.settings import ModelV2Settings
 from rllib_recattn.models import registry
 from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.base import ModelSettings, SequenceModel
-from rllib_recattn.models.rnn import GRUSettings
+from rllib_recattn.models.gru import GRUSettings
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 

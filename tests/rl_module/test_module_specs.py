@@ -21,7 +21,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.models.rnn import GRU
+from rllib_recattn.models.gru import GRU
 from rllib_recattn.rl_module.catalog import RecAttnCatalog
 from rllib_recattn.rl_module.modules import RecAttnAPPOModule, RecAttnPPOModule
 from tests.rl_module.small_agents import small_stock_config

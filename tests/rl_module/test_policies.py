@@ -16,7 +16,7 @@ from ray.rllib.policy.policy import PolicySpec
 import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.models.agalite import AGaLiTe
-from rllib_recattn.models.rnn import GRU
+from rllib_recattn.models.gru import GRU
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 from tests.rl_module.small_agents import CONFIGS, SMALL, small_stock_config
 from tests.rl_module.test_use_model import ACTION, VECTOR

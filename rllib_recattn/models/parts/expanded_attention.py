@@ -18,7 +18,6 @@ from torch import Tensor
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.stack import Mixer, StackSettings
-from rllib_recattn.models.parts.timescales import keep_biases
 
 
 class Features(NamedTuple):
@@ -94,13 +93,3 @@ class ExpandedAttention(Mixer):
 
 def _expand(a: Tensor, p: Tensor) -> Tensor:
     return (p.unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2)
-
-
-def spread_timescales(bias: Tensor, max_timescale: float, n_heads: int) -> None:
-    """Fill the biases of a gate [H·d] so that a head forgets over many time scales, from 2 to `max_timescale` steps.
-
-    With zero biases a gate is ½, and what it guards halves with every step; see
-    :mod:`rllib_recattn.models.parts.timescales`.
-    """
-    with torch.no_grad():
-        bias.copy_(-keep_biases(bias.numel() // n_heads, max_timescale).repeat(n_heads))

@@ -22,3 +22,12 @@ def keep_biases(n: int, max_timescale: float) -> Tensor:
     """
     timescales = 2 * torch.exp(torch.linspace(0, 1, n) * math.log(max_timescale / 2))
     return torch.log(timescales - 1)
+
+
+def spread_timescales(bias: Tensor, max_timescale: float, n_heads: int) -> None:
+    """Fill the biases of a gate [H·d] so that a head forgets over many time scales, from 2 to `max_timescale` steps.
+
+    With zero biases a gate is ½, and what it guards halves with every step.
+    """
+    with torch.no_grad():
+        bias.copy_(-keep_biases(bias.numel() // n_heads, max_timescale).repeat(n_heads))
