@@ -6,6 +6,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from rllib_recattn.models.old_paths import find_moved_modules
+
 if TYPE_CHECKING:
     from rllib_recattn.models.registry import ModelInfo
 
@@ -24,3 +26,4 @@ class _CallablePackage(ModuleType):
 
 
 sys.modules[__name__].__class__ = _CallablePackage
+find_moved_modules()
