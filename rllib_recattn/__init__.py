@@ -4,7 +4,7 @@ The front door:
 
 - :func:`use_model` gives any RLlib config of PPO, APPO or IMPALA a model with memory;
 - :func:`build_model` builds the same model as a plain PyTorch module;
-- :func:`models` lists the catalog;
+- :func:`list_models` lists the catalog;
 - :func:`register_model` adds a model to it;
 - :func:`register_model_v2` gives the models names in RLlib's old API stack;
 - :func:`convert_checkpoint` moves trained agents from one API stack to the other.
@@ -23,14 +23,15 @@ from rllib_recattn.envs import register_envs
 if TYPE_CHECKING:
     from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
-    from rllib_recattn.models.registry import build_model, models, register_model
+    from rllib_recattn.models.registry import build_model, list_models, models, register_model
     from rllib_recattn.rl_module.use_model import use_model
 
 __all__ = [
     "__version__",
     "build_model",
     "convert_checkpoint",
-    "models",
+    "list_models",
+    "models",  # the old name of list_models
     "register_model",
     "register_model_v2",
     "use_model",
@@ -39,6 +40,7 @@ __all__ = [
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
     "convert_checkpoint": "rllib_recattn.migration.checkpoints",
+    "list_models": "rllib_recattn.models.registry",
     "register_model": "rllib_recattn.models.registry",
     "register_model_v2": "rllib_recattn.model_v2",
     "use_model": "rllib_recattn.rl_module.use_model",
@@ -48,7 +50,7 @@ register_envs()
 
 
 def __getattr__(name: str) -> Any:
-    # `models` is both the subpackage and the listing; see rllib_recattn/models/__init__.py.
+    # `models` is the subpackage, and the old name of the listing; see rllib_recattn/models/__init__.py.
     if name == "models":
         return import_module("rllib_recattn.models")
     if name in _LAZY:

@@ -117,7 +117,7 @@ def test_it_is_found_by_its_qualified_name_and_then_by_its_own(package):
     model = ra.build_model("ema_memory.model:ema", input_dim=3, d_model=5)
     assert model(torch.zeros(2, 4, 3), model.initial_state(2))[0].shape == (2, 4, 5)
     assert type(ra.build_model("ema", input_dim=3)) is type(model)
-    assert [(info.name, info.state_size) for info in ra.models()][-1] == ("ema", 16)
+    assert [(info.name, info.state_size) for info in ra.list_models()][-1] == ("ema", 16)
 
 
 @pytest.mark.parametrize("name", ["ema", "ema_memory.model:ema"])

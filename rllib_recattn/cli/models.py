@@ -23,11 +23,10 @@ def models(name: str | None) -> None:
 
     MODEL is a model's name, or package.module:name for one that this module registers.
     """
-    from rllib_recattn.models.registry import find_model
-    from rllib_recattn.models.registry import models as catalog
+    from rllib_recattn.models.registry import find_model, list_models
 
     if name is None:
-        _print(_catalog_table(catalog()))
+        _print(_catalog_table(list_models()))
         _print("State: float32 numbers for one agent, with default settings. Settings of a model: rllib models MODEL")
         return
     info = find_model(name)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+import rllib_recattn.models.catalog  # noqa: F401 (it registers the models of this package)
 from rllib_recattn.models.old_paths import find_moved_modules
-
-if TYPE_CHECKING:
-    from rllib_recattn.models.registry import ModelInfo
+from rllib_recattn.models.registry import ModelInfo, list_models
 
 
 class _CallablePackage(ModuleType):
-    """Lets `rllib_recattn.models()` list the catalog.
+    """Lets the old `rllib_recattn.models()` do what `rllib_recattn.list_models()` does.
 
-    Importing this subpackage binds its name in the parent package, over any function of that name, so the listing can
-    only live on the subpackage itself.
+    Importing this subpackage binds its name in the parent package, over any function of that name.
     """
 
     def __call__(self) -> list[ModelInfo]:
-        from rllib_recattn.models.registry import models
-
-        return models()
+        warnings.warn("rllib_recattn.models() is now rllib_recattn.list_models()", DeprecationWarning, stacklevel=2)
+        return list_models()
 
 
 sys.modules[__name__].__class__ = _CallablePackage

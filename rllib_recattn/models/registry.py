@@ -1,8 +1,10 @@
-"""A model's name → its settings → the model; open to the models of other packages."""
+"""A model's name → its settings → the model; open to the models of other packages.
+
+This package's own are registered by :mod:`rllib_recattn.models.catalog`, which is imported with any part of `models`.
+"""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Mapping
@@ -88,7 +90,6 @@ def register_model(name: str, settings: type[ModelSettings], *, description: str
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)):
         raise SettingsError(f"register_model: name = {name!r}: should be a letter, then letters, digits, '_' and '-'")
     _check_settings_class(settings, f"register_model({name!r})")
-    _load_own_models()
     taken = _CATALOG.get(name)
     # By path, since to run a notebook's cell or to load a module again makes another class of the same model.
     if taken is not None and _path(taken.settings) != _path(settings):
@@ -99,15 +100,22 @@ def register_model(name: str, settings: type[ModelSettings], *, description: str
         _CATALOG[name] = ModelInfo(name, description, source, settings)
 
 
-def models() -> list[ModelInfo]:
-    """Return the models of the catalog, in the order in which they were registered."""
-    _load_own_models()
+def list_models() -> list[ModelInfo]:
+    """Return the models of the catalog, in the order in which they were registered.
+
+    Example:
+        >>> import rllib_recattn as ra
+        >>> [info.name for info in ra.list_models()][:3]
+        ['agalite', 'galite', 'gtrxl']
+    """
     return list(_CATALOG.values())
+
+
+models = list_models  # its old name
 
 
 def model_names() -> list[str]:
     """Return the names of the models of the catalog."""
-    _load_own_models()
     return list(_CATALOG)
 
 
@@ -119,7 +127,6 @@ def find_model(name: str) -> ModelInfo:
     """
     if not isinstance(name, str):
         raise SettingsError(f"unknown model {name!r}: should be a name")
-    _load_own_models()
     module, colon, plain = name.rpartition(":")
     if colon:
         import_named(module, f"model {name!r}")
@@ -188,11 +195,6 @@ def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:
     if not isinstance(input_dim, int) or input_dim < 1:
         raise SettingsError(f"input_dim = {input_dim!r}: should be an integer ≥ 1")
     return model_settings(name, settings).build(input_dim)
-
-
-def _load_own_models() -> None:
-    """Import the module that registers this package's models; not on import, since some of them look models up."""
-    importlib.import_module("rllib_recattn.models.catalog")
 
 
 def _is_built_in(info: ModelInfo) -> bool:

@@ -66,7 +66,7 @@ def use_model(
     Args:
         config: A config on RLlib's new API stack, with PyTorch. Changed in place. A learner class of your own must
             inherit from this package's for the algorithm.
-        model: A model's name; see :func:`rllib_recattn.models`. ``"package.module:name"`` imports the module that
+        model: A model's name; see :func:`rllib_recattn.list_models`. ``"package.module:name"`` imports the module that
             registers it with :func:`rllib_recattn.register_model`.
         max_seq_len: Steps through which a gradient flows. RLlib pads the rows of a train batch to this length, and
             appends a step to each chunk of an episode, so it should be a little larger than the usual episode, or

@@ -26,13 +26,13 @@ def rows_of(text):
 @pytest.mark.parametrize("width", [None, 40, 200])
 def test_every_model_has_a_row_with_its_whole_name_and_the_size_of_its_state(width):
     rows = rows_of(output_of(width=width))
-    for info in ra.models():
+    for info in ra.list_models():
         assert rows[info.name].startswith(f"{info.name} {info.state_size:,} {info.state_size / 256:,.1f} ")
 
 
 def test_a_wide_table_has_all_there_is_to_say_in_one_line():
     rows = rows_of(output_of(width=200))
-    for info in ra.models():
+    for info in ra.list_models():
         assert rows[info.name].endswith(f"{info.description} {info.source}")
 
 
@@ -52,7 +52,7 @@ def test_the_settings_of_a_model_have_default_type_and_meaning():
     assert rows["gate_bias"].startswith("gate_bias 2.0 float bias of ")
 
 
-@pytest.mark.parametrize("info", ra.models(), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", ra.list_models(), ids=lambda info: info.name)
 def test_every_setting_of_every_model_is_described(info):
     rows = rows_of(output_of(info.name, width=300))
     for key, field in info.settings.model_fields.items():

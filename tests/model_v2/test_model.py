@@ -257,7 +257,7 @@ import rllib_recattn as ra
 import rllib_recattn.model_v2
 from rllib_recattn.errors import SettingsError
 
-assert ra.models()
+assert ra.list_models()
 for use in (lambda: ra.register_model_v2(), lambda: rllib_recattn.model_v2.RecAttnModelV2):
     try:
         use()

@@ -1,4 +1,4 @@
-"""What was in another module before is found there as well."""
+"""What went by another path or name before is found by that as well."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib import import_module
 import pytest
 import torch
 
+import rllib_recattn as ra
 from rllib_recattn.models import gru, lstm
 from rllib_recattn.models.old_paths import MOVED
 from rllib_recattn.models.parts import blocks
@@ -98,3 +99,10 @@ def test_kernels_are_built_by_the_old_command(tmp_path):
 def test_other_missing_modules_are_missing():
     with pytest.raises(ImportError, match=r"No module named 'rllib_recattn.models.blockss'"):
         import_module(f"{HERE}.blockss")
+
+
+def test_the_old_name_of_the_listing_goes_on_to_work():
+    with pytest.warns(DeprecationWarning, match=r"is now rllib_recattn.list_models\(\)"):
+        listed = ra.models()
+    assert listed == ra.list_models()
+    assert ra.models.registry.models() == ra.list_models()

@@ -37,12 +37,12 @@ def register(name: Any = "mine", settings: Any = MineSettings):
 
 
 def test_models_lists_the_catalog_with_a_description_and_a_source():
-    listing = {info.name: info for info in ra.models()}
+    listing = {info.name: info for info in ra.list_models()}
     assert listing.keys() >= {"agalite", "lstm", "gru"}
     assert all(info.description and info.source for info in listing.values())
 
 
-@pytest.mark.parametrize("info", ra.models(), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", ra.list_models(), ids=lambda info: info.name)
 def test_the_listed_state_size_is_that_of_the_default_model(info):
     assert info.state_size == ra.build_model(info.name, input_dim=7).initial_state(1).numel()
 
@@ -57,7 +57,7 @@ def test_to_ask_for_a_state_size_changes_nobodys_random_numbers(catalog):
 def test_a_registered_model_is_built_and_listed_like_any_other(catalog):
     register()
     assert ra.build_model("mine", input_dim=3).output_dim == 24
-    assert ra.models()[-1] == registry.ModelInfo("mine", "a model", "a paper", MineSettings)
+    assert ra.list_models()[-1] == registry.ModelInfo("mine", "a model", "a paper", MineSettings)
     with pytest.raises(SettingsError, match="did you mean 'mine'"):
         ra.build_model("minn", input_dim=3)
 
