@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.tested_versions import warn_of_newer_ray
 
 if TYPE_CHECKING:
     from rllib_recattn.model_v2.model import RecAttnModelV2
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RecAttnModelV2", "register_model_v2"]
 
 _LAZY = {"RecAttnModelV2": "rllib_recattn.model_v2.model", "register_model_v2": "rllib_recattn.model_v2.register"}
+
+warn_of_newer_ray()
 
 
 def __getattr__(name: str) -> Any:
