@@ -177,7 +177,7 @@ def import_class(path: str, base: type, kind: str, where: str) -> Any:
 
 
 def is_import_path(text: str) -> bool:
-    """Tell whether a text has the form ``package.module.Name`` or ``package.module:Name``."""
+    """Tell whether a string has the form ``package.module.Name`` or ``package.module:Name``."""
     return re.fullmatch(IMPORT_PATH, text) is not None
 
 

@@ -185,18 +185,16 @@ def test_sentences_of_the_readme():
     models = read("models/cost.json")["models"]
 
     def ratios(theirs, batches):
-        return [models["AGaLiTe"]["acting_ms"][b] / models[theirs]["acting_ms"][b] for b in batches]
+        return [models[theirs]["acting_ms"][b] / models["AGaLiTe"]["acting_ms"][b] for b in batches]
 
     one = ", ".join(f"{r:.1f}" for r in ratios("GTrXL, M = 128, keys recomputed", ("B=1", "B=8", "B=32")))
-    assert "{}, {} and {} times as long with 1, 8 and 32 agents".format(*one.split(", ")) in readme
+    assert "{}, {} and {} × as fast with 1, 8 and 32 agents".format(*one.split(", ")) in readme
     two = [f"{r:.1f}" for r in ratios("GTrXL, M = 128", ("B=1", "B=8", "B=32", "B=128"))]
-    assert "{}, {}, {} and {} times as long with 1, 8, 32 and 128 agents at M = 128".format(*two) in readme
+    assert "{}, {}, {} and {} × as fast with 1, 8, 32 and 128 agents at M = 128".format(*two) in readme
     state = models["AGaLiTe"]["state_bytes"] / models["GTrXL, M = 128"]["state_bytes"]
     training = [models[m]["training_ms_per_1024_tokens"]["B=8, T=128"] for m in ("AGaLiTe", "LSTM")]
-    assert (
-        f"its state is {state:.2f} times as large. Training it takes {training[0] / training[1]:.1f} times as long"
-        in readme
-    )
+    assert f"its state is {state:.2f} times as large" in readme
+    assert f"An LSTM with as many parameters is trained {training[0] / training[1]:.1f} × as fast" in readme
     beside = read("models/beside_lstm.json")["results"]
     cases = [case for case in beside["2 × 64"] if case != "parameters"]
     of_lstm = {case: sorted(r[case]["of the LSTM's"]["AGaLiTe"] for r in beside.values()) for case in cases}
@@ -214,12 +212,12 @@ def test_other_ratios_of_the_readme():
     readme = words(README)
     context = read("models/context.json")["results"]
     kernels = {
-        size: [by["GTrXL, M = 128"] for by in of["AGaLiTe of GTrXL's"]["acting_ms"]["kernels"].values()]
+        size: [1 / by["GTrXL, M = 128"] for by in of["AGaLiTe of GTrXL's"]["acting_ms"]["kernels"].values()]
         for size, of in context.items()
     }
     large, small = sorted(kernels["4 × 128"]), sorted(kernels["2 × 64"])
-    assert f"takes {large[0]:.1f} to {large[-1]:.2f} times as long as GTrXL's at M = 128" in readme
-    assert f"and {small[0]:.1f} to {small[-1]:.1f} times with 2 layers of width 64" in readme
+    assert f"acts {large[0]:.1f} to {large[-1]:.1f} × as fast as GTrXL at M = 128" in readme
+    assert f"and {small[0]:.1f} to {small[-1]:.1f} × with 2 layers of width 64" in readme
     acting = read("models/gtrxl_acting.json")["results"]
     faster = [
         r["step_ms"]["recomputed"] / r["step_ms"]["inputs"] for case, r in acting.items() if case.startswith("M=128")
@@ -233,7 +231,7 @@ def test_other_ratios_of_the_readme():
         for r in read("training/packing.json")["results"]
         if r["model"] == "agalite" and r["max_seq_len"] == 64 and "20 cells" in r["task"]
     ]
-    assert f"an update of AGaLiTe takes {1 / packed['speedup']['median']:.1f} times as long" in readme
+    assert f"an update of AGaLiTe is {packed['speedup']['median']:.1f} × as fast" in readme
     views = read("model_v2/bytes_per_step.json")["results"]["AGaLiTe"]["ratio"]
     assert f"{views:.2f} of the bytes of RLlib's own way for AGaLiTe" in readme
     beside = read("tmaze/learning.json")["tasks"]["20"]["runs"]

@@ -25,7 +25,7 @@ def interquartile_mean(scores: Mapping[object, Sequence[float]]) -> Estimate:
     """Return the mean of the middle half of all scores; of three scores, of which no quarter can be left out, the mean.
 
     Args:
-        scores: Task → the scores of its runs. The bootstrap draws each task's runs anew, with replacement, as often as
+        scores: Task → the scores of its runs. The bootstrap draws each task's runs again, with replacement, as often as
             the task has runs, so that no task gets another weight.
     """
     from scipy.stats import trim_mean

@@ -43,7 +43,7 @@ GROWTH_BATCH = 8
 
 
 def in_turns(measures: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, float]:
-    """Call every measure once a round, after a warm-up and in an order that is drawn anew; return the medians.
+    """Call every measure once a round, after a warm-up and in an order that is drawn again; return the medians.
 
     The order matters: what was measured before leaves its own data in the processor's caches.
     """

@@ -2,8 +2,8 @@
 
     MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 python -m benchmarks.models.gtrxl_acting
 
-The variables let glibc keep freed memory. Without them the system hands out every large state anew and clears it, which
-takes a good part of a step with large batches and hits the larger states harder.
+The variables let glibc keep freed memory. Without them the system hands out every large state again and clears it,
+which takes a good part of a step with large batches and hits the larger states harder.
 
 - inputs (the package's): the memory holds the inputs of W_k and W_v, which are multiplied into the query and behind the
   softmax instead.
@@ -101,7 +101,7 @@ def attend(mixer: WindowAttention, query: Tensor, keys: Tensor, values: Tensor, 
 
 
 def recomputing(settings: GTrXLSettings, input_dim: int) -> GTrXL:
-    """Build a GTrXL that makes keys and values of its window anew in every step, as is usual."""
+    """Build a GTrXL that makes keys and values of its window again in every step, as is usual."""
     model = settings.build(input_dim)
     for layer in model.layers:
         layer.mixer = Recompute(settings)

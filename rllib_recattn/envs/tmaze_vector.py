@@ -195,7 +195,7 @@ class TMazeVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[A
         """Draw every maze as `render_mode` says.
 
         Returns:
-            N texts for "ansi", N frames of shape [height, width, 3] for "rgb_array", None without a mode.
+            N strings for "ansi", N frames of shape [height, width, 3] for "rgb_array", None without a mode.
         """
         if self.render_mode is None:
             gymnasium.logger.warn("T-Maze: render() needs a render_mode: 'ansi' or 'rgb_array'")

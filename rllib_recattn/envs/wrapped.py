@@ -40,7 +40,7 @@ def make_wrapped(
             path of a class or of a function that makes one, ``package.module:Name``, which gets its settings as its
             signature asks for.
         env_settings: Its arguments.
-        actions: Those of its Discrete actions that the agent has, numbered anew in this order. None: all.
+        actions: Those of its Discrete actions that the agent has, numbered again in this order. None: all.
         frame_size: [height, width] to which the pictures that it observes are scaled. None: as they come.
         success_from_reward: Whether an episode that terminates with a positive reward is reported as a ``success``.
         render_mode: That of the environment.

@@ -80,7 +80,7 @@ def _is_of_bytes(space: spaces.Box) -> bool:
 
 @dataclass(frozen=True)
 class _Pick:
-    """Gymnasium remakes an environment from its spec only if functions made anew equal those of before."""
+    """Gymnasium remakes an environment from its spec only if functions made again equal those of before."""
 
     actions: tuple[int, ...]
 

@@ -123,7 +123,7 @@ class SequenceModel(nn.Module, ABC):
         return self.contain(x, state, is_first)
 
     def contain(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what `forward` promises, on checked shapes, for numbers that `read` may not be given.
+        """Implement `forward`, on checked shapes, for numbers that `read` may not be given.
 
         What is not finite is lost, and so is all that is remembered of the episode from then on.
         """
@@ -137,7 +137,7 @@ class SequenceModel(nn.Module, ABC):
         return lose(y, lost), self.state_layout.pack(parts)
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what `forward` promises for a lone step, on checked shapes, without gradients: acting pays for everything.
+        """Implement `forward` for a lone step, on checked shapes, without gradients: acting pays for everything.
 
         There is no other step to keep a NaN from, but for what a first step forgets.
         """
@@ -158,7 +158,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do what `forward` promises, on checked shapes, with the state's parts by name and `is_first` as booleans.
+        """Implement `forward`, on checked shapes, with the state's parts by name and `is_first` as booleans.
 
         Sequences, and whatever has gradients, come here with finite numbers only; see :meth:`contain`.
         """

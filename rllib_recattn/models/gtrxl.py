@@ -146,7 +146,7 @@ class GTrXL(Stack):
         return lose(y, lost), self.state_layout.pack(parts)
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what `forward` promises for a lone step, on checked shapes, without gradients.
+        """Implement `forward` for a lone step, on checked shapes, without gradients.
 
         The state is copied once, moved on by one step: what a layer's memory held last is then where the next layer
         had its newest, and every layer finds its window of M + 1 steps in one piece, with its own place at the head.

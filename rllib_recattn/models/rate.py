@@ -214,7 +214,7 @@ class MemoryRetentionValve(nn.Module):
     """The cross-attention that decides what of the old memory stays: MultiHead(Q = m, K = V = relu(LayerNorm m')).
 
     It starts by keeping: with W_k = W_q and W_o = W_vᵀ each token finds itself and is handed on as it is, where random
-    projections would mix all tokens anew with every segment, and lose in a few what has to last for many.
+    projections would mix all tokens again with every segment, and lose in a few what has to last for many.
 
     Args:
         d_model: D.

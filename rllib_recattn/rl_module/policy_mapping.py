@@ -14,7 +14,7 @@ class PolicyMapping:
 
     Args:
         mapping: An agent's id, or a glob pattern of ids (``*``, ``?``, ``[…]``), → the name of its policy. An id wins
-            over patterns, and of patterns the first that fits. Ids that are numbers are written as texts.
+            over patterns, and of patterns the first that fits. Ids that are numbers are written as strings.
     """
 
     def __init__(self, mapping: Mapping[str, str]):

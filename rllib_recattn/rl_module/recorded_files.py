@@ -71,7 +71,7 @@ def recorded_in(
     return found
 
 
-# An experiment is built anew for each of its variants. By path, size and time of the last change.
+# An experiment is built again for each of its variants. By path, size and time of the last change.
 _KNOWN: dict[tuple[str, int | None, int | None, bool], Recorded | None] = {}
 
 

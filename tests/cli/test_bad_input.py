@@ -61,7 +61,7 @@ MISTAKES = {
     "text for a number in stop": ("iteration: 1", "iteration: one", "maze.stop: training_iteration = 'one': should be"),
     "text for a number in checkpoint": ("frequency: 1", "frequency: often", "maze.checkpoint: frequency = 'often'"),
     "text for a number in env_config": ("corridor_length: 5", "corridor_length: long", "corridor_length = 'long'"),
-    "list for a text": ("run: PPO", "run: [PPO]", "maze: run = ['PPO']: input should be a valid string"),
+    "list for a string": ("run: PPO", "run: [PPO]", "maze: run = ['PPO']: input should be a valid string"),
     "list for a mapping": (
         "  config: {",
         "  config: []\n  max_failures: 0 # {",

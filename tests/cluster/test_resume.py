@@ -1,4 +1,4 @@
-"""``--resume`` on a cluster: after Ctrl-C, after SIGKILL, and when the cluster itself was started anew."""
+"""``--resume`` on a cluster: after Ctrl-C, after SIGKILL, and when the cluster itself was started again."""
 
 import itertools
 
@@ -35,4 +35,4 @@ def test_a_run_goes_on_after_an_interrupt_a_kill_and_the_loss_of_the_cluster(tmp
     iterations = outcome["finished"]["iterations"]
     assert iterations[-1] == 8
     assert all(after <= before + 1 for before, after in itertools.pairwise(iterations)), "a gap"
-    assert iterations.count(1) == 1, "it began anew"
+    assert iterations.count(1) == 1, "it began again"

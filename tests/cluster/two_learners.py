@@ -66,7 +66,7 @@ def main(path: Path) -> None:
 
     runner = algorithm.env_runner
     algorithm.env_runner_group.sync_weights(from_worker_or_learner_group=group)
-    # Episodes that begin now, with the weights that the states are computed anew with.
+    # Episodes that begin now, with the weights that the states are computed again with.
     first = runner.sample(num_timesteps=45, force_reset=True)
     episodes = [*first, *runner.sample(num_timesteps=45), *runner.sample(num_timesteps=45)]
     whole = defaultdict(list)

@@ -60,7 +60,7 @@ def test_touch_is_dm_controls(maze, monkeypatch):
     assert isinstance(simulation(maze).task._targets[0], quick.TargetSphere)
     frames, rewards = walk(maze, seed=4)
     monkeypatch.setattr(sys.modules["memory_maze.maze"], "target_sphere", target_sphere)
-    slow_frames, slow_rewards = walk(maze, seed=4)  # anew, with targets of dm_control's own
+    slow_frames, slow_rewards = walk(maze, seed=4)  # again, with targets of dm_control's own
     assert type(simulation(maze).task._targets[0]) is target_sphere.TargetSphere
     assert set(rewards) == {0.0, 1.0}
     assert rewards == slow_rewards

@@ -112,7 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def forget_own_parts() -> Iterator[None]:
-    """Has each test import them anew."""
+    """Has each test import them again."""
     yield
     sys.modules.pop("own_parts", None)
 

@@ -44,7 +44,7 @@ def test_resume_goes_on_after_sigkill(tmp_path):
     history = results(run_dir)
     assert [each["training_iteration"] for each in history] == list(range(1, 26)), "one is missing, or is there twice"
     kept = sum(line in lines for line in file_of_results.read_text().splitlines())
-    assert kept > 0, "it began anew"
+    assert kept > 0, "it began again"
     assert file_of_results.read_text().splitlines()[:kept] == lines[:kept], "a result has been lost"
     assert kept == min(done, len(lines)), "not that is done again what came after the newest checkpoint"
     assert Path(run_dir, "summary.json").is_file()

@@ -51,5 +51,5 @@ def test_training_resumes_from_the_checkpoint_when_the_learners_node_is_lost(tmp
     again = next(
         index for index, result in enumerate(lost["results"]) if index and result["iterations_since_restore"] == 1
     )
-    assert iterations[again] > 1, "it began anew"
+    assert iterations[again] > 1, "it began again"
     assert iterations[again] <= iterations[again - 1] + 1, "a result has been lost"

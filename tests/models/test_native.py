@@ -263,7 +263,7 @@ def test_without_the_library_or_with_the_switch_there_are_none(monkeypatch, tmp_
         assert library.kernels() is None
         library.kernels.cache_clear()
         monkeypatch.delenv(library.SWITCH)
-        with pytest.warns(UserWarning, match=r"kernels_\w+\.so is not used: .* builds it anew"):
+        with pytest.warns(UserWarning, match=r"kernels_\w+\.so is not used: .* builds it again"):
             assert library.kernels() is None
     finally:
         library.kernels.cache_clear()

@@ -76,7 +76,7 @@ class MultiAgentLevelsEnv(MultiAgentEnv):
     def __init__(self, config: Mapping[str, Any] | None = None):
         super().__init__()
         self._env = LevelsEnv(config)
-        self.agents = self.possible_agents = [0, 1]  # the order of texts in a set differs from process to process
+        self.agents = self.possible_agents = [0, 1]  # the order of strings in a set differs from process to process
         self.observation_spaces = dict.fromkeys(self.agents, _OBSERVATIONS)
         self.action_spaces = dict.fromkeys(self.agents, _ACTIONS)
 

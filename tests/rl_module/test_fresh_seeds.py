@@ -1,4 +1,4 @@
-"""With a seed, what starts anew begins neither its levels nor its random numbers again; stock RLlib does both."""
+"""With a seed, what starts again begins neither its levels nor its random numbers again; stock RLlib does both."""
 
 from __future__ import annotations
 

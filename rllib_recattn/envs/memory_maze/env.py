@@ -43,7 +43,7 @@ class MemoryMaze(gymnasium.Env):
         camera_resolution: Pixels a side of the picture.
         control_freq: Steps in a second of the agent's life.
         good_visibility: Whether walls are low and targets high.
-        randomize_colors: Whether the targets' colours are drawn anew from six for each episode.
+        randomize_colors: Whether the targets' colours are drawn again from six for each episode.
         global_observables: Whether to observe as well what an agent should find out by itself, for probes.
         render_mode: "rgb_array" or None.
         view: What ``render`` draws: what the "agent" sees, or the maze from the "top".

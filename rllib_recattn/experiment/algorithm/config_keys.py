@@ -1,6 +1,6 @@
 """RLlib's settings by name: which config method takes each, of which type, and within which bounds.
 
-``AlgorithmConfig.update_from_dict`` takes misspelt names, old names and texts for numbers in silence. The methods do
+``AlgorithmConfig.update_from_dict`` takes misspelt names, old names and strings for numbers in silence. The methods do
 not, so every setting is handed to the method that has it in its signature.
 """
 

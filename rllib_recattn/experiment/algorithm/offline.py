@@ -14,11 +14,11 @@ Settings = dict[str, Any]
 _DEFAULTS = {
     "input_read_episodes": True,
     "dataset_num_iters_per_learner": 1,
-    # RLlib asks for two CPUs beside the trial's, and waits for ever where there are none.
+    # RLlib asks for two CPUs beside the trial's, and waits forever where there are none.
     "map_batches_kwargs": {"concurrency": 1, "num_cpus": 0},
 }
 # What is read once does not change: whole episodes begin with the initial state, and a value target of MARWIL's is the
-# return. RLlib's MARWIL reads everything anew for each pass over it, with new processes, which takes seconds.
+# return. RLlib's MARWIL reads everything again for each pass over it, with new processes, which takes seconds.
 _READ_ONCE = {"materialize_data": False, "materialize_mapped_data": True}
 
 

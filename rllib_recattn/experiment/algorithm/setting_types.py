@@ -1,6 +1,6 @@
 """Check plain data against the type annotations of RLlib's config methods.
 
-Most of RLlib's setters accept anything, and a text in place of a number surfaces hours later or never. Annotations
+Most of RLlib's setters accept anything, and a string in place of a number surfaces hours later or never. Annotations
 may name classes and functions beside plain types; what a YAML file can express is the plain part of them.
 """
 
@@ -17,7 +17,7 @@ _WORDS = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
     dict: "a mapping",
     list: "a list",
 }
@@ -48,7 +48,7 @@ def can_be_written(annotation: Any) -> bool:
 
 
 def matches(value: Any, annotation: Any) -> bool:
-    """Tell whether plain data satisfies the plain part of an annotation; no text counts as a number."""
+    """Tell whether plain data satisfies the plain part of an annotation; no string counts as a number."""
     try:
         _adapter(plain_part(annotation)).validate_python(value, strict=True)
     except ValidationError:

@@ -53,13 +53,11 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None
     scope = Scope(where)
     saved = load_config(checkpoint, beside=True)
     for line in _differences(checkpoint, saved, config, experiment):
-        scope.problem(f"{line}")
+        scope.problem(line)
     note = None
     if saved.algo_class is not config.algo_class:
-        note = (
-            f"restore: the weights alone are taken, of another algorithm, {saved.algo_class.__name__}: all counts begin"
-        )
-        note += " anew"
+        other = saved.algo_class.__name__
+        note = f"restore: the weights alone are taken, of another algorithm, {other}: all counts begin at 0"
     else:
         note = _note_on_counts(checkpoint, experiment, scope)
     scope.raise_problems()

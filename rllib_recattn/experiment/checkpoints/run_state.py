@@ -18,7 +18,7 @@ def mend_run_state(run_dir: Path) -> None:
     """Make sure that Tune goes on with a run as it should.
 
     Tune copies its record over the one in the run directory, which a full disk or a kill in that moment leaves cut
-    short; Tune then waits for ever. It writes it on the local disk first, beside the logs of Ray's session, where it
+    short; Tune then waits forever. It writes it on the local disk first, beside the logs of Ray's session, where it
     is found again. And of a trial that failed while it wrote a checkpoint the record says that it is to be stopped
     after the next one, as if it had reached its end: that is taken out. After a hard stop it lists checkpoints that
     are deleted by now: see `mend_recorded_checkpoints`.

@@ -59,7 +59,7 @@ def prepare_cluster(
 ) -> Examination:
     """Look at every node of the cluster that this process is connected to, and send what they lack.
 
-    If they lack something, the process is connected anew, with a runtime environment that has it.
+    If they lack something, the process is connected again, with a runtime environment that has it.
 
     Args:
         address: What :func:`~rllib_recattn.experiment.cluster.address.connect` was called with.

@@ -89,7 +89,7 @@ def quiet_ray(verbose: int = 0) -> Iterator[None]:
 
 
 def require_resources(config: AlgorithmConfig) -> None:
-    """Refuse a config that needs more than Ray has, or has on any one node: Tune would wait for ever.
+    """Refuse a config that needs more than Ray has, or has on any one node: Tune would wait forever.
 
     Raises:
         SettingsError: With what is needed, for what, and what there is.

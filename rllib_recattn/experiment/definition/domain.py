@@ -88,7 +88,7 @@ class Domain(Settings):
 
     @property
     def labels(self) -> list[Any]:
-        """What Ray Tune chooses from: the options themselves where all are of one simple type, else short texts."""
+        """What Ray Tune chooses from: the options themselves where all are of one simple type, else short strings."""
         return _labels(self.options)
 
     def value_of(self, choice: Any, key_path: str = "") -> Any:

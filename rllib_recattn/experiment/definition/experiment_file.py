@@ -45,7 +45,7 @@ def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[
     ((name, content),) = data.items()
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w .+=-]*", name):
         raise SettingsError(
-            f"{path}: the experiment's name, {name!r}, should be a text that can name a directory: letters, digits, "
+            f"{path}: the experiment's name, {name!r}, should be a string that can name a directory: letters, digits, "
             "'-', '_' and '.'"
         )
     if len(os.fsencode(name)) > _LONGEST_NAME:
@@ -60,12 +60,12 @@ def read_experiment_file(path: Path, known: Collection[str]) -> tuple[str, dict[
 
 
 def is_block(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Tell whether a value is a mapping whose keys are texts."""
+    """Tell whether a value is a mapping whose keys are strings."""
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
 def _kind(value: Any) -> str:
-    return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), repr(value))
+    return {list: "a list", str: "a string", type(None): "nothing"}.get(type(value), repr(value))
 
 
 BLOCKS = ("stop", "config", "model", "multi_agent", "checkpoint", "logging", "tune")
@@ -90,11 +90,11 @@ def without_wrong_blocks(content: Mapping[str, Any], scope: Scope) -> dict[str, 
 
 
 def say_what_is_wrong(key: str, value: Any, scope: Scope) -> None:
-    """Add the problem with a value that should be a mapping from texts, and is not."""
+    """Add the problem with a value that should be a mapping from strings, and is not."""
     if isinstance(value, Mapping):
         for each in value:
             if not isinstance(each, str):
-                scope.at(key).problem(f"the key {each!r} should be a text")
+                scope.at(key).problem(f"the key {each!r} should be a string")
         return
     example = f"{{name: {value}}}" if key == "model" and isinstance(value, str) else _EXAMPLES.get(key)
     of = f", e.g. {example}" if example else ""

@@ -9,7 +9,7 @@ from typing import Any
 from rllib_recattn.experiment.definition.environment import forget_faults, probe_env
 from rllib_recattn.experiment.definition.experiment_file import read_experiment_file
 from rllib_recattn.experiment.definition.reader import ExperimentReader
-from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_text_keys, values_of
+from rllib_recattn.experiment.definition.search import add_seeds, fill, find_domains, require_string_keys, values_of
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
 from rllib_recattn.experiment.definition.top_level import KNOWN_KEYS, Overrides
 from rllib_recattn.experiment.definition.tune_block import check_sweep
@@ -53,7 +53,7 @@ def load_experiment(path: Path, overrides: Overrides | None = None) -> Experimen
     space = add_seeds(space, first, tune.num_samples)
     check_sweep(tune, space, scope, evaluates=reader.evaluates)
     if space:
-        require_text_keys(content, scope)
+        require_string_keys(content, scope)
     if space or tune.num_samples > 1:
         checkpoint = checkpoint.for_trials(tune.scheduler)
     scope.raise_problems()

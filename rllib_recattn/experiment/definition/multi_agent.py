@@ -86,7 +86,7 @@ def check_agents(block: MultiAgentBlock, agents: Sequence[Any], env: str, scope:
 
 
 def is_plain_mapping(value: Any) -> bool:
-    """Tell whether a value is a mapping whose keys are texts or numbers."""
+    """Tell whether a value is a mapping whose keys are strings or numbers."""
     return isinstance(value, dict) and all(isinstance(key, str | int) for key in value)
 
 

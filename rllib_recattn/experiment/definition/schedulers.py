@@ -107,7 +107,7 @@ class PbtBlock(Population):
 
     Attributes:
         burn_in_period: The time before the first exchange.
-        resample_probability: How often a setting is drawn anew rather than changed a little.
+        resample_probability: How often a setting is drawn again rather than changed a little.
         perturbation_factors: What a number is multiplied by, one or the other.
     """
 

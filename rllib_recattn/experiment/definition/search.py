@@ -126,11 +126,11 @@ def meant_domain(value: Any) -> str:
     return f", or a search: did you mean {near[0]!r}?" if near else ""
 
 
-def require_text_keys(content: Mapping[str, Any], scope: Scope) -> None:
-    """Refuse keys that are no texts: the experiment of a sweep is handed to its trials as JSON, which has no others."""
+def require_string_keys(content: Mapping[str, Any], scope: Scope) -> None:
+    """Refuse keys that are no strings: a sweep is handed to its trials as JSON, which has no others."""
     for block in BLOCKS:
         for key_path, key in _other_keys(content.get(block), block):
-            scope.at(key_path).problem(f"the key {key!r} should be a text in an experiment with several trials")
+            scope.at(key_path).problem(f"the key {key!r} should be a string in an experiment with several trials")
 
 
 def _holds_domain(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Stop criteria: the metrics that end training. Tune only warns of a metric that never comes, and trains for ever."""
+"""Stop criteria: the metrics that end training. Tune only warns of a metric that never comes, and trains forever."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Read a YAML file as plain data: YAML 1.2 numbers and booleans, no duplicate keys, no Python objects.
 
-PyYAML follows YAML 1.1, which surprises people who write experiments: it takes ``1e-3`` for a text, ``on``
+PyYAML follows YAML 1.1, which surprises people who write experiments: it takes ``1e-3`` for a string, ``on``
 and ``no`` for booleans, ``010`` for eight and ``1:30`` for ninety, and lets the last of two equal keys win.
 Here the scalars are those of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), plus
 ``_`` between the digits of a number. Anchors, aliases and merges (``<<``) work as usual.
@@ -110,7 +110,7 @@ _Loader.add_constructor(None, _unknown_tag)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts quotes around what the loader would not take for a text."""
+    """Puts quotes around what the loader would not take for a string."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
@@ -126,7 +126,7 @@ def read_yaml(path: Path) -> Any:
         path: The file; UTF-8.
 
     Returns:
-        Dictionaries, lists, texts, numbers, booleans and None.
+        Dictionaries, lists, strings, numbers, booleans and None.
 
     Raises:
         SettingsError: If there is no such file, it is empty or it is no valid YAML of plain data. The message
@@ -143,7 +143,7 @@ def parse_yaml(text: str, where: str) -> Any:
         where: What the document is, for error messages.
 
     Returns:
-        Dictionaries, lists, texts, numbers, booleans and None.
+        Dictionaries, lists, strings, numbers, booleans and None.
 
     Raises:
         SettingsError: If the text is empty or no valid YAML of plain data.
@@ -211,7 +211,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
     first_line: dict[tuple[str, str], int] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise _at(key, "a key must be a text or a number")
+            raise _at(key, "a key must be a string or a number")
         if key.tag == _MERGE:
             continue
         identity = (key.tag, key.value)

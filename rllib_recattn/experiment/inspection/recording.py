@@ -63,7 +63,7 @@ def record(player: NewStackPlayer, seed: int, explore: bool, film: Frames | None
         episode = player.sample(seed, explore)
     if film is not None:
         film.recording = False
-    # An environment that failed was reset, and the episode begun anew.
+    # An environment that failed was reset, and the episode begun again.
     given, outputs = zip(*calls[-len(episode) :], strict=True)
     first_state = given[0][Columns.STATE_IN]
     columns = {name: [each[name] for each in given] for name, value in given[0].items() if _is_input(name, value)}

@@ -126,7 +126,7 @@ def _with_inputs(observations: Any, inputs: list[Tensor]) -> Any:
 
 @contextmanager
 def _answering(features: Mapping[Tokenizer, Tensor]) -> Iterator[None]:
-    """Have tokenizers answer with features that are known: images are not encoded anew for every row."""
+    """Have tokenizers answer with features that are known: images are not encoded again for every row."""
     for tokenizer, answer in features.items():
         tokenizer.forward = partial(_constant, answer)  # type: ignore[method-assign]
     try:

@@ -78,7 +78,7 @@ class HyperBand(_Resumable, HyperBandScheduler):
     """Synchronous successive halving."""
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Take up a trial, unless it is through: the others of its bracket would wait for it for ever."""
+        """Take up a trial, unless it is through: the others of its bracket would wait for it forever."""
         if not trial.is_finished():
             super().on_trial_add(tune_controller, trial)
 

@@ -1,6 +1,6 @@
 """Stop criteria whose metric never comes, such as the success rate of an environment that knows no success.
 
-Tune waits for them for ever. Here they are told to the user, and a trial that nothing else would end is ended, with a
+Tune waits for them forever. Here they are told to the user, and a trial that nothing else would end is ended, with a
 checkpoint, as its scheduler is told.
 """
 
@@ -64,7 +64,7 @@ class UnreportedMetrics:
             self._waited[trial_id, metric] = -math.inf
         elif sign is not None and _number(result, sign) is not None:
             self._waited[trial_id, metric] += 1
-        # A process that samples counts its episodes from anew after it was lost: hence twice as many.
+        # A process that samples counts its episodes from 0 again after it was lost: hence twice as many.
         enough = 2 * _setting(result, _EPISODES_OF_SUCCESS, self._episodes_of_success) if metric == SUCCESS else 0
         return self._waited[trial_id, metric] >= _PATIENCE and self._episodes[trial_id] >= enough
 

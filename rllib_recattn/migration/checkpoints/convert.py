@@ -25,7 +25,7 @@ def convert_checkpoint(
     """Write the agents of a checkpoint as a checkpoint of RLlib's other API stack.
 
     An old-stack checkpoint becomes one of the new stack, and the other way round. The weights stay the same to the
-    bit, and so do logits and values up to rounding. Optimizers, counters and schedules begin anew.
+    bit, and so do logits and values up to rounding. Optimizers, counters and schedules begin again.
 
     What is written is the checkpoint of an Algorithm: ``Algorithm.from_checkpoint(out)`` goes on with training;
     ``RLModule.from_checkpoint(out / "learner_group" / "learner" / "rl_module")`` or, on the old stack,
@@ -38,7 +38,7 @@ def convert_checkpoint(
         out: The directory to write; it must not exist yet.
         config: The config to go on with, on the other API stack, for the same environment and the same model. None:
             that of the checkpoint, translated; a lone Policy or RLModule has none.
-        policies: Which of the checkpoint's policies are converted; the others begin anew. None: all of them.
+        policies: Which of the checkpoint's policies are converted; the others begin again. None: all of them.
 
     Returns:
         `out`, as an absolute path.

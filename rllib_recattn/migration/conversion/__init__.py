@@ -1,1 +1,1 @@
-"""An experiment for RLlib's old API stack, written anew for the new one."""
+"""An experiment for RLlib's old API stack, rewritten for the new one."""

@@ -1,4 +1,4 @@
-"""Write an experiment for RLlib's old API stack anew for the new one."""
+"""Rewrite an experiment for RLlib's old API stack for the new one."""
 
 from __future__ import annotations
 

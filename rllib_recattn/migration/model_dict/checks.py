@@ -10,7 +10,7 @@ from rllib_recattn.errors import suggest
 GONE = {"lstm_use_prev_action_reward": "lstm_use_prev_action and lstm_use_prev_reward"}
 # Of those that older versions had and nothing reads any more.
 _IGNORED = ("custom_options", "extra_action_out_fn", "squash_to_range", "state_shape")
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", list: "a list"}
 
 
 def without_ignored(model: Mapping[str, Any]) -> dict[str, Any]:

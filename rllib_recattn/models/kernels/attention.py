@@ -30,7 +30,7 @@ def attend(
 
 
 class _Attention(torch.autograd.Function):
-    """The backward pass computes the memories of all steps anew, those of one head and row at a time."""
+    """The backward pass computes the memories of all steps again, those of one head and row at a time."""
 
     @staticmethod
     def forward(

@@ -31,7 +31,7 @@ def serve(query: Tensor) -> bool:
 def gated_linear_attention(
     query: Tensor, key: Tensor, value: Tensor, decay: Tensor, initial: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Do what :func:`rllib_recattn.models.parts.gated_linear_attention.gated_linear_attention` promises, on CUDA.
+    """Implement :func:`rllib_recattn.models.parts.gated_linear_attention.gated_linear_attention`, on CUDA.
 
     A decay that has underflowed to 0 counts as the smallest normal number, 10⁻³⁸.
 

@@ -47,7 +47,7 @@ def kernels() -> Any:
     try:
         torch.ops.load_library(str(library))
     except OSError as error:
-        warnings.warn(f"{library} is not used: {error}; python -m {BUILD} builds it anew", stacklevel=2)
+        warnings.warn(f"{library} is not used: {error}; python -m {BUILD} builds it again", stacklevel=2)
         return None
     return torch.ops.rllib_recattn
 

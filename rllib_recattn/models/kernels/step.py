@@ -27,7 +27,7 @@ class Step:
         return self._weights.are_parameters()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Do what :meth:`rllib_recattn.models.parts.stack.Stack.step` promises."""
+        """Implement :meth:`rllib_recattn.models.parts.stack.Stack.step`."""
         first = None if is_first is None else is_first[:, 0]
         o = self._oscillation
         y, new_state = kernels().agalite_step(

@@ -58,7 +58,7 @@ def gated_linear_attention(
 
 
 def _one_step(query: Tensor, key: Tensor, value: Tensor, decay: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
-    """Do what :func:`gated_linear_attention` promises, for T = 1."""
+    """Implement :func:`gated_linear_attention`, for T = 1."""
     # In place: one tensor of the memory's size, whose pages cost more than the arithmetic when they are fresh.
     memory = (decay[:, 0].unsqueeze(-1) * initial).addcmul_(key[:, 0].unsqueeze(-1), value[:, 0].unsqueeze(-2))
     return (query[:, 0].unsqueeze(-2) @ memory).transpose(1, 2), memory
@@ -67,7 +67,7 @@ def _one_step(query: Tensor, key: Tensor, value: Tensor, decay: Tensor, initial:
 def chunkwise(
     query: Tensor, key: Tensor, value: Tensor, decay: Tensor, initial: Tensor, chunk_size: int = CHUNK_SIZE
 ) -> tuple[Tensor, Tensor]:
-    """Do what :func:`gated_linear_attention` promises, in chunks of `chunk_size` steps, a power of two.
+    """Implement :func:`gated_linear_attention`, in chunks of `chunk_size` steps, a power of two.
 
     A sequence that is shorter than that is one chunk; the last chunk is filled up with steps that change nothing.
     """

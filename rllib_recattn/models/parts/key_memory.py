@@ -57,7 +57,7 @@ class _Loop(torch.autograd.Function):
     G_t,j = a_{t+1} ⊙ G_{t+1},j + ∂o_t,j q_t
     ∂q_t = Σ_j ∂o_t,j k̃_t,j        ∂w_t = Σ_j c_t,j G_t,j        ∂a_t = Σ_j G_t,j ⊙ k̃_{t−1},j
 
-    The forward pass keeps the memory of every √T-th step only, and the backward pass makes those between anew.
+    The forward pass keeps the memory of every √T-th step only, and the backward pass makes those between again.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ class Oscillation:
     The clock is an integer step count modulo `period`, so that the phases are exact however long an agent lives:
     a float32 clock that only grows is off by 0.02 radians after 10⁶ steps, and worthless after 1.6 · 10⁷.
 
-    It starts anew with every episode. Where time starts is no matter of taste: in the image term below, and in all of
+    It starts again with every episode. Where time starts is no matter of taste: in the image term below, and in all of
     what r ≥ 4 published channels read, it counts, and an agent that acts starts its episodes at 0.
 
     Attributes:

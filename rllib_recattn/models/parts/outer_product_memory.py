@@ -57,7 +57,7 @@ def outer_product_memory(
 
 
 def _step_by_step(operands: tuple[Tensor, ...], memory: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Do what :func:`outer_product_memory` promises, for β, γ, u, z and q, and leave the gradients to PyTorch."""
+    """Implement :func:`outer_product_memory`, for β, γ, u, z and q, and leave the gradients to PyTorch."""
     reads = []
     for t, step in enumerate(zip(*(x.split(1, dim=1) for x in operands), strict=True)):
         value_gate, key_gate, value, key, query = step

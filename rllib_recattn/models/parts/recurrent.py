@@ -51,7 +51,7 @@ class RecurrentNetwork(SequenceModel):
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps; see :meth:`SequenceModel.forward`.
 
-        PyTorch's kernels cannot forget on the way, so the sequence is cut wherever any row starts anew, and each
+        PyTorch's kernels cannot forget on the way, so the sequence is cut wherever any row starts again, and each
         piece costs a call.
         """
         if is_first is None:
@@ -82,7 +82,7 @@ class RecurrentNetwork(SequenceModel):
 
     @abstractmethod
     def run(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do what `read` promises, for steps of which none starts an episode."""
+        """Implement `read`, for steps of which none starts an episode."""
 
 
 def start_with_biases(network: nn.RNNBase, biases: Tensor) -> None:

@@ -99,7 +99,7 @@ class EnvRunnerWatch:
             result[FAULTS], self._news = self._news, []
 
     def clean_up(self) -> None:
-        """End the algorithm's actors; RLlib waits for ever for those that are not there, so they are given up first."""
+        """End the algorithm's actors; RLlib waits forever for those that are not there, so they are given up first."""
         manager = self._group._worker_manager
         gone = set(manager.actor_ids()) - set(manager.healthy_actor_ids())
         for index in gone.union(self._pings.unanswered()):

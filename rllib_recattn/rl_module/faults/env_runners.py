@@ -43,7 +43,7 @@ class FaultReport:
 
 
 class FaultMendingMixin(EnvRunner):
-    """For EnvRunners: makes the environment anew after a fault and starts new episodes, until it has failed too often.
+    """For EnvRunners: makes the environment again after a fault and starts new episodes, until it has failed too often.
 
     What was sampled of the episodes that a fault cuts, and not yet handed out, is dropped. What an episode carries of
     recurrent states goes with it: the new ones start from the initial state.
@@ -63,7 +63,7 @@ class FaultMendingMixin(EnvRunner):
         return FaultReport(survived, self._fatal)
 
     def make_env(self) -> None:
-        """Make the environment, or make it anew."""
+        """Make the environment, or make it again."""
         super().make_env()
         self.env = WatchedEnv(self.env, self.config.sample_timeout_s, self._explained)
 
@@ -82,7 +82,7 @@ class FaultMendingMixin(EnvRunner):
         """Call a function with this EnvRunner.
 
         RLlib's own ``apply`` ends the process when the function raises an error, of which nobody gets to know. Here
-        the error goes to the caller, and the EnvRunner begins anew in the same process.
+        the error goes to the caller, and the EnvRunner begins again in the same process.
         """
         try:
             return func(self, *args, **kwargs)

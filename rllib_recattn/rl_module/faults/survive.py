@@ -13,7 +13,7 @@ from rllib_recattn.rl_module.faults.env_runners import MendingMultiAgentEnvRunne
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
 FAULT_TOLERANCE: dict[str, Any] = {
-    # An environment that fails is made anew, and its EnvRunner goes on with new episodes.
+    # An environment that fails is made again, and its EnvRunner goes on with new episodes.
     "restart_failed_sub_environments": True,
     # RLlib's 100 are for clusters whose machines come and go; an environment that fails four times in a row is broken.
     "num_consecutive_env_runner_failures_tolerance": 3,
@@ -28,11 +28,11 @@ FAULT_TOLERANCE: dict[str, Any] = {
 def survive_faults(config: ConfigT) -> ConfigT:
     """Have EnvRunners mend and report faults, and the algorithm watch over its EnvRunners.
 
-    RLlib ends the process of an EnvRunner whose environment fails, says nothing of the reason, and does so for ever.
-    It waits for ever, too, for an environment that hangs and for a machine that does not come back. Here
+    RLlib ends the process of an EnvRunner whose environment fails, says nothing of the reason, and does so forever.
+    It waits forever, too, for an environment that hangs and for a machine that does not come back. Here
 
     - an environment that raises an error, hangs (a step or reset that takes longer than ``sample_timeout_s``) or
-      returns a NaN is made anew, and ends training with a message if it fails more than
+      returns a NaN is made again, and ends training with a message if it fails more than
       ``num_consecutive_env_runner_failures_tolerance`` times without a complete sample in between;
     - an EnvRunner that cannot be interrupted is replaced;
     - training waits for EnvRunners when all of them are gone, ``env_runner_restore_timeout_s`` at most.

@@ -1,4 +1,4 @@
-"""With a seed, RLlib begins levels and random numbers again from it, wherever something starts anew."""
+"""With a seed, RLlib begins levels and random numbers again from it, wherever something starts again."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 _ENV_STEPS = (ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME)
 _LEARNER = 1_000_000  # in the place of an EnvRunner's index
 
-# What began anew: numbers that keep streams apart which begin after as many iterations and steps.
+# What began again: numbers that keep streams apart which begin after as many iterations and steps.
 _RESTORED, _LOST, _NEW_ENVIRONMENT, _WEIGHTS = range(4)
 
 
 class FreshSeedsCallback(RLlibCallback):
-    """Lets nothing that starts anew meet the same levels and draw the same random numbers again.
+    """Lets nothing that starts again meet the same levels and draw the same random numbers again.
 
     RLlib seeds the generators of Python, NumPy and PyTorch when it makes an algorithm, an EnvRunner (env/env_runner.py)
     or a learner (core/learner/learner.py), and an environment at its first reset, always with ``config.seed`` and the
     EnvRunner's index. So an algorithm that goes on from a checkpoint trains on the levels of its first iterations
     again, in the same order; so does an EnvRunner whose process was lost, and one whose environment failed and was made
-    anew. With ``batch_mode="complete_episodes"``, where every sample counts as a first reset, it never sees others.
+    again. With ``batch_mode="complete_episodes"``, where every sample counts as a first reset, it never sees others.
 
     Here they get a seed that is made of ``config.seed``, the number of the trial (in a sweep), the iteration, the
     environment steps so far and, after a restore, the weights. A first start is RLlib's own, and a restored run can be

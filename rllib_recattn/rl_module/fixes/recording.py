@@ -26,7 +26,7 @@ class RecordingEnvRunner(OfflineSingleAgentEnvRunner):
     - keeps in its buffer what it has written, so that each file holds all episodes so far: the first ones are there as
       often as there were samples, and BC learns mostly from them. With ``output_max_rows_per_file`` it writes one
       file a sample, and loses the rest where there is enough for more;
-    - writes with tasks of Ray Data. Where the EnvRunners take all CPUs these wait for ever, and after
+    - writes with tasks of Ray Data. Where the EnvRunners take all CPUs these wait forever, and after
       ``sample_timeout_s`` the sample counts as lost: nothing is written, nothing is trained, and the run ends as if it
       were finished;
     - logs that a file could not be written, and goes on;

@@ -66,7 +66,7 @@ class _AddStates(ConnectorV2):
         self._stock_piece = AddStatesFromEpisodesToBatch(as_learner_connector=self.in_learner)
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return what builds this piece anew, from a checkpoint."""
+        """Return what builds this piece again, from a checkpoint."""
         spaces = (self.input_observation_space, self.input_action_space)
         return spaces, {"in_place": self._in_place}
 
@@ -197,7 +197,7 @@ class AddKeptStatesToTrainBatch(_AddStates):
             states = kept_states(episode, agent_episode)
             if states is None:
                 raise SettingsError(
-                    f"{agent_episode} has lost its recurrent states: something sliced it or built it anew without its "
+                    f"{agent_episode} has lost its recurrent states: something sliced it or built it again without its "
                     "custom_data, as RLlib does for several learners if SparseStatesCallback is not among the "
                     "callbacks, and when it samples recorded episodes; should be used with sparse_states=False"
                 )

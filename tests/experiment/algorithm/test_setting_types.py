@@ -62,7 +62,7 @@ def test_nothing_is_coerced(value, annotation, expected):
     [
         (int, False, "a whole number"),
         (int | float | None, False, "a number"),
-        (int | str, True, "a whole number, a text or null"),
+        (int | str, True, "a whole number, a string or null"),
         (bool | list[int], False, "true or false or a list"),
         (Any, False, "a value"),
     ],

@@ -74,7 +74,7 @@ def test_what_it_counts_is_said(finished_run, tmp_path):
     of_ppo = (("    minibatch_size: 64\n", ""), ("    num_epochs: 1\n", ""))
     experiment = restored(tmp_path, finished_run.result.checkpoint, ("run: PPO", "run: IMPALA"), *of_ppo)
     assert check_restore(experiment, build_config(experiment)) == (
-        "restore: the weights alone are taken, of another algorithm, PPO: all counts begin anew"
+        "restore: the weights alone are taken, of another algorithm, PPO: all counts begin at 0"
     )
 
 

@@ -159,7 +159,7 @@ def test_all_problems_are_reported_at_once(tmp_path, monkeypatch):
     ("text", "problem"),
     [
         ("- run: PPO", "expected a mapping from the experiment's name to its settings, found a list"),
-        ("PPO", "found a text"),
+        ("PPO", "found a string"),
         ("{}", "expected one experiment, found 0: none"),
         ("a: {run: PPO}\nb: {run: PPO}", "expected one experiment, found 2: a, b"),
         (MINIMAL, "the experiment has no name"),
@@ -184,9 +184,9 @@ def test_files_that_hold_no_experiment(tmp_path, text, problem):
     ("line", "problem"),
     [
         ("config: [1]", "maze: config = [1]: should be a mapping"),
-        ("config: {0: 1}", "maze.config: the key 0 should be a text"),
-        ("config: {null: 1}", "maze.config: the key None should be a text"),
-        ("config: {env_config: {0: 1}}", "maze.config.env_config: the key 0 should be a text"),
+        ("config: {0: 1}", "maze.config: the key 0 should be a string"),
+        ("config: {null: 1}", "maze.config: the key None should be a string"),
+        ("config: {env_config: {0: 1}}", "maze.config.env_config: the key 0 should be a string"),
         ("config: {env_config: 3}", "maze.config: env_config = 3: should be a mapping"),
         ("config: {env_config: {corridor: 3}}", "has no setting 'corridor': did you mean 'corridor_length'?"),
         ("config: {env_config: {corridor_length: 1}}", "corridor_length = 1: input should be greater than or equal"),

@@ -198,7 +198,7 @@ def test_reusing_actors_is_refused(load, refusal):
 
 def test_keys_that_json_cannot_hold_are_refused_in_sweeps_only(load, refusal):
     config = {"evaluation_config": {"explore": False}, "model_config": {"fcnet_hiddens": [8], 3: 1}}
-    assert "config.model_config: the key 3 should be a text" in refusal(config={**config, "lr": {"uniform": [0, 1]}})
+    assert "config.model_config: the key 3 should be a string" in refusal(config={**config, "lr": {"uniform": [0, 1]}})
 
 
 def test_trials_save_checkpoints_to_be_resumed_from(load):

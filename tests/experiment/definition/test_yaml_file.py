@@ -88,7 +88,7 @@ _TEN_TO_THE_EIGHT = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: b: c", "line 1, column 5", "mapping values are not allowed here"),
         ("a:\n\tb: 1", "line 2, column 1", "indent with spaces"),
         ("--- 1\n--- 2", "line 2, column 1", "single document"),
-        ("? [1, 2]\n: 3", "line 1, column 3", "a key must be a text or a number"),
+        ("? [1, 2]\n: 3", "line 1, column 3", "a key must be a string or a number"),
         ("[" * 5000, "test", "nested too deeply"),
         ("a: \x00", "position 3", "special characters are not allowed"),
         ("# only a comment\n", "test", "empty"),

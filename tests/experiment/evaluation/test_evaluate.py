@@ -22,7 +22,7 @@ from rllib_recattn.experiment.checkpoints.checkpoint import load_config, module_
 from rllib_recattn.experiment.evaluation.evaluate import EpisodeResult, EvaluationResult, evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.video import VideoRecorder
 
-# RLlib registers environments that are given as a class anew for each EnvRunner.
+# RLlib registers environments that are given as a class again for each EnvRunner.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
 
 EPISODES = 6

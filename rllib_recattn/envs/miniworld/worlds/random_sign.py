@@ -24,7 +24,7 @@ class RandomSign(OwnWorld, Sign):
     """Read a sign behind a wall, and walk back to the object of the colour that it names.
 
     MiniWorld's Sign (Liu et al. 2021, https://arxiv.org/abs/2008.02790), where the sign and the goal are arguments and
-    stay what they are; here both are drawn anew at each reset. Of six objects, a box and a key in blue, red and green
+    stay what they are; here both are drawn again at each reset. Of six objects, a box and a key in blue, red and green
     each, the agent should touch the one whose shape it is told and whose colour is written on a sign round the corner.
 
     Observation:

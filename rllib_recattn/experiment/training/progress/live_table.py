@@ -1,4 +1,4 @@
-"""The table of trials that is drawn anew, in its place, while a sweep runs."""
+"""The table of trials that is drawn again, in its place, while a sweep runs."""
 
 from __future__ import annotations
 
