@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,7 +42,12 @@ class Settings(BaseModel):
     """Base of all settings: unknown keys, wrong types and later changes are errors, nothing is coerced.
 
     Numbers are finite, unless a subclass says otherwise.
+
+    Attributes:
+        former: By the name of a setting that there was in earlier versions, why it is to be left out.
     """
+
+    former: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -133,6 +140,8 @@ def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, name = problem["loc"]
+        if not parents and name in getattr(schema, "former", ()):
+            return f"{where}: {key} = {_shown(problem['input'])}: {schema.former[name]}"  # type: ignore[attr-defined]
         return f"{where}: unknown setting {key!r}: {suggest(str(name), _fields_at(schema, parents))}"
     if problem["type"] == "missing":
         return f"{where}: the setting {key!r} is missing"

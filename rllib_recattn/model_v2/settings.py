@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from rllib_recattn.errors import Settings, SettingsError, suggest, validate
+from rllib_recattn.errors import Settings, SettingsError, SettingsWarning, suggest, validate
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP, EncoderAsData, InputSettings, encoder_settings
 from rllib_recattn.models.base import ModelSettings
-from rllib_recattn.models.registry import model_settings, settings_of
+from rllib_recattn.models.registry import recorded_settings, settings_of
 
 # Under which a model of the catalog is registered: recattn_agalite.
 PREFIX = "recattn_"
@@ -73,7 +74,11 @@ def split_custom_model_config(
             f"{where}: max_seq_len = {rest['max_seq_len']!r}: belongs one level up, beside custom_model"
         )
     own = {key: rest.pop(key) for key in ModelV2Settings.model_fields if key in rest}
-    valid = {*settings_of(named).model_fields, *ModelV2Settings.model_fields}
+    schema = settings_of(named)
+    valid = {*schema.model_fields, *ModelV2Settings.model_fields}
     for key in rest.keys() - valid:
-        raise SettingsError(f"{where}: unknown setting {key!r}: {suggest(key, valid)}")
-    return model_settings(named, rest, where=where), validate(ModelV2Settings, own, where)
+        if key not in schema.former:
+            raise SettingsError(f"{where}: unknown setting {key!r}: {suggest(key, valid)}")
+        # Nothing tells whether RLlib has this from a checkpoint or from a config that was just written.
+        warnings.warn(f"{where}: {key} = {rest[key]!r}: {schema.former[key]}", SettingsWarning, stacklevel=2)
+    return recorded_settings(named, rest, where), validate(ModelV2Settings, own, where)

@@ -32,13 +32,13 @@ from rllib_recattn.models.parts.key_memory import read_key_memory
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.parts.scan import linear_recurrence
-from rllib_recattn.models.parts.stack import Stack, StackSettings
+from rllib_recattn.models.parts.stack import MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
 
 
-class AGaLiTeSettings(StackSettings):
+class AGaLiTeSettings(MultiHeadSettings):
     """Settings of AGaLiTe; the defaults are the size that the paper uses for 3D pixel worlds."""
 
     eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")

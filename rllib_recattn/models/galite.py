@@ -23,11 +23,11 @@ from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.outer_product_memory import outer_product_memory
 from rllib_recattn.models.parts.scan import linear_recurrence
-from rllib_recattn.models.parts.stack import Stack, StackSettings
+from rllib_recattn.models.parts.stack import MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 
-class GaLiTeSettings(StackSettings):
+class GaLiTeSettings(MultiHeadSettings):
     """Settings of GaLiTe; the defaults are AGaLiTe's size."""
 
     eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.stack import Mixer, Stack, StackSettings
+from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 
 NORM_EPSILON = 1e-5
 
 
-class GLASettings(StackSettings):
+class GLASettings(MultiHeadSettings):
     """Settings of GLA; the sizes are those of the other stacked models, the rest is as published."""
 
     d_key: int | None = Field(

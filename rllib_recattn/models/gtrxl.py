@@ -42,12 +42,12 @@ from rllib_recattn.models.parts.relative_attention import (
     window_masks,
     window_probabilities,
 )
-from rllib_recattn.models.parts.stack import Mixer, Stack, StackSettings
+from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 
 CACHE_LINE = 16  # float32 numbers
 
 
-class GTrXLSettings(StackSettings):
+class GTrXLSettings(MultiHeadSettings):
     """Settings of GTrXL; the defaults are AGaLiTe's size."""
 
     memory_length: int = Field(128, gt=0, description="M, how many steps before its own a step attends to")

@@ -32,6 +32,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     **{f"{_OLD_KERNELS}.{name}": (f"{_HERE}.kernels.{name}",) for name in _KERNELS},
 }
 
+_RENAMED = {f"{_HERE}.stack": {"StackSettings": "MultiHeadSettings"}}  # when all stacked models had heads
+
 
 class OldPaths(MetaPathFinder, InspectLoader):
     """Makes a module with an old path of what has moved from it."""
@@ -49,6 +51,8 @@ class OldPaths(MetaPathFinder, InspectLoader):
         for path in MOVED[module.__name__]:
             content = vars(import_module(path))
             vars(module).update({name: value for name, value in content.items() if not name.startswith("__")})
+        for old, new in _RENAMED.get(module.__name__, {}).items():
+            setattr(module, old, getattr(module, new))
 
     def get_source(self, fullname: str) -> str | None:
         """Return None: it has none."""

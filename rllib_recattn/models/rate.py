@@ -32,12 +32,12 @@ from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.graphs import Rows, in_graph
 from rllib_recattn.models.parts.segment_attention import MultiHeadAttention, SegmentAttention
 from rllib_recattn.models.parts.segments import SegmentGrid
-from rllib_recattn.models.parts.stack import StackSettings
+from rllib_recattn.models.parts.stack import MultiHeadSettings
 
 SLOT_EMBEDDING_STD = 0.02
 
 
-class RATESettings(StackSettings):
+class RATESettings(MultiHeadSettings):
     """Settings of RATE; the defaults are AGaLiTe's size."""
 
     segment_length: int = Field(16, gt=0, description="K, steps after which the memory is updated")

@@ -178,6 +178,22 @@ def model_settings(name: str, settings: Mapping[str, Any], where: str | None = N
     return validate(settings_of(name), settings, where or f"model {name!r}")
 
 
+def recorded_settings(name: str, settings: Mapping[str, Any], where: str) -> ModelSettings:
+    """Validate a model's settings that a checkpoint states, which an earlier version of the model may have had.
+
+    Args:
+        name: The model's name.
+        settings: Its settings; those that the model no longer has are left out (:attr:`ModelSettings.former`).
+        where: What they belong to, for error messages.
+
+    Raises:
+        SettingsError: As :func:`model_settings`.
+    """
+    schema = settings_of(name)
+    known = {key: value for key, value in settings.items() if key in schema.model_fields or key not in schema.former}
+    return validate(schema, known, where)
+
+
 def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:
     """Build a model as a plain PyTorch module.
 

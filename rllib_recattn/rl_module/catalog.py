@@ -11,7 +11,7 @@ from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings
 from rllib_recattn.inputs.spaces import check_action_space, check_observation_space
-from rllib_recattn.models.registry import model_settings
+from rllib_recattn.models.registry import recorded_settings
 from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
 from rllib_recattn.rl_module.free_log_std import FreeLogStdHead
@@ -43,7 +43,7 @@ class RecAttnCatalog(PPOCatalog):
             observation_space=observation_space,
             action_space=action_space,
             inputs=validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]"),
-            settings=model_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
+            settings=recorded_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
 
     def build_pi_head(self, framework: str) -> Any:

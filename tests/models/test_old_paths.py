@@ -66,6 +66,12 @@ def test_its_classes_are_those_of_the_new_path():
     assert (Block, GRU, LSTMSettings) == (blocks.Block, gru.GRU, lstm.LSTMSettings)
 
 
+def test_the_settings_of_stacked_models_had_heads():
+    from rllib_recattn.models.stack import StackSettings
+
+    assert {"n_heads", "d_head", "d_model"} <= StackSettings.model_fields.keys()
+
+
 def old_pickle(model: torch.nn.Module) -> bytes:
     """Pickle a model with the old paths of its classes; to protocol 2 they are lines of text."""
     old = {new: path for path, news in MOVED.items() for new in news}

@@ -11,7 +11,7 @@ from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.model_v2 import RecAttnModelV2
 from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, split_custom_model_config
 from rllib_recattn.models.base import ModelSettings
-from rllib_recattn.models.registry import model_settings, qualified_name
+from rllib_recattn.models.registry import qualified_name, recorded_settings
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.recurrence import settings_in
 
@@ -85,7 +85,7 @@ class Agent:
         recurrence = settings_in(model_config)
         return cls(
             model=name,
-            settings=model_settings(name, settings, where),
+            settings=recorded_settings(name, settings, where),
             inputs=_inputs(recurrence),
             vf_share_layers=recurrence.vf_share_layers,
             free_log_std=bool(model_config.get("free_log_std")),

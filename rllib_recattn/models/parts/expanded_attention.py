@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
-from rllib_recattn.models.parts.stack import Mixer, StackSettings
+from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings
 
 
 class Features(NamedTuple):
@@ -47,7 +47,7 @@ class ExpandedAttention(Mixer):
         eta: η, how many times d_head the keys are wide.
     """
 
-    def __init__(self, state_parts: Mapping[str, tuple[int, ...]], settings: StackSettings, eta: int):
+    def __init__(self, state_parts: Mapping[str, tuple[int, ...]], settings: MultiHeadSettings, eta: int):
         super().__init__(state_parts)
         self.n_heads, self.d_head = settings.n_heads, settings.d_head
         width, expansion = settings.n_heads * settings.d_head, settings.n_heads * eta

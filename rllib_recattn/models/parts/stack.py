@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -21,10 +22,10 @@ from rllib_recattn.models.parts.counters import Counter
 class StackSettings(ModelSettings, ABC):
     """What the settings of all stacked models have; the defaults are AGaLiTe's size for 3D pixel worlds."""
 
+    former = MappingProxyType(dict.fromkeys(("n_heads", "d_head"), "the model has no heads; leave it out"))
+
     d_model: int = Field(128, gt=0, description="width of the model and of its output")
     n_layers: int = Field(4, gt=0, description="number of blocks")
-    n_heads: int = Field(4, gt=0, description="attention heads in a block")
-    d_head: int = Field(64, gt=0, description="width of a head")
     feedforward: bool = Field(True, description="whether a block has a feed-forward part behind its attention")
     d_ff: int | None = Field(None, gt=0, description="hidden units of the feed-forward part; None: d_model")
     residual: Residual = Field(
@@ -37,6 +38,13 @@ class StackSettings(ModelSettings, ABC):
     def output_dim(self) -> int:
         """D, the width of the model."""
         return self.d_model
+
+
+class MultiHeadSettings(StackSettings, ABC):
+    """What the settings of those models have besides whose mixers have heads."""
+
+    n_heads: int = Field(4, gt=0, description="attention heads in a block")
+    d_head: int = Field(64, gt=0, description="width of a head")
 
 
 class Mixer(nn.Module, ABC):
