@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 
 import rllib_recattn as ra
-from rllib_recattn.checkpoints.agent import Agent
+from rllib_recattn.migration.checkpoints.agent import Agent
 from rllib_recattn.cli.main import main
 from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.model_v2.settings import split_custom_model_config
