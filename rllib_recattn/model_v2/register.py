@@ -18,6 +18,11 @@ def register_model_v2() -> list[str]:
 
     Returns:
         The registered names.
+
+    Example:
+        >>> import rllib_recattn as ra
+        >>> "recattn_agalite" in ra.register_model_v2()
+        True
     """
     classes = {PREFIX + name: model_class(name) for name in model_names()}
     classes[PREFIX.rstrip("_")] = RecAttnModelV2

@@ -86,6 +86,17 @@ def register_model(name: str, settings: type[ModelSettings], *, description: str
 
     Raises:
         SettingsError: If the name is no such name or another model's, or the settings cannot be used.
+
+    Example:
+        A setting of its own default, under a name of its own:
+
+        >>> import rllib_recattn as ra
+        >>> from rllib_recattn.models.gru import GRUSettings
+        >>> class WideGRUSettings(GRUSettings):
+        ...     d_model: int = 256
+        >>> ra.register_model("wide-gru", WideGRUSettings, description="A wide GRU.", source="arXiv 1406.1078")
+        >>> ra.build_model("wide-gru", input_dim=8).output_dim
+        256
     """
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)):
         raise SettingsError(f"register_model: name = {name!r}: should be a letter, then letters, digits, '_' and '-'")
@@ -207,6 +218,17 @@ def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:
 
     Raises:
         SettingsError: If the model is unknown, or a setting is unknown or has a wrong value.
+
+    Example:
+        Two agents, five steps, and a state that goes on from call to call:
+
+        >>> import torch
+        >>> import rllib_recattn as ra
+        >>> model = ra.build_model("agalite", input_dim=8, d_model=16)
+        >>> is_first = torch.zeros(2, 5, dtype=torch.bool)
+        >>> features, state = model(torch.randn(2, 5, 8), model.initial_state(2), is_first)
+        >>> features.shape, state.shape == (2, model.state_size)
+        (torch.Size([2, 5, 16]), True)
     """
     if not isinstance(input_dim, int) or input_dim < 1:
         raise SettingsError(f"input_dim = {input_dim!r}: should be an integer ≥ 1")

@@ -106,6 +106,13 @@ def use_model(
     Warns:
         SettingsWarning: If your ``model_config`` says otherwise than this call, or has settings without effect beside
             the model.
+
+    Example:
+        >>> import rllib_recattn as ra
+        >>> from ray.rllib.algorithms.ppo import PPOConfig
+        >>> config = ra.use_model(PPOConfig().environment("CartPole-v1"), "agalite", max_seq_len=32, d_model=64)
+        >>> config.learner_class.__name__
+        'RecAttnPPOLearner'
     """
     own_arguments = {"max_seq_len": max_seq_len, "vf_share_layers": vf_share_layers, "encoder": encoder}
     further_arguments = {

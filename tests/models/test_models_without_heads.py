@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 
 import rllib_recattn as ra
-from rllib_recattn.migration.checkpoints.agent import Agent
 from rllib_recattn.cli.main import main
 from rllib_recattn.errors import SettingsError, SettingsWarning
+from rllib_recattn.migration.checkpoints.agent import Agent
 from rllib_recattn.model_v2.settings import split_custom_model_config
 from rllib_recattn.models import registry
 from rllib_recattn.models.parts.scan import linear_recurrence

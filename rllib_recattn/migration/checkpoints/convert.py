@@ -46,6 +46,19 @@ def convert_checkpoint(
     Raises:
         SettingsError: If the checkpoint cannot be read, something in it has no counterpart, or `config` means other
             networks, with what differs. Nothing is written then.
+
+    Example:
+        A checkpoint of the new API stack becomes one of the old, with the same weights:
+
+        >>> import tempfile
+        >>> import rllib_recattn as ra
+        >>> from ray.rllib.algorithms.ppo import PPOConfig
+        >>> config = PPOConfig().environment("CartPole-v1").env_runners(num_env_runners=0)
+        >>> algorithm = ra.use_model(config, "gru", max_seq_len=8, d_model=8).build_algo()
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> trained = algorithm.save_to_path(folder / "new")
+        >>> ra.convert_checkpoint(trained, folder / "old").name
+        'old'
     """
     out = Path(out).expanduser().absolute()
     if out.exists():
