@@ -8,7 +8,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
@@ -16,14 +16,19 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_recattn.model_v2.model import RecAttnModelV2
 from rllib_recattn.model_v2.settings import CLASS_PATHS, PREFIX, split_custom_model_config
+from rllib_recattn.private_names import wrap
 
 
 def check_models_early() -> None:
     """Have every config of this process check the settings of this package's models; once is enough."""
-    validate = AlgorithmConfig.validate
-    if hasattr(validate, "checks_models"):
-        return
+    if not hasattr(AlgorithmConfig.validate, _MARK):
+        wrap(AlgorithmConfig, "validate", _with_models, "to check the settings of models before workers are started")
 
+
+_MARK = "checks_models"
+
+
+def _with_models(validate: Callable[[AlgorithmConfig], None]) -> Callable[[AlgorithmConfig], None]:
     @wraps(validate)
     def validate_with_models(self: AlgorithmConfig) -> None:
         validate(self)
@@ -31,8 +36,8 @@ def check_models_early() -> None:
             for model in _models(self):
                 check_custom_model(model)
 
-    validate_with_models.checks_models = True  # type: ignore[attr-defined]
-    AlgorithmConfig.validate = validate_with_models
+    setattr(validate_with_models, _MARK, True)
+    return validate_with_models
 
 
 def check_custom_model(model: Mapping[str, Any]) -> None:

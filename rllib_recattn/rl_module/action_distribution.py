@@ -9,6 +9,8 @@ import tree
 from ray.rllib.core.distribution.torch.torch_distribution import TorchMultiDistribution
 from torch import Tensor
 
+from rllib_recattn.rl_module.rllib_internals.episodes import flat_children, nested_children
+
 
 def over_time(distribution: type[TorchMultiDistribution]) -> type[TorchMultiDistribution]:
     """Return `distribution`, one for a given Tuple or Dict space, with log-probabilities that are right over [B, T]."""
@@ -22,7 +24,7 @@ class _OverTime(TorchMultiDistribution):
         RLlib's (`torch_distribution.py`, `TorchMultiDistribution.logp`) takes a last dimension of 1 for a superfluous
         one. While acting it is that of the one step, without which the shapes do not fit, or broadcast to wrong ones.
         """
-        children = zip(self._flat_child_distributions, tree.flatten(value), strict=True)
+        children = zip(flat_children(self), tree.flatten(value), strict=True)
         return torch.stack([child.logp(action) for child, action in children]).sum(0)
 
     def to_deterministic(self) -> TorchMultiDistribution:
@@ -30,7 +32,7 @@ class _OverTime(TorchMultiDistribution):
 
         The children of RLlib's return log-probabilities of the shapes of their actions, which cannot be added up.
         """
-        certain = _Certain(super().to_deterministic()._original_struct)
+        certain = _Certain(nested_children(super().to_deterministic()))
         certain.log_probability = torch.zeros_like(self.entropy())
         return certain
 

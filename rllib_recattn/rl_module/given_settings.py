@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, Activation
@@ -39,6 +40,13 @@ def given_settings(model_config: Any) -> dict[str, Any]:
         values = {field.name: getattr(model_config, field.name) for field in dataclasses.fields(model_config)}
         return {key: value for key, value in values.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
     return dict(model_config or {})
+
+
+def model_config_of(spec: RLModuleSpec) -> dict[str, Any]:
+    """Return all of a spec's ``model_config``, RLlib's defaults included if it is a ``DefaultModelConfig``."""
+    model_config = spec.model_config
+    is_dataclass = dataclasses.is_dataclass(model_config) and not isinstance(model_config, type)
+    return dataclasses.asdict(model_config) if is_dataclass else model_config or {}
 
 
 def choose(given: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -15,6 +15,7 @@ from rllib_recattn.rl_module.fixes.vtrace_bootstrap import VTraceBootstrapMixin
 from rllib_recattn.rl_module.learner_metrics import RecurrentMetricsMixin
 from rllib_recattn.rl_module.packing.learner import PackedRowsMixin
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.learners import learner_connector
 
 
 class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin, FiniteGradientsMixin):
@@ -42,10 +43,9 @@ class RecurrentPPOMixin(RecurrentLearnerMixin, EmptyMinibatchMixin):
         """Build the learner."""
         super().build()  # type: ignore[misc]
         modules = self.recurrent_modules().values()
-        if self._learner_connector is not None and all(  # type: ignore[attr-defined]
-            module.recurrence.rllib_fixes.values_without_grad for module in modules
-        ):
-            without_graph(self._learner_connector.connectors)  # type: ignore[attr-defined]
+        pipeline = learner_connector(self)
+        if pipeline is not None and all(module.recurrence.rllib_fixes.values_without_grad for module in modules):
+            without_graph(pipeline.connectors)
 
 
 class RecurrentVTraceMixin(RecurrentLearnerMixin, VTraceBootstrapMixin, EmptyMinibatchMixin):

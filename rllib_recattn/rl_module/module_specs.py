@@ -17,8 +17,9 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.rl_module.algorithms import Algorithm
 from rllib_recattn.rl_module.catalog import RecAttnCatalog, is_stock_catalog
-from rllib_recattn.rl_module.given_settings import given_settings
+from rllib_recattn.rl_module.given_settings import given_settings, model_config_of
 from rllib_recattn.rl_module.recurrence import settings_in
+from rllib_recattn.rl_module.rllib_internals.configs import given_model_config, given_spec
 
 # RLlib's own, which a user may have named; of an algorithm's others its default is asked.
 _STOCK_MODULES = (DefaultPPOTorchRLModule, DefaultAPPOTorchRLModule)
@@ -33,7 +34,7 @@ def policies_meant(config: AlgorithmConfig, policies: Collection[str] | None) ->
         config: The config.
         policies: What `use_model` was told.
     """
-    existing = config._rl_module_spec
+    existing = given_spec(config)
     if config.is_multi_agent:
         only_one = policies is None and isinstance(existing, MultiRLModuleSpec) and len(config.policies) == 1
         return list(config.policies) if only_one else policies
@@ -53,7 +54,7 @@ def spec_for_all(config: AlgorithmConfig, algorithm: Algorithm) -> tuple[RLModul
     Raises:
         SettingsError: If there are specs for several policies, or one has a module or a catalog of the user's own.
     """
-    existing = config._rl_module_spec
+    existing = given_spec(config)
     if isinstance(existing, MultiRLModuleSpec) and not config.is_multi_agent:
         existing = existing.rl_module_specs.get(DEFAULT_POLICY_ID)
     if isinstance(existing, MultiRLModuleSpec):
@@ -86,7 +87,7 @@ def spec_for_policies(
     """
     known = set(config.policies)
     _check_policies(policies, known, config.is_multi_agent)
-    existing = config._rl_module_spec
+    existing = given_spec(config)
     if isinstance(existing, MultiRLModuleSpec):
         multi_spec = copy.deepcopy(existing)
     else:
@@ -97,7 +98,7 @@ def spec_for_policies(
         spec = specs.get(policy, RLModuleSpec())
         classes = _classes(spec, config, algorithm, f"policies = {list(policies)}: the RLModule spec of {policy!r}")
         own = given_settings(spec.model_config)
-        model_config = model_config_beside(own, given_settings(config._model_config))
+        model_config = model_config_beside(own, given_settings(given_model_config(config)))
         specs[policy] = dataclasses.replace(
             spec,
             **classes,
@@ -157,7 +158,7 @@ def _check_policies(policies: Collection[str], known: set[str], is_multi_agent: 
 def _check_sparse_states(config: AlgorithmConfig, specs: Mapping[str, RLModuleSpec], policies: Collection[str]) -> None:
     """Refuse what the connectors, which all policies share, cannot do."""
     sparse = {
-        policy: settings_in({**config.model_config, **spec._get_model_config()}).sparse_states
+        policy: settings_in({**config.model_config, **model_config_of(spec)}).sparse_states
         for policy, spec in specs.items()
         if spec.catalog_class is not None and issubclass(spec.catalog_class, RecAttnCatalog)
     }

@@ -17,6 +17,9 @@ from ray.rllib.utils.spaces.space_utils import get_base_struct_from_space
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.extension import add_callback, pieces_of
+from rllib_recattn.rl_module.rllib_internals.configs import connector_function
+from rllib_recattn.rl_module.rllib_internals.env_runners import env_to_module
+from rllib_recattn.rl_module.rllib_internals.episodes import freeze_filter
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -33,7 +36,8 @@ def filter_observations(config: ConfigT) -> ConfigT:
     Returns:
         `config`, for chaining.
     """
-    config.env_runners(env_to_module_connector=_Filtered(config._env_to_module_connector, config.is_multi_agent))
+    own = connector_function(config, "env_to_module_connector")
+    config.env_runners(env_to_module_connector=_Filtered(own, config.is_multi_agent))
     return add_callback(config, FilterInEvaluationCallback)
 
 
@@ -54,11 +58,11 @@ def check_filtered_space(space: gymnasium.Space[Any], where: str) -> None:
 def freeze_filters(env_runner: Any) -> None:
     """Have the filters of an EnvRunner learn no more."""
     for each in _filters(env_runner):
-        each._update_stats = False
+        freeze_filter(each)
 
 
 def _filters(env_runner: Any) -> list[MeanStdFilter]:
-    pieces = getattr(env_runner._env_to_module, "connectors", [])
+    pieces = getattr(env_to_module(env_runner), "connectors", [])
     return [piece for piece in pieces if isinstance(piece, MeanStdFilter)]
 
 

@@ -14,6 +14,7 @@ from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.fixes.value_pass import without_graph
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.learners import learner_connector, modules_of_prelearner
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -33,11 +34,11 @@ class WholeEpisodesPreLearner(OfflinePreLearner):
         super().__init__(**kwargs)
         # In the place of a buffer to draw from.
         self.episode_buffer = _Queue()
-        pieces = self._learner_connector.connectors
+        pieces = learner_connector(self).connectors
         # No loss reads them, and they are as large as the observations.
         pieces[:] = [each for each in pieces if not isinstance(each, AddNextObservationsFromEpisodesToTrainBatch)]
         self._n_appended_steps = sum(isinstance(each, AddOneTsToEpisodesAndTruncate) for each in pieces)
-        unwrapped = [module.unwrapped() for module in self._module.values()]
+        unwrapped = [module.unwrapped() for module in modules_of_prelearner(self)]
         modules = [module for module in unwrapped if isinstance(module, RecurrentModule)]
         self._max_seq_len = min((module.recurrence.max_seq_len for module in modules), default=None)
         if all(module.recurrence.rllib_fixes.values_without_grad for module in modules):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.offline.offline_data import OfflineData
-from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
+from rllib_recattn.rl_module.given_settings import model_config_of
 from rllib_recattn.rl_module.recorded_episodes import require_packages
 from rllib_recattn.rl_module.recorded_files import Recorded, recorded_in
+from rllib_recattn.rl_module.rllib_internals.configs import connector_function, given_spec, registered_env
 
 
 class CheckedOfflineData(OfflineData):
@@ -126,23 +128,24 @@ _HARMLESS = {"filesystem", "override_num_blocks", "concurrency", "num_cpus", "ra
 def _make(config: AlgorithmConfig) -> Any:
     if callable(config.env):
         return config.env(EnvContext(config.env_config, worker_index=0))
-    if _global_registry.contains(ENV_CREATOR, config.env):
-        return _global_registry.get(ENV_CREATOR, config.env)(EnvContext(config.env_config, worker_index=0))
+    registered = registered_env(config.env)
+    if registered is not None:
+        return registered(EnvContext(config.env_config, worker_index=0))
     return gym.make(config.env, **config.env_config)
 
 
 def _max_seq_len(config: AlgorithmConfig) -> int | None:
     """Return the shortest rows of the policies that have a model of this package."""
-    spec = config._rl_module_spec
+    spec = given_spec(config)
     specs = spec.rl_module_specs.values() if isinstance(spec, MultiRLModuleSpec) else [spec]
-    of_specs = [each._get_model_config() for each in specs if each is not None and each.model_config is not None]
+    of_specs = [model_config_of(each) for each in specs if each is not None and each.model_config is not None]
     given = [config.model_config, *({**config.model_config, **each} for each in of_specs)]
     return min((each["max_seq_len"] for each in given if MODEL_CONFIG_KEY in each), default=None)
 
 
 def _as_observed(config: AlgorithmConfig) -> bool:
     """Whether the agent reads what was recorded as it is: connectors of the user's own may make anything of it."""
-    for function in (config._env_to_module_connector, config._learner_connector):
+    for function in map(partial(connector_function, config), ("env_to_module_connector", "learner_connector")):
         while hasattr(function, "user_function"):
             function = function.user_function
         if function is not None:

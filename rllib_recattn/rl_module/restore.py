@@ -15,6 +15,7 @@ from rllib_recattn.checkpoint_files import MODULES
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_after_weights
+from rllib_recattn.rl_module.rllib_internals.learners import set_learning_rates
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -104,10 +105,5 @@ def use_own_learning_rate(algorithm: Any) -> None:
     after an iteration.
     """
     steps = algorithm.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
-    for result in algorithm.learner_group.foreach_learner(partial(_set_learning_rates, timestep=steps)):
+    for result in algorithm.learner_group.foreach_learner(partial(set_learning_rates, timestep=steps)):
         result.get()  # raises what the learner raised
-
-
-def _set_learning_rates(learner: Any, timestep: int) -> None:
-    for optimizer, schedule in learner._optimizer_lr_schedules.items():
-        learner._set_optimizer_lr(optimizer, lr=schedule.update(timestep=timestep))

@@ -30,6 +30,7 @@ from rllib_recattn.rl_module.recurrence import (
     as_model_config,
     place_in_model_config,
 )
+from rllib_recattn.rl_module.rllib_internals.configs import given_model_config
 from rllib_recattn.rl_module.search_domains import Path, domains_in, put, try_all, with_options
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
 
@@ -163,7 +164,7 @@ def use_model(
     rl_module: dict[str, Any]
     if policies is None:
         spec, in_spec = spec_for_all(config, algorithm)
-        given = {**given_settings(config._model_config), **in_spec}
+        given = {**given_settings(given_model_config(config)), **in_spec}
         rl_module = {"rl_module_spec": spec, "model_config": {**given, **model_config_beside(given, for_all={})}}
     else:
         rl_module = {"rl_module_spec": spec_for_policies(config, algorithm, policies, model_config_beside)}

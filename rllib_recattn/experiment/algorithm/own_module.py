@@ -14,6 +14,7 @@ from rllib_recattn.experiment.algorithm.imports import MODULE_CLASS
 from rllib_recattn.experiment.algorithm.policies import models_of
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.rl_module.algorithms import algorithm_of
+from rllib_recattn.rl_module.rllib_internals.configs import given_spec
 
 
 def choose_module(config: AlgorithmConfig, module_class: type | None, experiment: Experiment) -> None:
@@ -38,7 +39,7 @@ def choose_module(config: AlgorithmConfig, module_class: type | None, experiment
             f"{experiment.where}.config.{MODULE_CLASS} = {module_class.__name__}: should inherit from "
             f"{ours.__module__}.{ours.__name__}, which holds the 'model' block's network, or that block be left out"
         )
-    spec = copy.deepcopy(config._rl_module_spec)
+    spec = copy.deepcopy(given_spec(config))
     of_policies = spec.rl_module_specs.values() if isinstance(spec, MultiRLModuleSpec) else [spec]
     for each in of_policies:
         if each.module_class is ours:

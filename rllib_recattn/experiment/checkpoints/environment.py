@@ -6,12 +6,11 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ray.tune.registry import ENV_CREATOR, _global_registry
-
 from rllib_recattn.envs.imported_env import ImportedEnv, find_creator
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.env_probe import probe
 from rllib_recattn.experiment.definition.environment import env_creator, find_env
+from rllib_recattn.rl_module.rllib_internals.configs import registered_env
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -34,11 +33,10 @@ def require_working_env(checkpoint: Path, config: AlgorithmConfig) -> None:
         return  # RLlib says so
     name, creator = name_of_env(config), config.env
     if isinstance(creator, str):
-        if _global_registry.contains(ENV_CREATOR, creator):
-            creator = _global_registry.get(ENV_CREATOR, creator)
-        else:
+        registered = registered_env(creator)
+        if registered is None:
             find_env(creator, where)
-            creator = env_creator(creator, where)
+        creator = registered or env_creator(creator, where)
     elif issubclass(creator, ImportedEnv):
         find_creator(creator.path, where)
     try:

@@ -20,6 +20,7 @@ from rllib_recattn.experiment.checkpoints.environment import name_of_env
 from rllib_recattn.experiment.evaluation.episode import EpisodeResult
 from rllib_recattn.experiment.evaluation.video import Frames
 from rllib_recattn.rl_module.observation_filter import freeze_filters
+from rllib_recattn.rl_module.rllib_internals.env_runners import set_seed
 from rllib_recattn.success import SUCCESS
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class NewStackPlayer:
         """Play one episode, which the seed determines, and return all of it."""
         self._env_runner.set_state(pickle.loads(self._connectors))
         # The EnvRunner resets its environment with this seed whenever it is asked for whole episodes.
-        self._env_runner._seed = seed
+        set_seed(self._env_runner, seed)
         torch.manual_seed(seed)
         if random_actions:
             self._env_runner.env.action_space.seed(seed)

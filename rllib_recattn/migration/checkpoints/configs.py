@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
@@ -19,6 +19,7 @@ from ray.rllib.utils import force_list
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.migration.checkpoints.agent import Agent
 from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
+from rllib_recattn.rl_module.rllib_internals.configs import Pipeline, connector_function, set_connector_function
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_in_columns
 from rllib_recattn.rl_module.use_model import use_model
 
@@ -76,7 +77,7 @@ def on_old_stack(config: AlgorithmConfig, agents: Mapping[str, Agent]) -> Algori
     old.lr, old.lr_schedule = _first_value(config.lr)
     old.entropy_coeff, old.entropy_coeff_schedule = _first_value(config.entropy_coeff)
     old.training(train_batch_size=config.total_train_batch_size)
-    old._train_batch_size_per_learner = None
+    old.train_batch_size_per_learner = None
     if isinstance(old, PPOConfig) and old.minibatch_size is None:
         old.training(minibatch_size=old.train_batch_size)
     old.resources(num_gpus=config.num_gpus_per_learner).learners(num_learners=0, num_gpus_per_learner=0)
@@ -98,20 +99,19 @@ def _without_model(config: AlgorithmConfig) -> AlgorithmConfig:
         SettingsError: If connectors of the user's own change what a model sees or does.
     """
     bare = keep_states_in_columns(config.copy(copy_frozen=False))
-    for name in ("env_to_module_connector", "module_to_env_connector", "learner_connector"):
-        function = getattr(bare, f"_{name}")
+    for pipeline in get_args(Pipeline):
+        function = connector_function(bare, pipeline)
         # What use_model puts there knows the user's function.
         if getattr(function, "user_function", function) is not None:
-            raise SettingsError(f"{_WHERE}: {name} has no counterpart in the old API stack; {_ADVICE}")
-        setattr(bare, f"_{name}", None)
+            raise SettingsError(f"{_WHERE}: {pipeline} has no counterpart in the old API stack; {_ADVICE}")
+        set_connector_function(bare, pipeline, None)
     callbacks = [each for each in force_list(bare.callbacks_class) if not each.__module__.startswith("rllib_recattn.")]
     if len(callbacks) > 1:
         names = ", ".join(callback.__name__ for callback in callbacks)
         raise SettingsError(f"{_WHERE}: callbacks_class = [{names}]: the old API stack takes one class; {_ADVICE}")
     bare.callbacks_class = callbacks[0] if callbacks else RLlibCallback
     bare.model = copy.deepcopy(MODEL_DEFAULTS)
-    bare._rl_module_spec, bare._model_config, bare._learner_class = None, {}, None
-    return bare
+    return bare.rl_module(rl_module_spec=None, model_config={}).learners(learner_class=None)
 
 
 def _policies(config: AlgorithmConfig) -> dict[str, PolicySpec]:

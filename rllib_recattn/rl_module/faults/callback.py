@@ -11,6 +11,12 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from rllib_recattn.rl_module.faults.env_runners import EnvironmentFault, FaultReport, report_of
 from rllib_recattn.rl_module.faults.pings import Pings
+from rllib_recattn.rl_module.rllib_internals.env_runners import (
+    env_runner_actor,
+    env_runner_ids,
+    wrap_cleanup,
+    wrap_restore_env_runners,
+)
 
 FAULTS = "faults"
 """Key in an iteration's result: sentences on what was survived in it; absent if there was nothing."""
@@ -29,8 +35,8 @@ class FaultCallback(RLlibCallback):
         """Take part in how the algorithm restores its EnvRunners, before each of its training steps."""
         if algorithm.env_runner_group is not None:
             self._watch = EnvRunnerWatch(algorithm)
-            algorithm.restore_env_runners = self._watch.restore
-            algorithm.cleanup = self._watch.clean_up
+            wrap_restore_env_runners(algorithm, lambda _: self._watch.restore)
+            wrap_cleanup(algorithm, lambda _: self._watch.clean_up)
 
     def on_train_result(self, *, algorithm: Any, result: dict[str, Any], **kwargs: Any) -> None:
         """Say what was survived, and end training that gets nowhere."""
@@ -90,7 +96,7 @@ class EnvRunnerWatch:
         if self._group.local_env_runner is not None:
             self._hear([report_of(self._group.local_env_runner)])
         if env_steps == self._env_steps:
-            self._hear(report for _, report in self._ask(self._group._worker_manager.actor_ids()))
+            self._hear(report for _, report in self._ask(env_runner_ids(self._group)))
             self._check_idle_time(now - self._sampled_at)
         else:
             self._env_steps, self._sampled_at = env_steps, now
@@ -100,10 +106,9 @@ class EnvRunnerWatch:
 
     def clean_up(self) -> None:
         """End the algorithm's actors; RLlib waits forever for those that are not there, so they are given up first."""
-        manager = self._group._worker_manager
-        gone = set(manager.actor_ids()) - set(manager.healthy_actor_ids())
+        gone = set(env_runner_ids(self._group)) - set(self._group.healthy_env_runner_ids())
         for index in gone.union(self._pings.unanswered()):
-            ray.kill(manager.actors()[index])
+            ray.kill(env_runner_actor(self._group, index))
         self._clean_up()
 
     def _wait_for_any(self) -> list[int]:

@@ -14,6 +14,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.rl_module.faults.watched_env import NotFinite, TookTooLong, WatchedEnv
+from rllib_recattn.rl_module.rllib_internals.env_runners import ongoing_episodes
 
 NUM_FAULTS = "num_env_faults"
 """The metric ``env_runners/num_env_faults``: how often environments have failed so far; absent while none has."""
@@ -128,7 +129,7 @@ class FaultMendingMixin(EnvRunner):
 
     def _place(self, index: int | None) -> str:
         """Say in which steps of their episodes the environments are, or the one that is known to have failed."""
-        episodes = self._ongoing_episodes
+        episodes = ongoing_episodes(self)
         steps = [0 if episode is None else _length(episode) + 1 for episode in episodes]
         if index is None and len(steps) > 1:
             return f"one of {len(steps)} environments, in the steps {_listed(steps)} of their episodes"

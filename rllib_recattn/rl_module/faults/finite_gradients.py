@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from ray.rllib.utils.metrics import ALL_MODULES
 
+from rllib_recattn.rl_module.rllib_internals.learners import scales_gradients
+
 LEFT_OUT = "num_updates_left_out"
 
 
@@ -42,7 +44,7 @@ class FiniteGradientsMixin:
 
     def _are_finite(self, gradients: dict[Any, torch.Tensor]) -> bool:
         # Scaled gradients of mixed precision overflow now and then; PyTorch's scaler leaves such updates out.
-        if self._grad_scalers is not None:  # type: ignore[attr-defined]
+        if scales_gradients(self):
             return True
         given = [gradient for gradient in gradients.values() if gradient is not None]
         return not given or bool(torch.isfinite(torch.stack([gradient.sum() for gradient in given])).all())

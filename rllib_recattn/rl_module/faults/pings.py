@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from rllib_recattn.rl_module.faults.env_runners import EnvironmentFault, FaultReport, report_of
+from rllib_recattn.rl_module.rllib_internals.env_runners import count_as_lost, env_runner_actor
 
 
 class Pings:
@@ -32,7 +33,7 @@ class Pings:
         """Ping the EnvRunners that have answered."""
         for index in self._group.healthy_env_runner_ids():
             if index not in self._sent:
-                self._sent[index] = (self._actor(index).apply.remote(report_of), time.monotonic())
+                self._sent[index] = (env_runner_actor(self._group, index).apply.remote(report_of), time.monotonic())
 
     def take_answers(self) -> list[FaultReport]:
         """Return the reports that have come in."""
@@ -65,8 +66,8 @@ class Pings:
         overdue = self._overdue(limit)
         for index in overdue:
             del self._sent[index]
-            ray.kill(self._actor(index), no_restart=False)
-            self._group._worker_manager.set_actor_state(index, healthy=False)
+            ray.kill(env_runner_actor(self._group, index), no_restart=False)
+            count_as_lost(self._group, index)
         return [self._count(index, limit) for index in overdue]
 
     def unanswered(self) -> list[int]:
@@ -77,9 +78,6 @@ class Pings:
     def _overdue(self, limit: float) -> list[int]:
         now = time.monotonic()
         return [index for index, (_, sent_at) in self._sent.items() if now - sent_at > limit]
-
-    def _actor(self, index: int) -> Any:
-        return self._group._worker_manager.actors()[index]
 
     def _limit(self) -> float | None:
         sample_timeout_s = self._config.sample_timeout_s

@@ -19,6 +19,12 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LI
 from ray.tune.result import TRAINING_ITERATION
 
 from rllib_recattn.rl_module.extension import add_callback
+from rllib_recattn.rl_module.rllib_internals.env_runners import (
+    reset_with,
+    seed_env_of_old_stack,
+    set_seed,
+    wrap_set_state,
+)
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -53,14 +59,16 @@ class FreshSeedsCallback(RLlibCallback):
         """Hear of states that the algorithm is given, by whichever of RLlib's functions."""
         if not algorithm.config.enable_rl_module_and_learner:
             return
-        set_state = algorithm.set_state
 
-        def set_state_and_seed(state: dict[str, Any]) -> None:
-            set_state(state)
-            if TRAINING_ITERATION in state:
-                _seed_algorithm(algorithm, _RESTORED)
+        def and_seed(set_state: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+            def set_state_and_seed(state: dict[str, Any]) -> None:
+                set_state(state)
+                if TRAINING_ITERATION in state:
+                    _seed_algorithm(algorithm, _RESTORED)
 
-        algorithm.set_state = set_state_and_seed
+            return set_state_and_seed
+
+        wrap_set_state(algorithm, and_seed)
 
     def on_checkpoint_loaded(self, *, algorithm: Any, **kwargs: Any) -> None:
         """Seed an algorithm on the old API stack, which has no states to hear of."""
@@ -87,12 +95,12 @@ class FreshSeedsCallback(RLlibCallback):
         if self._environments > 1 and env_runner.config.seed is not None:
             steps = env_runner.num_env_steps_sampled_lifetime
             numbers = (env_runner.config.seed, _NEW_ENVIRONMENT, self._environments, int(steps))
-            env_runner._seed = _mixed(*numbers, env_runner.worker_index or 0)
+            set_seed(env_runner, _mixed(*numbers, env_runner.worker_index or 0))
 
     def on_sample_end(self, *, env_runner: Any = None, **kwargs: Any) -> None:
         """Let environments go on with their own generators once they were seeded."""
         if env_runner is not None and not env_runner.config.in_evaluation:  # the old API stack has a `worker`
-            env_runner._seed = None
+            set_seed(env_runner, None)
 
 
 def seed_afresh(config: ConfigT) -> ConfigT:
@@ -162,13 +170,11 @@ def _seed_env_runner(env_runner: Any, numbers: tuple[int, ...]) -> None:
     seed = _mixed(*numbers, env_runner.worker_index or 0)
     _seed_globally(env_runner.config, seed)
     if env_runner.config.enable_env_runner_and_connector_v2:
-        env_runner._seed, env_runner._needs_initial_reset = seed, True
+        reset_with(env_runner, seed)
         return
-    from ray.rllib.evaluation.rollout_worker import _update_env_seed_if_necessary
-
     envs = env_runner.foreach_env(lambda env: env)
     for index, env in enumerate(envs):
-        _update_env_seed_if_necessary(env, seed, 0, index)
+        seed_env_of_old_stack(env, seed, 0, index)
 
 
 def _seed_learner(learner: Any, seed: int) -> None:

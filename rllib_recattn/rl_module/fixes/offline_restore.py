@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
+
+from rllib_recattn.rl_module.rllib_internals.env_runners import wrap_restore_from_path
 
 
 class OfflineRestoreCallback(RLlibCallback):
@@ -20,16 +23,18 @@ class OfflineRestoreCallback(RLlibCallback):
         """Stand in for the EnvRunners while a checkpoint is loaded."""
         if algorithm.env_runner_group is not None:
             return
-        restore_from_path = algorithm.restore_from_path
 
-        def restore_without_env_runners(*args: Any, **kwargs: Any) -> None:
-            algorithm.env_runner_group = _NoEnvRunners()
-            try:
-                restore_from_path(*args, **kwargs)
-            finally:
-                algorithm.env_runner_group = None
+        def without_env_runners(restore_from_path: Callable[..., None]) -> Callable[..., None]:
+            def restore_without_env_runners(*args: Any, **kwargs: Any) -> None:
+                algorithm.env_runner_group = _NoEnvRunners()
+                try:
+                    restore_from_path(*args, **kwargs)
+                finally:
+                    algorithm.env_runner_group = None
 
-        algorithm.restore_from_path = restore_without_env_runners
+            return restore_without_env_runners
+
+        wrap_restore_from_path(algorithm, without_env_runners)
 
 
 class _NoEnvRunners:

@@ -14,6 +14,7 @@ from ray.rllib.offline.offline_env_runner import OfflineSingleAgentEnvRunner
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.recorded_episodes import ENDING, packed, write_rows
+from rllib_recattn.rl_module.rllib_internals.env_runners import steps_of
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -36,7 +37,10 @@ class RecordingEnvRunner(OfflineSingleAgentEnvRunner):
     steps in the place of episodes, to other filesystems, and what ``output_write_method`` or its arguments ask for.
     """
 
-    _samples: list[Any]
+    def __init__(self, **kwargs: Any):
+        self._rows: list[Any] = []
+        self._n_files = 0
+        super().__init__(**kwargs)
 
     def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
         """Sample, and record it."""
@@ -44,27 +48,27 @@ class RecordingEnvRunner(OfflineSingleAgentEnvRunner):
         if self.config.in_evaluation:
             return samples
         if self.output_write_episodes:
-            self._samples += [packed(episode) for episode in samples]
+            self._rows += [packed(episode) for episode in samples]
         else:
-            self._map_episodes_to_data(samples)
-        size = self.output_max_rows_per_file or len(self._samples)
-        while self._samples and len(self._samples) >= size:
-            rows, self._samples = self._samples[:size], self._samples[size:]
+            self._rows += steps_of(self, samples)
+        size = self.output_max_rows_per_file or len(self._rows)
+        while self._rows and len(self._rows) >= size:
+            rows, self._rows = self._rows[:size], self._rows[size:]
             self._write(rows)
-        self.metrics.log_value("recording_buffer_size", len(self._samples))
+        self.metrics.log_value("recording_buffer_size", len(self._rows))
         return samples
 
     def stop(self) -> None:
         """Write what is left, if ``output_write_remaining_data`` says so, and close the environment."""
-        if self._samples and self.write_remaining_data:
-            rows, self._samples = self._samples, []
+        if self._rows and self.write_remaining_data:
+            rows, self._rows = self._rows, []
             self._write(rows)
         SingleAgentEnvRunner.stop(self)
 
     def _write(self, rows: list[Any]) -> None:
-        self._sample_counter += 1
+        self._n_files += 1
         # A run that is resumed, and other trials, may write into the same directory.
-        name = f"{self.worker_path}-{self._sample_counter:06d}-{uuid.uuid4().hex[:8]}"
+        name = f"{self.worker_path}-{self._n_files:06d}-{uuid.uuid4().hex[:8]}"
         path = Path(self.output_path, self.subdir_path, name)
         if writes_with_ray_data(self.config):
             write = getattr(ray.data.from_items(rows), self.output_write_method)

@@ -16,6 +16,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rllib_recattn.rl_module.episodes import Episode
 from rllib_recattn.rl_module.extension import pieces_of
+from rllib_recattn.rl_module.rllib_internals.configs import connector_function, set_connector_function
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -63,7 +64,6 @@ class _WithScalarActions:
 
 def hand_out_scalars(config: ConfigT, wanted: bool) -> ConfigT:
     """Have a config hand out scalar actions, or not; returns the config. Calling this again changes nothing."""
-    function = config._module_to_env_connector
+    function = connector_function(config, "module_to_env_connector")
     own = function.user_function if isinstance(function, _WithScalarActions) else function
-    config._module_to_env_connector = _WithScalarActions(own) if wanted else own
-    return config
+    return set_connector_function(config, "module_to_env_connector", _WithScalarActions(own) if wanted else own)

@@ -9,6 +9,8 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.extension import has_piece
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
+from rllib_recattn.rl_module.rllib_internals.env_runners import env_to_module
+from rllib_recattn.rl_module.rllib_internals.learners import learner_connector
 
 
 class PreviousInputsCallback(RLlibCallback):
@@ -35,8 +37,9 @@ _TAKEN_AWAY = (
 
 def _gives_previous_inputs(env_runner: Any) -> bool:
     # The local one of several EnvRunners has no environment, and nothing to act in.
-    return env_runner.env is None or has_piece(env_runner._env_to_module, PreviousInputsToModule)
+    return env_runner.env is None or has_piece(env_to_module(env_runner), PreviousInputsToModule)
 
 
 def _trains_on_previous_inputs(learner: Any) -> bool:
-    return learner._learner_connector is None or has_piece(learner._learner_connector, PreviousInputsToTrainBatch)
+    pipeline = learner_connector(learner)
+    return pipeline is None or has_piece(pipeline, PreviousInputsToTrainBatch)

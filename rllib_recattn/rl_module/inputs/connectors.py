@@ -14,6 +14,7 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from rllib_recattn.rl_module.extension import add_callback, pieces_of
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
+from rllib_recattn.rl_module.rllib_internals.configs import Pipeline, connector_function, set_connector_function
 
 ConfigT = TypeVar("ConfigT", bound=AlgorithmConfig)
 
@@ -24,9 +25,12 @@ def add_previous_inputs(config: ConfigT) -> ConfigT:
     Its connector functions are kept and their pieces come first. Nothing happens to modules whose ``model_config``
     asks for neither. Calling this again changes nothing.
     """
-    config.env_runners(
-        env_to_module_connector=_WithPiece.of(config._env_to_module_connector, PreviousInputsToModule)
-    ).learners(learner_connector=_WithPiece.of(config._learner_connector, PreviousInputsToTrainBatch))
+    pieces: dict[Pipeline, type[ConnectorV2]] = {
+        "env_to_module_connector": PreviousInputsToModule,
+        "learner_connector": PreviousInputsToTrainBatch,
+    }
+    for pipeline, piece in pieces.items():
+        set_connector_function(config, pipeline, _WithPiece.of(connector_function(config, pipeline), piece))
     return add_callback(config, PreviousInputsCallback)
 
 

@@ -39,7 +39,9 @@ class PackedRowsMixin:
         packed = None
         if module.recurrence.pack_rows:
             packed = arrange(_lengths(columns), starts, columns[Columns.LOSS_MASK].shape[1])
-        return SampleBatch(columns if packed is None else packed.pack(columns), _zero_padded=batch.zero_padded)
+        prepared = SampleBatch(columns if packed is None else packed.pack(columns))
+        prepared.zero_padded = batch.zero_padded
+        return prepared
 
 
 def _lengths(batch: dict[str, Any]) -> Tensor:

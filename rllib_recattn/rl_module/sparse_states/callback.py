@@ -8,6 +8,8 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.extension import has_piece
+from rllib_recattn.rl_module.rllib_internals.env_runners import env_to_module, module_to_env, sampled_chunks
+from rllib_recattn.rl_module.rllib_internals.learners import learner_connector, wrap_update
 from rllib_recattn.rl_module.sparse_states.freed_chunks import freed
 from rllib_recattn.rl_module.sparse_states.learner_shards import send_whole_rows
 from rllib_recattn.rl_module.sparse_states.pieces import (
@@ -38,7 +40,7 @@ class SparseStatesCallback(RLlibCallback):
                 "states: should be called before use_model, which keeps the user's function"
             )
         if learners.is_remote:
-            learners.update = send_whole_rows(learners.update)
+            wrap_update(learners, send_whole_rows)
 
     def on_sample_end(self, *, env_runner: Any, metrics_logger: Any = None, samples: Any = None, **kwargs: Any) -> None:
         """Free the chunks of unfinished episodes of observations and states.
@@ -47,14 +49,16 @@ class SparseStatesCallback(RLlibCallback):
         all their data, until the episode ends, to report its length, return and duration, and to hand them to
         ``on_episode_end`` as ``prev_episode_chunks``. An episode that never ends would fill the memory.
         """
-        for chunks in getattr(env_runner, "_ongoing_episodes_for_metrics", {}).values():
+        for chunks in sampled_chunks(env_runner):
             chunks[:] = map(freed, chunks)
 
 
 def _keeps_states_apart(env_runner: Any) -> bool:
-    pieces = {"_env_to_module": AddKeptStatesToBatch, "_module_to_env": KeepStatesApart}
-    return all(has_piece(getattr(env_runner, pipeline, None), piece) for pipeline, piece in pieces.items())
+    return has_piece(env_to_module(env_runner), AddKeptStatesToBatch) and has_piece(
+        module_to_env(env_runner), KeepStatesApart
+    )
 
 
 def _reads_kept_states(learner: Any) -> bool:
-    return learner._learner_connector is None or has_piece(learner._learner_connector, AddKeptStatesToTrainBatch)
+    pipeline = learner_connector(learner)
+    return pipeline is None or has_piece(pipeline, AddKeptStatesToTrainBatch)

@@ -12,6 +12,7 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.module_to_env import ListifyDataForVectorEnv, NormalizeAndClipActions
 
 from rllib_recattn.rl_module.extension import add_callback, pieces_of, remove_callback
+from rllib_recattn.rl_module.rllib_internals.configs import Pipeline, connector_function, set_connector_function
 from rllib_recattn.rl_module.sparse_states.callback import SparseStatesCallback
 from rllib_recattn.rl_module.sparse_states.pieces import (
     AddKeptStatesToBatch,
@@ -70,6 +71,13 @@ class _ModuleToEnv(_StatesConnector):
         pieces.insert(ends[0] if ends else len(pieces), cls.piece())
 
 
+_CONNECTORS: dict[Pipeline, type[_StatesConnector]] = {
+    "env_to_module_connector": _EnvToModule,
+    "module_to_env_connector": _ModuleToEnv,
+    "learner_connector": _Learner,
+}
+
+
 def keep_states_apart(config: ConfigT) -> ConfigT:
     """Have a config keep recurrent states apart from the columns of episodes; returns the config.
 
@@ -80,18 +88,15 @@ def keep_states_apart(config: ConfigT) -> ConfigT:
     observations with a time dimension.
     """
     keep_states_in_columns(config)
-    config.env_runners(
-        env_to_module_connector=_EnvToModule(config._env_to_module_connector),
-        module_to_env_connector=_ModuleToEnv(config._module_to_env_connector),
-    )
-    config.learners(learner_connector=_Learner(config._learner_connector))
+    for pipeline, kind in _CONNECTORS.items():
+        set_connector_function(config, pipeline, kind(connector_function(config, pipeline)))
     return add_callback(config, SparseStatesCallback)
 
 
 def keep_states_in_columns(config: ConfigT) -> ConfigT:
     """Undo :func:`keep_states_apart`; returns the config."""
-    for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):
-        function = getattr(config, name)
+    for pipeline in _CONNECTORS:
+        function = connector_function(config, pipeline)
         if isinstance(function, _StatesConnector):
-            setattr(config, name, function.user_function)
+            set_connector_function(config, pipeline, function.user_function)
     return remove_callback(config, SparseStatesCallback)

@@ -12,6 +12,7 @@ from ray.rllib.env.utils.infinite_lookback_buffer import InfiniteLookbackBuffer
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.episodes import Episode
+from rllib_recattn.rl_module.rllib_internals.episodes import free_hanging, let_go_of_last_step, set_custom_data
 from rllib_recattn.rl_module.sparse_states.kept_states import KEY
 
 
@@ -49,20 +50,18 @@ def freed(chunk: Episode) -> Episode:
     if isinstance(chunk, FreedChunk):
         return chunk
     stays = copy.copy(chunk)
-    stays._custom_data = {key: it for key, it in chunk.custom_data.items() if key != KEY}
+    set_custom_data(stays, {key: it for key, it in chunk.custom_data.items() if key != KEY})
     if isinstance(chunk, MultiAgentEpisode):
         stays.__class__ = FreedMultiAgentChunk
         stays.agent_episodes = {agent: freed(part) for agent, part in chunk.agent_episodes.items()}
         stays.env_t_to_agent_t = {agent: _copied(steps) for agent, steps in chunk.env_t_to_agent_t.items()}
-        stays._hanging_extra_model_outputs_end = {}
-        for name in ("_hanging_actions_end", "_hanging_rewards_end", "_hanging_rewards_begin"):
-            setattr(stays, name, copy.copy(getattr(chunk, name)))
+        free_hanging(stays, chunk)
         return stays
     stays.__class__ = FreedSingleAgentChunk
     stays.observations = InfiniteLookbackBuffer()
     stays.observations.lookback = chunk.observations.lookback  # by which RLlib finds an agent's actions and rewards
     stays.extra_model_outputs = {}
-    stays._last_added_observation = stays._last_added_infos = None
+    let_go_of_last_step(stays)
     for name in ("rewards", "actions", "infos"):
         setattr(stays, name, _copied(getattr(chunk, name)))
     return stays

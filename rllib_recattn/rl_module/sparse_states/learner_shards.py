@@ -16,6 +16,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.episodes import Episode
+from rllib_recattn.rl_module.rllib_internals.learners import number_of_minibatches
 from rllib_recattn.rl_module.sparse_states.kept_states import KEY, kept_states
 
 
@@ -32,8 +33,8 @@ class TrainingDataInRows(TrainingData):
             # With 0, each learner would go by its own share, and wait forever for one that makes fewer minibatches.
             n_minibatches = max(
                 1,
-                self._compute_num_total_minibatches(
-                    self.episodes, num_shards, kwargs["minibatch_size"], kwargs.get("num_epochs", 1)
+                number_of_minibatches(
+                    self, self.episodes, num_shards, kwargs["minibatch_size"], kwargs.get("num_epochs", 1)
                 ),
             )
         return [
