@@ -83,14 +83,24 @@ FLOORS = {  # part → what of the package it may import besides itself
     "__main__": {"cli"},
 }
 EXPERIMENT_FLOORS = {  # likewise, within rllib_recattn/experiment
+    "tune_internals": set(),
     "definition": set(),
     "algorithm": {"definition"},
     "cluster": {"definition"},
     "records": {"definition"},
     "figures": {"records"},
     "reports": {"definition", "figures", "records"},
-    "checkpoints": {"definition", "records"},
-    "training": {"algorithm", "checkpoints", "cluster", "definition", "figures", "records", "reports"},
+    "checkpoints": {"definition", "records", "tune_internals"},
+    "training": {
+        "algorithm",
+        "checkpoints",
+        "cluster",
+        "definition",
+        "figures",
+        "records",
+        "reports",
+        "tune_internals",
+    },
     "evaluation": {"checkpoints"},
     "inspection": {"checkpoints", "evaluation", "figures"},
 }

@@ -12,13 +12,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
-from ray.train import Checkpoint
-from ray.train._internal.session import _TrainingResult
-
 from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.experiment.records.metrics import ITERATION, read_results
 from rllib_recattn.experiment.records.run_directory import complete_checkpoints, is_complete
+from rllib_recattn.experiment.tune_internals.records import (
+    checkpoint_result,
+    latest_checkpoint,
+    list_checkpoints,
+    listed_checkpoints,
+    pickled,
+    set_latest_checkpoint,
+    unpickled,
+)
 
 
 def mend_recorded_checkpoints(record: dict[str, Any], run_dir: Path) -> bool:
@@ -39,10 +44,10 @@ def mend_recorded_checkpoints(record: dict[str, Any], run_dir: Path) -> bool:
 
 def _mended(trial: dict[str, Any], metadata: dict[str, Any], run_dir: Path) -> tuple[Any, Any] | None:
     """Return what the record should say of a trial; None: as it is."""
-    storage, manager = _unpickle(trial["storage"]), _unpickle(metadata["checkpoint_manager"])
+    storage, manager = unpickled(trial["storage"]), unpickled(metadata["checkpoint_manager"])
     directory = run_dir / trial["relative_logdir"]
     there = {path.name: path for path in sorted(complete_checkpoints(directory))}
-    listed = manager._checkpoint_results
+    listed = listed_checkpoints(manager)
 
     def is_own(result: Any) -> bool:
         return Path(result.checkpoint.path).parent.name == directory.name
@@ -53,36 +58,30 @@ def _mended(trial: dict[str, Any], metadata: dict[str, Any], run_dir: Path) -> t
         return is_complete(run_dir / path.parent.name / path.name)
 
     own_names = {Path(result.checkpoint.path).name for result in listed if is_own(result)}
-    latest = manager._latest_checkpoint_result
+    latest = latest_checkpoint(manager)
     later = [name for name in there if name not in own_names and name > max(own_names, default="")]
     is_lost = latest is not None and not exists(latest)
     if all(map(exists, listed)) and not later and not is_lost:
         return None
     results = read_results(directory)
     added = [
-        _TrainingResult(
-            Checkpoint(str(Path(storage.trial_fs_path, name)), storage.storage_filesystem),
+        checkpoint_result(
+            Path(storage.trial_fs_path, name),
+            storage.storage_filesystem,
             next((each for each in reversed(results) if each[ITERATION] == iteration_of(there[name])), {}),
         )
         for name in later
     ]
-    manager._checkpoint_results = [*filter(exists, listed), *added]
+    mended = [*filter(exists, listed), *added]
+    list_checkpoints(manager, mended)
     if is_lost or latest is None or is_own(latest):
-        own = {Path(result.checkpoint.path).name: result for result in manager._checkpoint_results if is_own(result)}
+        own = {Path(result.checkpoint.path).name: result for result in mended if is_own(result)}
         # Results are written as seldom as the record: one that goes on after the last of them leaves no gap.
         last = max((each[ITERATION] for each in results), default=0)
         reported = [name for name in own if (iteration_of(there[name]) or 0) <= last]
-        manager._latest_checkpoint_result = own[max(reported) if reported else min(own)] if own else None
+        set_latest_checkpoint(manager, own[max(reported) if reported else min(own)] if own else None)
     if there:
         number = int(re.sub(r"\D", "", max(there)))
         storage.current_checkpoint_index = max(storage.current_checkpoint_index, number)
-    trial["storage"], metadata["checkpoint_manager"] = _pickle(storage), _pickle(manager)
+    trial["storage"], metadata["checkpoint_manager"] = pickled(storage), pickled(manager)
     return trial, metadata
-
-
-def _unpickle(stored: dict[str, str]) -> Any:
-    return cloudpickle.loads(bytes.fromhex(stored["value"]))
-
-
-def _pickle(value: Any) -> dict[str, str]:
-    return {"_type": "CLOUDPICKLE_FALLBACK", "value": cloudpickle.dumps(value).hex()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.recorded_checkpoints import mend_recorded_checkpoints
+from rllib_recattn.experiment.tune_internals.records import decisions_on_trials
 
 _RECORDS = "experiment_state-*.json"
 
@@ -64,7 +65,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _forget_stops_of_failed_trials(record: dict[str, Any]) -> bool:
-    decisions = record["runner_data"].get("_cached_trial_decisions", {})
+    decisions = decisions_on_trials(record)
     trials = (json.loads(trial) for trial, _ in record["trial_data"])
     failed = {trial["trial_id"] for trial in trials if trial["status"] == "ERROR"}
     for trial_id in failed & decisions.keys():

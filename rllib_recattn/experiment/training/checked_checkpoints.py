@@ -12,6 +12,7 @@ from typing import Any
 
 from rllib_recattn.checkpoint_files import CHECKSUMS_FILE, INCOMPLETE_FILE, ITERATION_FILE, checksums, damage_text
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.tune_internals.trials import storage_of
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -69,7 +70,7 @@ class CheckedCheckpoints:
 
     def _report_class_trainable_checkpoint(self, checkpoint_dir: str, returned: Any) -> Any:
         """Copy a checkpoint to where it is kept; Tune calls this with the directory that it was written to."""
-        storage = self._storage  # type: ignore[attr-defined]
+        storage = storage_of(self)
         if storage is None:
             return super()._report_class_trainable_checkpoint(checkpoint_dir, returned)  # type: ignore[misc]
         iteration: int = self.iteration  # type: ignore[attr-defined]

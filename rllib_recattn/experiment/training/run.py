@@ -49,6 +49,7 @@ from rllib_recattn.experiment.training.progress.sweep_progress import restored_t
 from rllib_recattn.experiment.training.searchers import number_of_trials
 from rllib_recattn.experiment.training.tuner import new_tuner, resumed_tuner, run_callbacks
 from rllib_recattn.experiment.training.unreported import UnreportedMetrics, looking_out
+from rllib_recattn.experiment.tune_internals.records import trials_of
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -162,7 +163,7 @@ def run_experiment(
             ):
                 warnings.filterwarnings("ignore", "Consider boosting PBT")  # by what breaks RLlib's trials
                 set_time_budget(experiment.tune.time_budget_s)
-                trials = tuner.fit()._experiment_analysis.trials
+                trials = trials_of(tuner.fit())
     except KeyboardInterrupt:
         if run_dir is None:
             raise

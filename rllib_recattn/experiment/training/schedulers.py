@@ -29,13 +29,18 @@ from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.training.interrupt import PauseOnInterrupt
 from rllib_recattn.experiment.training.searchers import tune_domain
+from rllib_recattn.experiment.tune_internals.schedulers import (
+    begin_population_member,
+    bracket_of,
+    metric_of,
+    results_of,
+    score,
+    time_attribute,
+)
 
 
 class _Resumable(PauseOnInterrupt):
     """Base of all: hears of results that were before, and of none in which no episode has ended."""
-
-    _time_attr: str
-    _metric_op: float
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Take up a trial, with what it has reported if it is resumed."""
@@ -44,7 +49,7 @@ class _Resumable(PauseOnInterrupt):
             return
         for result in read_results(Path(trial.storage.trial_fs_path)):
             flat = self._valid(flatten_dict(result))
-            if self._time_attr in flat and self._metric in flat:
+            if time_attribute(self) in flat and metric_of(self) in flat:
                 self._remember(trial, flat)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -57,10 +62,11 @@ class _Resumable(PauseOnInterrupt):
 
     def _valid(self, result: dict[str, Any]) -> dict[str, Any]:
         """Leave out the metric where it is no number: all of the schedulers know what to do without it."""
-        value = result.get(self._metric)
+        metric = metric_of(self)
+        value = result.get(metric)
         if value is None or math.isfinite(value):
             return result
-        return {key: value for key, value in result.items() if key != self._metric}
+        return {key: value for key, value in result.items() if key != metric}
 
     def _remember(self, trial: Trial, result: dict[str, Any]) -> None:
         """Take in a result of a trial before it was resumed."""
@@ -70,8 +76,8 @@ class Asha(_Resumable, AsyncHyperBandScheduler):
     """Asynchronous successive halving."""
 
     def _remember(self, trial: Trial, result: dict[str, Any]) -> None:
-        bracket = self._trial_info[trial.trial_id]
-        bracket.on_result(trial, result[self._time_attr], self._metric_op * result[self._metric])
+        value = score(self, result[metric_of(self)])
+        bracket_of(self, trial).on_result(trial, result[time_attribute(self)], value)
 
 
 class HyperBand(_Resumable, HyperBandScheduler):
@@ -85,29 +91,25 @@ class HyperBand(_Resumable, HyperBandScheduler):
     def _valid(self, result: dict[str, Any]) -> dict[str, Any]:
         """Give a trial that has no result the worst one: this scheduler has to rank it."""
         valid = super()._valid(result)
-        return valid if self._metric in valid else {**valid, self._metric: -self._metric_op * math.inf}
+        metric = metric_of(self)
+        return valid if metric in valid else {**valid, metric: score(self, 1) * -math.inf}
 
 
 class Median(_Resumable, MedianStoppingRule):
     """The median stopping rule."""
 
     def _remember(self, trial: Trial, result: dict[str, Any]) -> None:
-        self._results[trial].append(result)
+        results_of(self, trial).append(result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Hear that a trial is through; a last result without the metric says nothing."""
-        if self._metric in self._valid(result):
+        if metric_of(self) in self._valid(result):
             super().on_trial_complete(tune_controller, trial, result)
 
 
 class _Population(_Resumable):
-    _trial_state: dict[Trial, Any]
-    _perturbation_interval: float
-
     def _remember(self, trial: Trial, result: dict[str, Any]) -> None:
-        state, time = self._trial_state[trial], result[self._time_attr]
-        state.last_train_time = time
-        state.last_perturbation_time = time // self._perturbation_interval * self._perturbation_interval
+        begin_population_member(self, trial, result[time_attribute(self)])
 
     def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the config of a trial that goes on from another one's checkpoint: its seed stays, with its data."""

@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ray._private.dict import flatten_dict
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.experiment import Trial
+from ray.tune.utils import flatten_dict
 
 from rllib_recattn.experiment.training.loggers.mlflow_names import mlflow_names, mlflow_params
 from rllib_recattn.experiment.training.loggers.mlflow_server import impatient
 from rllib_recattn.experiment.training.loggers.tensorboard_logger import over_env_steps
 from rllib_recattn.experiment.training.trial import trial_directory_name
+from rllib_recattn.experiment.tune_internals.loggers import mlflow_client, mlflow_runs
 
 
 class MlflowLogger(MLflowLoggerCallback):
@@ -49,10 +50,10 @@ class MlflowLogger(MLflowLoggerCallback):
                 tags = {**self.tags, "trial_id": trial.trial_id}
                 run = self.mlflow_util.start_run(tags=tags, run_name=trial_directory_name(trial))
                 self._run_ids[trial.trial_id] = run.info.run_id
-            run_id = self._trial_runs[trial] = self._run_ids[trial.trial_id]
+            run_id = mlflow_runs(self)[trial] = self._run_ids[trial.trial_id]
             settings = self._settings(trial) if is_new or self._changing else {}
             for name, value in mlflow_params(self._chosen(settings, changing=True)).items():
-                self.mlflow_util._get_client().set_tag(run_id, name, value)
+                mlflow_client(self).set_tag(run_id, name, value)
             if is_new:
                 self.mlflow_util.log_params(mlflow_params(self._chosen(settings, changing=False)), run_id=run_id)
 
@@ -61,7 +62,7 @@ class MlflowLogger(MLflowLoggerCallback):
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Write an iteration's metrics."""
-        if trial not in self._trial_runs:
+        if trial not in mlflow_runs(self):
             self.log_trial_start(trial)  # the server was away
         metrics = flatten_dict(over_env_steps(result))
         names = mlflow_names(metrics)
@@ -70,7 +71,7 @@ class MlflowLogger(MLflowLoggerCallback):
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """End the run of a trial."""
-        if trial in self._trial_runs:
+        if trial in mlflow_runs(self):
             with impatient():
                 super().log_trial_end(trial, failed)
 

@@ -17,6 +17,7 @@ from ray.tune.result import EXPR_PROGRESS_FILE, EXPR_RESULT_FILE
 
 from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.experiment.records.metrics import ITERATION
+from rllib_recattn.experiment.tune_internals.loggers import open_csv, write_columns
 
 
 class JsonLogger(JsonLoggerCallback):
@@ -41,8 +42,7 @@ class CsvLogger(CSVLoggerCallback):
 
     def log_trial_start(self, trial: Trial) -> None:
         """Open the file of a trial that begins or goes on."""
-        self._setup_trial(trial)
-        if not self._trial_continue[trial]:
+        if not open_csv(self, trial):
             return
         path = Path(trial.local_path, EXPR_PROGRESS_FILE)
         with path.open(newline="", encoding="utf-8") as file:
@@ -54,7 +54,7 @@ class CsvLogger(CSVLoggerCallback):
             whole = csv.DictWriter(file, columns, extrasaction="ignore")
             whole.writeheader()
             whole.writerows(kept)
-        self._trial_csv[trial] = csv.DictWriter(self._trial_files[trial], columns)
+        write_columns(self, trial, columns)
 
 
 def iteration_gone_on_from(trial: Trial) -> float:

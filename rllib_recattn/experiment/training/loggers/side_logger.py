@@ -8,6 +8,8 @@ from typing import Any
 from ray.tune import Callback
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.reports.console import report_console
+from rllib_recattn.experiment.tune_internals.loggers import take_over_files
 from rllib_recattn.experiment.reports.text import report_console
 
 _LONGEST_REASON = 300
@@ -29,7 +31,7 @@ class SideLogger(Callback):
         self._name = name
         self._logger = logger
         self._has_complained = False
-        self._SAVED_FILE_TEMPLATES = logger._SAVED_FILE_TEMPLATES
+        take_over_files(self, logger)
 
     def setup(self, **info: Any) -> None:
         """Prepare for a run.

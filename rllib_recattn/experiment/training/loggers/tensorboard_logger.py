@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -12,6 +11,7 @@ from ray.tune.result import TIMESTEPS_TOTAL
 
 from rllib_recattn.experiment.records import metrics
 from rllib_recattn.experiment.training.loggers.record_loggers import iteration_gone_on_from
+from rllib_recattn.experiment.tune_internals.loggers import purging
 
 
 def over_env_steps(result: dict[str, Any]) -> dict[str, Any]:
@@ -26,15 +26,12 @@ class TensorBoardLogger(TBXLoggerCallback):
 
     def log_trial_start(self, trial: Trial) -> None:
         """Open the event file of a trial; TensorBoard then leaves out what earlier ones have of iterations to come."""
-        make: Any = self._summary_writer_cls  # type: ignore[has-type]
         last, latest = iteration_gone_on_from(trial), trial.latest_checkpoint_result
+        first = None
         if latest is not None and math.isfinite(last):
-            steps = over_env_steps(latest.metrics).get(TIMESTEPS_TOTAL) or last
-            self._summary_writer_cls = partial(make, purge_step=int(steps) + 1)
-        try:
+            first = int(over_env_steps(latest.metrics).get(TIMESTEPS_TOTAL) or last) + 1
+        with purging(self, first):
             super().log_trial_start(trial)
-        finally:
-            self._summary_writer_cls = make
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Write an iteration's metrics."""

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.training.trial import trial_directory_name
+from rllib_recattn.experiment.tune_internals.loggers import end_wandb_runs
 
 _MODE = "WANDB_MODE"
 _KEY = "WANDB_API_KEY"
@@ -62,8 +63,7 @@ class WandbLogger(WandbLoggerCallback):
         """Wait until everything has been sent."""
         # Those that were interrupted, or that an error elsewhere cut short, have not ended: their processes would wait
         # for more results, and this one for them until `upload_timeout` is over.
-        for trial in list(self._trial_queues):
-            self._signal_logging_actor_stop(trial)
+        end_wandb_runs(self)
         super().on_experiment_end(trials, **info)
 
 
