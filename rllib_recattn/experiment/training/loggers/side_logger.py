@@ -8,9 +8,8 @@ from typing import Any
 from ray.tune import Callback
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.reports.console import report_console
-from rllib_recattn.experiment.tune_internals.loggers import take_over_files
 from rllib_recattn.experiment.reports.text import report_console
+from rllib_recattn.experiment.tune_internals.loggers import take_over_files
 
 _LONGEST_REASON = 300
 
