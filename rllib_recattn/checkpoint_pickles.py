@@ -11,6 +11,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from rllib_recattn.ray_internals import class_of_actor
+
 CLASS_FILE = "class_and_ctor_args.pkl"
 """Holds the class, and what it is made with, of what RLlib saves; there is one for each component of an algorithm."""
 
@@ -18,7 +20,6 @@ OLD_STACK_FILE = "algorithm_state.pkl"
 """Holds the state of an algorithm; on RLlib's old API stack, its class as well."""
 
 _CLASSES = {CLASS_FILE: "class", OLD_STACK_FILE: "algorithm_class"}
-_ACTORS_ORIGIN = "__ray_actor_class__"  # the attribute in which Ray keeps the class that an actor's class is made of
 
 
 def load_pickle(file: Path) -> Any:
@@ -51,13 +52,9 @@ def name_classes(checkpoint: Path, algorithm: type) -> None:
         content = load_pickle(file)
         if key not in content:
             continue
-        named = algorithm if file.parent == checkpoint else _origin(content[key])
+        named = algorithm if file.parent == checkpoint else class_of_actor(content[key])
         if named is not content[key]:
             file.write_bytes(cloudpickle.dumps({**content, key: named}))
-
-
-def _origin(of_actor: type) -> type:
-    return vars(of_actor).get(_ACTORS_ORIGIN, of_actor)
 
 
 class _AcrossVersions(pickle.Unpickler):

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rllib_recattn.ray_internals import init_at, keeping_loopback_addresses
+
 _LOOPBACK = "127.0.0.1"
 _INHERITED = {
-    # Where Ray's own processes take it from; see `_loopback_addresses`.
+    # Where Ray's own processes take it from; see `keeping_loopback_addresses`.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Where the learners' gloo listens; by default at the address that the machine takes its own name for.
     "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
@@ -26,10 +28,8 @@ def start_local_ray(**settings: Any) -> None:
     Args:
         **settings: Those of ``ray.init``.
     """
-    import ray
-
-    with _inherited(), _loopback_addresses():
-        ray.init(address="local", include_dashboard=False, _node_ip_address=_LOOPBACK, **settings)
+    with _inherited(), keeping_loopback_addresses():
+        init_at(_LOOPBACK, include_dashboard=False, **settings)
 
 
 @contextmanager
@@ -42,20 +42,3 @@ def _inherited() -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def _loopback_addresses() -> Iterator[None]:
-    """Let Ray leave the loopback address as it is, for which it puts one that other machines reach.
-
-    It does so where it knows of no clusters, on macOS and Windows (_private/services.py, ``get_node_ip_address``). The
-    environment variable that says it has been read by now.
-    """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private.services import canonicalize_bootstrap_address
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.importing import importable_folders
+from rllib_recattn.private_names import MissingNameError
+from rllib_recattn.ray_internals import addresses_of_nodes, job_config, resolved_address
 
 AUTO = "auto"
 ANSWER_SECONDS = 5.0
-_ALIVE = 0  # Ray's GcsNodeInfo.GcsNodeState
 
 
 def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose: int = 0) -> None:
@@ -42,7 +42,7 @@ def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose:
         with _quiet_stderr(verbose):
             ray.init(
                 address=address,
-                job_config=job_config(),
+                job_config=job_config(importable_folders()),
                 runtime_env=None if runtime_env is None else dict(runtime_env),
                 log_to_driver=verbose > 0,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -50,11 +50,6 @@ def connect(address: str, runtime_env: Mapping[str, Any] | None = None, verbose:
     except Exception as error:  # RuntimeError, ValueError, ConnectionError and Ray's own, by no rule
         ray.shutdown()
         raise SettingsError(f"{where}: {_reason(error)}") from error
-
-
-def job_config() -> ray.job_config.JobConfig:
-    """Return what Ray tells the processes that work for this one: where the modules of an experiment lie."""
-    return ray.job_config.JobConfig(_py_driver_sys_path=importable_folders())
 
 
 def _resolve(address: str, where: str) -> str:
@@ -65,7 +60,7 @@ def _resolve(address: str, where: str) -> str:
             "where `ray job submit` can start them too, and not through Ray Client"
         )
     try:
-        found = canonicalize_bootstrap_address(address)
+        found = resolved_address(address)
     except ValueError as error:
         raise SettingsError(f"{where}: should be HOST:PORT, such as 10.0.0.1:6379, or auto") from error
     except OSError:
@@ -103,16 +98,15 @@ def _require_token(where: str) -> None:
 
 def _require_membership(found: str, where: str) -> None:
     """Refuse a wrong token, and a machine that no node of the cluster runs on: Ray would try on and on."""
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
     try:
         with _quiet_stderr():
-            nodes = GcsClient(address=found, cluster_id=None).get_all_node_info().values()
+            addresses = addresses_of_nodes(found)
+    except MissingNameError:
+        raise
     except Exception as error:
         if type(error).__name__ == "AuthenticationError":  # older versions of Ray have none
             raise SettingsError(f"{where}: {_token_advice()}") from error
         return  # whatever else is wrong, `ray.init` finds it too
-    addresses = [node.node_manager_address for node in nodes if node.state == _ALIVE]
     if addresses and not any(_is_own(address) for address in addresses):
         raise SettingsError(
             f"{where}: this machine is not a node of the cluster ({', '.join(sorted(addresses)[:5])}): run the command "

@@ -13,6 +13,7 @@ from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rllib_recattn.experiment.cluster import probe
+from rllib_recattn.ray_internals import cpus_of_this_machine
 
 PACKAGE = "rllib_recattn"
 DISTRIBUTIONS = ("ray", "torch", "gymnasium", "numpy")
@@ -80,10 +81,8 @@ def this_machine(storage: Path | None = None) -> Node:
     Args:
         storage: A directory to try, as for :func:`examine_nodes`.
     """
-    from ray._private.utils import get_num_cpus
-
     facts = probe.node_facts(PACKAGE, list(DISTRIBUTIONS), None, str(storage) if storage else None)
-    return Node("this machine", "", {"CPU": float(get_num_cpus())}, NodeFacts(**facts))
+    return Node("this machine", "", {"CPU": cpus_of_this_machine()}, NodeFacts(**facts))
 
 
 def driver_facts() -> NodeFacts:

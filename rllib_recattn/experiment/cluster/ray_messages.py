@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ray._private import worker
+from rllib_recattn.ray_internals import printing
 
-_PRINT = "print_to_stdstream"  # through which Ray prints what raylets report
 _REPEATED_WITHIN_S = 60.0
 _NODE = re.compile(r"The node with node id: \S+ and address: (\S+) .*marked dead", re.DOTALL)
 
@@ -24,28 +23,24 @@ def short_messages(tell: Callable[[str], None]) -> Iterator[None]:
     Args:
         tell: Prints a line.
     """
-    original = getattr(worker, _PRINT, None)
-    if original is None:  # of a version of Ray that prints otherwise
-        yield
-        return
     told: dict[str, float] = {}
 
-    def print_short(data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        texts = [short_message(line) for line in data.get("lines", ())] if data.get("pid") == "raylet" else [None]
-        if not texts or None in texts:
-            original(data, *args, **kwargs)
-            return
-        for text in texts:
-            assert text is not None
-            if time.monotonic() - told.get(text, -_REPEATED_WITHIN_S) >= _REPEATED_WITHIN_S:
-                told[text] = time.monotonic()
-                tell(text)
+    def shortened(original: Callable[..., None]) -> Callable[..., None]:
+        def print_short(data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+            texts = [short_message(line) for line in data.get("lines", ())] if data.get("pid") == "raylet" else [None]
+            if not texts or None in texts:
+                original(data, *args, **kwargs)
+                return
+            for text in texts:
+                assert text is not None
+                if time.monotonic() - told.get(text, -_REPEATED_WITHIN_S) >= _REPEATED_WITHIN_S:
+                    told[text] = time.monotonic()
+                    tell(text)
 
-    setattr(worker, _PRINT, print_short)
-    try:
+        return print_short
+
+    with printing(shortened):
         yield
-    finally:
-        setattr(worker, _PRINT, original)
 
 
 def short_message(message: str) -> str | None:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import ray
-from ray.tune.utils import serialization
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.experiment.cluster.address import connect, job_config
+from rllib_recattn.experiment.cluster.address import connect
 from rllib_recattn.experiment.cluster.placement import misfit, what_to_lower
+from rllib_recattn.experiment.tune_internals.records import forgetting_encoded_texts
+from rllib_recattn.importing import importable_folders
 from rllib_recattn.local_ray import start_local_ray
+from rllib_recattn.ray_internals import job_config
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -46,7 +48,7 @@ def ray_session(num_cpus: int | None = None, verbose: int = 0, address: str | No
     Raises:
         SettingsError: If the cluster cannot be connected to, or `num_cpus` is given beside it.
     """
-    with _environment(_TUNE_ENVIRONMENT), _forgetful_tune(), quiet_ray(verbose):
+    with _environment(_TUNE_ENVIRONMENT), forgetting_encoded_texts(), quiet_ray(verbose):
         if address is not None:
             with _connected(address, num_cpus, verbose):
                 yield
@@ -57,7 +59,7 @@ def ray_session(num_cpus: int | None = None, verbose: int = 0, address: str | No
         try:
             start_local_ray(
                 num_cpus=num_cpus,
-                job_config=job_config(),
+                job_config=job_config(importable_folders()),
                 log_to_driver=verbose > 0,
                 logging_level=logging.INFO if verbose else logging.ERROR,
             )
@@ -131,23 +133,6 @@ def _connected(address: str, num_cpus: int | None, verbose: int) -> Iterator[Non
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Trials did not complete")
-
-
-@contextmanager
-def _forgetful_tune() -> Iterator[None]:
-    """Keep Tune from remembering the text of every object that it has ever encoded, for a message of its debug log.
-
-    Each time it writes its record of a run, after every iteration, these are new: 50 KB that never go.
-    """
-    log_once = getattr(serialization, "log_once", None)
-    if log_once is None:
-        yield
-        return
-    serialization.log_once = lambda key: False
-    try:
-        yield
-    finally:
-        serialization.log_once = log_once
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
 from ray.train import Checkpoint
 
-from rllib_recattn.private_names import MissingNameError, import_private, private, set_private
+from rllib_recattn.private_names import MissingNameError, import_private, optional_private, private, set_private
 from rllib_recattn.tested_versions import tested_versions
 
 _MEND = "to mend the checkpoints that Tune's record of a run lists"
@@ -66,6 +68,26 @@ def decisions_on_trials(record: dict[str, Any]) -> dict[str, Any]:
             f"({tested_versions('ray')})"
         ) from error
     return decisions
+
+
+@contextmanager
+def forgetting_encoded_texts() -> Iterator[None]:
+    """Keep Tune from remembering the text of every object that it has ever encoded, for a message of its debug log.
+
+    Each time it writes its record of a run, after every iteration, these are new: 50 KB that never go.
+    """
+    from ray.tune.utils import serialization
+
+    name = "log_once"
+    log_once = optional_private(serialization, name, "to keep long runs from filling the memory with texts of a log")
+    if log_once is None:
+        yield
+        return
+    setattr(serialization, name, lambda key: False)
+    try:
+        yield
+    finally:
+        setattr(serialization, name, log_once)
 
 
 def trials_of(results: Any) -> list[Any]:

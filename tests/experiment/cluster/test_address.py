@@ -56,7 +56,7 @@ def test_nothing_listens(no_init, deaf):
 
 
 def test_no_cluster_on_this_machine(no_init, monkeypatch):
-    monkeypatch.setattr(subject, "canonicalize_bootstrap_address", lambda address: None)
+    monkeypatch.setattr(subject, "resolved_address", lambda address: None)
     with pytest.raises(SettingsError, match="--ray-address auto: no Ray runs on this machine; start it with"):
         connect("auto")
 
