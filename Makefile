@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
-# Of the tests, about half by the time they take; and of the slow ones.
-HALF := tests/models tests/rl_module tests/oracle
-SLOW_HALF := tests/models tests/rl_module tests/oracle tests/envs tests/fuzz
+# Two processes, each with a Ray of its own; one that is done takes over what the other has left.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/checkpoints tests/experiment tests/cli
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
+# Each of the many processes that tests start would compile the package again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup kernels train test test-slow test-ray check clean
 
@@ -40,14 +41,14 @@ $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 	$(BIN)/rllib train file tuned_examples/$(EXAMPLE).yaml --storage-path results
 
 test: setup  ## the tests, but for the slow ones
-	sh scripts/test_halves.sh 'not slow' $(HALF)
+	$(PYTEST) -m 'not slow'
 
 test-slow: setup  ## the tests that take more than half a minute
-	sh scripts/test_halves.sh slow $(SLOW_HALF)
+	$(PYTEST) -m slow
 
 test-ray: setup  ## the tests of what meets RLlib against another version: make test-ray RAY=2.54.1
 	sh scripts/ray_environment.sh $(RAY)
-	.venv-ray-$(RAY)/bin/python -m pytest -m 'not slow' $(MEETS_RLLIB)
+	$(PYTEST:$(BIN)%=.venv-ray-$(RAY)/bin%) -m 'not slow' $(MEETS_RLLIB)
 
 check: setup  ## linter, formatter and type checker
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import random
 import sys
@@ -98,12 +100,24 @@ def end_learner_thread(thread: Any) -> None:
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
-    """A local Ray instance for all tests that need one; starting it takes seconds."""
+    """A local Ray instance for all tests of a process that need one; starting it takes seconds."""
     import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with pytest.MonkeyPatch.context() as patch:
+        start_workers_as_forks(patch)
+        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+
+
+def start_workers_as_forks(patch: pytest.MonkeyPatch) -> None:
+    """Has the next Ray start its workers with ray_worker.py; does nothing where Ray has no such parameter."""
+    from ray._private.parameter import RayParams
+
+    if sys.platform != "linux" or "setup_worker_path" not in inspect.signature(RayParams).parameters:
+        return
+    path = str(Path(__file__).with_name("ray_worker.py"))
+    patch.setattr(RayParams, "__init__", functools.partialmethod(RayParams.__init__, setup_worker_path=path))
 
 
 @pytest.fixture(scope="session")
