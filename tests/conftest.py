@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests import quick_connectors
+
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
     from rllib_recattn.experiment.training.run import RunResult
@@ -36,6 +38,8 @@ small-tmaze:
     seed: 0
   storage_path: {storage_path}
 """
+
+quick_connectors.install()
 
 
 class FinishedRun(NamedTuple):

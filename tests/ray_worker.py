@@ -14,7 +14,8 @@ import os
 import socket
 import sys
 
-MODULES = ("ray.rllib.algorithms", "ray.tune", "ray._private.workers.default_worker")
+# The last is what PyTorch imports where an algorithm has a seed.
+MODULES = ("ray.rllib.algorithms", "ray.tune", "ray._private.workers.default_worker", "torch._inductor")
 
 
 def main() -> None:
@@ -61,7 +62,10 @@ def serve(server: socket.socket, address: str) -> None:
     import select
     import signal
 
+    import quick_connectors
+
     os.setsid()
+    quick_connectors.install()
     raylet = int(os.environ["RAY_RAYLET_PID"])
     for module in MODULES:
         importlib.import_module(module)
