@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import io
 import random
 import sys
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests import quick_connectors
+from tests.quick_rllib import build_connectors_quickly, start_workers_as_forks
 
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
@@ -39,7 +37,7 @@ small-tmaze:
   storage_path: {storage_path}
 """
 
-quick_connectors.install()
+build_connectors_quickly()
 
 
 class FinishedRun(NamedTuple):
@@ -107,21 +105,10 @@ def ray_session() -> Iterator[None]:
     """A local Ray instance for all tests of a process that need one; starting it takes seconds."""
     import ray
 
-    with pytest.MonkeyPatch.context() as patch:
-        start_workers_as_forks(patch)
-        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    start_workers_as_forks()
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
-
-
-def start_workers_as_forks(patch: pytest.MonkeyPatch) -> None:
-    """Has the next Ray start its workers with ray_worker.py; does nothing where Ray has no such parameter."""
-    from ray._private.parameter import RayParams
-
-    if sys.platform != "linux" or "setup_worker_path" not in inspect.signature(RayParams).parameters:
-        return
-    path = str(Path(__file__).with_name("ray_worker.py"))
-    patch.setattr(RayParams, "__init__", functools.partialmethod(RayParams.__init__, setup_worker_path=path))
 
 
 @pytest.fixture(scope="session")

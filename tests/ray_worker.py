@@ -62,10 +62,10 @@ def serve(server: socket.socket, address: str) -> None:
     import select
     import signal
 
-    import quick_connectors
+    import quick_rllib
 
     os.setsid()
-    quick_connectors.install()
+    quick_rllib.build_connectors_quickly()
     raylet = int(os.environ["RAY_RAYLET_PID"])
     for module in MODULES:
         importlib.import_module(module)

@@ -23,6 +23,7 @@ from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.rl_module.encoder import STATE
 from rllib_recattn.rl_module.sparse_states.learner_shards import TrainingDataInRows
 from tests.programs import OUTCOME_FILE
+from tests.quick_rllib import start_workers_as_forks
 from tests.rl_module.test_states import replay
 
 NODE = {"num_cpus": 2, "resources": {"learner": 1}, "include_dashboard": False}
@@ -100,6 +101,7 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    start_workers_as_forks()
     cluster = Cluster(initialize_head=True, head_node_args=NODE)
     cluster.add_node(num_cpus=2, resources={"learner": 1})
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")

@@ -21,6 +21,7 @@ from ray.cluster_utils import Cluster
 from rllib_recattn.experiment.training.progress.report import FaultReport
 from tests.faults.experiments import results, run
 from tests.programs import OUTCOME_FILE
+from tests.quick_rllib import start_workers_as_forks
 
 LIMIT_S = 45  # a node that joins has its EnvRunners after some 15 s on a machine that is not busy
 
@@ -98,6 +99,7 @@ def outcome(directory: Path, **changes: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    start_workers_as_forks()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     try:

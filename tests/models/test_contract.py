@@ -162,12 +162,14 @@ def test_outputs_states_and_gradients_stay_finite(model, generator, magnitude):
     assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
 
 
-def test_a_life_of_100_000_steps_stays_finite_and_bounded(model, generator):
+def test_a_long_life_stays_finite_and_bounded(model, generator):
     model = model.float()
     state = model.initial_state(1)
     with torch.no_grad():
-        for _ in range(100):
-            y, state = model(torch.randn(1, 1000, model.input_dim, generator=generator), state)
+        # What grows by a constant each step or by a factor shows in 5,000 as it does in more: segments, windows and
+        # timescales are a hundred times shorter, and what only counts steps has its tests in test_counters.py.
+        for _ in range(10):
+            y, state = model(torch.randn(1, 500, model.input_dim, generator=generator), state)
     assert torch.isfinite(y).all()
     assert torch.isfinite(state).all()
     assert state.shape == (1, model.state_size)

@@ -46,8 +46,14 @@ def compile_whole(model: SequenceModel, backend: str):
     return torch._dynamo.config.patch(allow_rnn=True)(compiled)
 
 
-@pytest.mark.parametrize("with_resets", [False, True])
-@pytest.mark.parametrize(("steps", "gradients"), [(1, False), (STEPS, True)])
+# Acting and learning; that a row has no starts is a branch in front of all models, of which one shows it.
+EXPORTED = [
+    *((name, steps, steps > 1, True) for name in model_names() for steps in (1, STEPS)),
+    *(("rate", steps, steps > 1, False) for steps in (1, STEPS)),
+]
+
+
+@pytest.mark.parametrize(("model", "steps", "gradients", "with_resets"), EXPORTED, indirect=["model"])
 def test_what_is_exported_holds_for_other_lives(model, steps, with_resets, gradients):
     with torch.set_grad_enabled(gradients):
         program = torch.export.export(model, a_life(model, steps, with_resets, seed=0)).module()
@@ -55,13 +61,15 @@ def test_what_is_exported_holds_for_other_lives(model, steps, with_resets, gradi
             assert_same(program, model, a_life(model, steps, with_resets, seed))
 
 
-# A second each; of those with branches on where episodes begin, RATE has the most.
-QUICK = [pytest.param(name, marks=[] if name == "rate" else pytest.mark.slow) for name in model_names()]
+# Seconds each. RATE has the most branches on where episodes begin; the others run in the slow tests.
+COMPILED = [
+    ("rate", 1, True),
+    ("rate", STEPS, False),
+    *(pytest.param(name, STEPS, True, marks=pytest.mark.slow) for name in model_names()),
+]
 
 
-@pytest.mark.parametrize("with_resets", [False, True])
-@pytest.mark.parametrize("steps", [1, STEPS])
-@pytest.mark.parametrize("model", QUICK, indirect=True)
+@pytest.mark.parametrize(("model", "steps", "with_resets"), COMPILED, indirect=["model"])
 def test_what_is_compiled_holds_for_other_lives_and_has_their_gradients(model, steps, with_resets):
     compiled = compile_whole(model, "eager")
     with torch.no_grad():
@@ -79,10 +87,9 @@ def test_what_is_compiled_holds_for_other_lives_and_has_their_gradients(model, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_resets", [False, True])
-def test_a_training_graph_is_compiled_down_to_pytorchs_own_operations(model, with_resets):
+def test_a_training_graph_is_compiled_down_to_pytorchs_own_operations(model):
     compiled = compile_whole(model, "aot_eager")
-    x, state, is_first = a_life(model, STEPS, with_resets, seed=1)
+    x, state, is_first = a_life(model, STEPS, with_resets=True, seed=1)
     for each in (compiled, model):
         each(x, state, is_first)[0].square().sum().backward()
     assert_same(compiled, model, (x, state, is_first))

@@ -1,8 +1,12 @@
-"""Some of the oracle's configs, the same ones each time; ``python -m tests.oracle`` tries more."""
+"""Some of the oracle's configs, the same ones each time; ``python -m tests.oracle`` tries more.
+
+ORACLE_CONFIGS in the environment is how many the slow tests try.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import pytest
 import torch
@@ -11,7 +15,7 @@ from tests.oracle.cases import CONFIGS, MODELS, draw
 from tests.oracle.harness import check
 
 QUICK = range(100, 112)
-SLOW = range(1000, 1200)
+SLOW = range(1000, 1000 + int(os.environ.get("ORACLE_CONFIGS", "50")))
 
 
 @pytest.mark.parametrize("seed", [*QUICK, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SLOW)])

@@ -1,4 +1,4 @@
-"""Every kind of observation with every kind of action trains with every algorithm."""
+"""Every kind of observation with every kind of action trains, and each of them with every algorithm."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from ray.rllib.algorithms.impala import IMPALAConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 
+from tests.cases import in_turns
 from tests.rl_module.inputs.random_env import ACTIONS, MORE_OBSERVATIONS, OBSERVATIONS, random_env_config
 
 ALGORITHMS = {"PPO": PPOConfig, "APPO": APPOConfig, "IMPALA": IMPALAConfig}
 PARTS = ("encoder.encoder.tokenizer.", "encoder.encoder.model.", "pi.", "vf.")
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize(("observation", "action", "algorithm"), in_turns(OBSERVATIONS, ACTIONS, ALGORITHMS))
 def test_two_iterations(ray_session, observation, action, algorithm):
     train_twice(
         random_env_config(

@@ -11,6 +11,7 @@ import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
+from tests.cases import in_turns
 from tests.rl_module.sparse_states.agents import (
     ALGORITHMS,
     assert_identical,
@@ -41,19 +42,17 @@ def batches(algorithm, lookback, how, fragments=3, num_envs=2, **agent):
         yield train_batches(config, chunks, spaces)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("max_seq_len", "steps"), FRAGMENTS.values(), ids=FRAGMENTS)
-@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_truncated_episodes(algorithm, max_seq_len, steps, lengths):
+@pytest.mark.parametrize(("fragment", "lengths", "algorithm"), in_turns(FRAGMENTS, LENGTHS, ALGORITHMS))
+def test_truncated_episodes(fragment, lengths, algorithm):
+    max_seq_len, steps = FRAGMENTS[fragment]
+    lengths = LENGTHS[lengths]
     how = {"num_timesteps": steps}
     sparse, dense = batches(algorithm, 1, how, max_seq_len=max_seq_len, lengths=lengths)
     for batch, expected in zip(sparse, dense, strict=True):
         assert_identical(batch, expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("lookback", [0, 5])
-@pytest.mark.parametrize("max_seq_len", [1, 4])
+@pytest.mark.parametrize(("algorithm", "lookback", "max_seq_len"), in_turns(ALGORITHMS, [0, 5], [1, 4]))
 def test_lookback(algorithm, lookback, max_seq_len):
     how = {"num_timesteps": 22}
     sparse, dense = batches(algorithm, lookback, how, max_seq_len=max_seq_len, lengths=(1, 7, 20))
@@ -61,9 +60,9 @@ def test_lookback(algorithm, lookback, max_seq_len):
         assert_identical(batch, expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("max_seq_len", [1, 4, 64])
-@pytest.mark.parametrize("lengths", [(1, 7, 20), (4, 8)])
+@pytest.mark.parametrize(
+    ("algorithm", "max_seq_len", "lengths"), in_turns(ALGORITHMS, [1, 4, 64], [(1, 7, 20), (4, 8)])
+)
 def test_complete_episodes(algorithm, max_seq_len, lengths):
     how = {"num_episodes": 5}
     sparse, dense = batches(algorithm, 1, how, max_seq_len=max_seq_len, lengths=lengths)
@@ -71,9 +70,7 @@ def test_complete_episodes(algorithm, max_seq_len, lengths):
         assert_identical(batch, expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("num_envs", [1, 5])
-@pytest.mark.parametrize("vf_share_layers", [True, False])
+@pytest.mark.parametrize(("algorithm", "num_envs", "vf_share_layers"), in_turns(ALGORITHMS, [1, 5], [True, False]))
 def test_other_numbers_of_environments_and_models(algorithm, num_envs, vf_share_layers):
     how = {"num_timesteps": 50}
     agent = {"num_envs": num_envs, "vf_share_layers": vf_share_layers, "lengths": (1, 7, 20)}
