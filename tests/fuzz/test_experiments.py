@@ -92,14 +92,14 @@ def test_an_unknown_key_is_refused_by_name(read: Read, case: tuple[Any, str]) ->
 @given(mutated_contents())
 @MANY
 @pytest.mark.slow
-def test_thousands_of_contents(read: Read, content: Any) -> None:
+def test_many_contents(read: Read, content: Any) -> None:
     read(content)
 
 
 @given(mutated_files())
 @MANY
 @pytest.mark.slow
-def test_thousands_of_texts(read: Read, content: bytes) -> None:
+def test_many_texts(read: Read, content: bytes) -> None:
     read(content)
 
 

@@ -56,7 +56,7 @@ def test_use_model_takes_or_refuses_any_keyword(case: tuple[Any, dict[str, Any]]
 @given(use_model_keywords)
 @MANY
 @pytest.mark.slow
-def test_use_model_takes_or_refuses_thousands(case: tuple[Any, dict[str, Any]]) -> None:
+def test_use_model_takes_or_refuses_many(case: tuple[Any, dict[str, Any]]) -> None:
     _use(*case)
 
 
