@@ -57,6 +57,7 @@ def test_there_are_vectors():
     assert len(VECTORS) == 3
 
 
+@pytest.mark.another_implementation("agalite")
 @pytest.mark.parametrize("chunk", [14, 5, 1])
 def test_outputs_and_states(reference, chunk):
     model = reference.build()

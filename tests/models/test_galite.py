@@ -32,6 +32,7 @@ def test_there_are_vectors():
     assert len(VECTORS) == 2
 
 
+@pytest.mark.another_implementation("galite")
 @pytest.mark.parametrize("chunk", [14, 5, 1])
 def test_outputs_and_states(reference, chunk):
     model = reference.build()

@@ -40,6 +40,7 @@ def layer(vectors):
     return layer
 
 
+@pytest.mark.another_implementation("gla")
 @pytest.mark.parametrize("split", [11, 4, 1])
 def test_outputs_and_states(vectors, layer, split):
     assert layer.norm.eps == float(vectors["cfg/norm_eps"])

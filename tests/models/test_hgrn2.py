@@ -42,6 +42,7 @@ def test_there_are_vectors():
     assert len(VECTORS) == 2
 
 
+@pytest.mark.another_implementation("hgrn2")
 @pytest.mark.parametrize("split", [11, 4, 1])
 def test_outputs_and_states(vectors, layer, split):
     assert layer.norm.eps == float(vectors["cfg/norm_eps"])

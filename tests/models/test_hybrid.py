@@ -9,6 +9,7 @@ from rllib_recattn.models.registry import build_model
 MODELS = [{"name": "gru", "d_model": 7}, {"name": "lstm", "d_model": 6}]
 
 
+@pytest.mark.another_implementation("hybrid")
 def test_each_model_reads_what_the_one_below_puts_out():
     hybrid = build_model("hybrid", input_dim=5, models=MODELS)
     gru, lstm = hybrid.models

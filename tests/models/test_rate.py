@@ -163,6 +163,7 @@ def written_out(rate: RATE, x: Tensor) -> Tensor:
     return torch.cat(outputs)
 
 
+@pytest.mark.another_implementation("rate")
 def test_equals_the_transformer_over_whole_segments_written_out():
     rate, x = model(residual="gated"), inputs(1, 4 * K)
     expected = written_out(rate, x[0])

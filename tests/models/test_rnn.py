@@ -36,6 +36,7 @@ def written_out(model, step, x, parts, is_first):
     return torch.stack(outputs, dim=1), parts
 
 
+@pytest.mark.another_implementation("lstm", "gru")
 @pytest.mark.parametrize(("name", "step", "names"), [("lstm", lstm_step, {"h", "c"}), ("gru", gru_step, {"h"})])
 @pytest.mark.parametrize("resets", [0.0, 0.2, 1.0])
 def test_equals_the_equations_written_out(name, step, names, resets):
