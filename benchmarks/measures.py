@@ -138,3 +138,9 @@ def reach(grid: Cells) -> dict[int, dict[str, list[str]]]:
         for model, runs in by_share:
             found.setdefault(length, {}).setdefault(solved_of(runs), []).append(model)
     return found
+
+
+def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Count the solved ones of a model's runs, and take medians of all."""
+    medians = {f"median_{key}": median_of_all(runs, key)[0] for key in ("env_steps", "seconds", "cpu_seconds")}
+    return {"solved": solved_of(runs), **medians}

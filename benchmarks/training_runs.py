@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import where_it_runs
-from benchmarks.measures import median_of_all, solved_of
 
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
@@ -90,12 +89,6 @@ def report(model: str, run: Mapping[str, Any]) -> str:
         f"seed {run['seed']}, {model}: {outcome} after {run['env_steps']:,} steps, {reached} {run['seconds']:.0f} s, "
         f"{run['cpu_seconds']:.0f} CPU s"
     )
-
-
-def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Count the solved ones of a model's runs, and take medians of all."""
-    medians = {f"median_{key}": median_of_all(runs, key)[0] for key in ("env_steps", "seconds", "cpu_seconds")}
-    return {"solved": solved_of(runs), **medians}
 
 
 def draw(runs: Runs, colours: Mapping[str, str], title: str, out: Path, chance: float | None = 0.5) -> None:

@@ -16,8 +16,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measures import summarise
 from benchmarks.palette import COLOURS as PALETTE
-from benchmarks.training_runs import draw, has_example, report, summarise, train_side_by_side
+from benchmarks.training_runs import draw, has_example, report, train_side_by_side
 
 HERE = Path(__file__).parent / "learning"
 COLOURS = {

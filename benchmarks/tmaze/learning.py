@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from benchmarks.training_runs import draw, report, summarise, train_side_by_side
+from benchmarks.measures import summarise
+from benchmarks.training_runs import draw, report, train_side_by_side
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)

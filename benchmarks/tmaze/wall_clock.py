@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from benchmarks.training_runs import experiment_of, report, summarise, train_experiment
+from benchmarks.measures import summarise
+from benchmarks.training_runs import experiment_of, report, train_experiment
 
 RESULT = Path(__file__).with_suffix(".json")
 COMMAND = (
