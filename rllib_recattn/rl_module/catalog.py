@@ -12,9 +12,9 @@ from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings
 from rllib_recattn.inputs.spaces import check_action_space, check_observation_space
 from rllib_recattn.models.registry import recorded_settings
-from rllib_recattn.rl_module.action_distribution import over_time
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
-from rllib_recattn.rl_module.free_log_std import FreeLogStdHead
+from rllib_recattn.rl_module.fixes.action_distribution import over_time
+from rllib_recattn.rl_module.fixes.free_log_std import FreeLogStdHead
 from rllib_recattn.rl_module.recurrence import split_model_config
 
 MODEL_CONFIG_KEY = "recattn"

@@ -12,7 +12,7 @@ from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
-from rllib_recattn.rl_module.action_distribution import over_time
+from rllib_recattn.rl_module.fixes.action_distribution import over_time
 from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS, RandomEnv, random_env_config
 
 NESTED = ["Dict", "Tuple"]

@@ -20,6 +20,29 @@ def widened(count: Tensor) -> Tensor:
     return count.to(torch.promote_types(count.dtype, torch.float32))
 
 
+def count_on(before: Tensor, n_steps: int, is_first: Tensor | None) -> Tensor:
+    """Count steps, from 0 again where an episode starts.
+
+    Args:
+        before: The count at the first step [B, 1].
+        n_steps: T.
+        is_first: Steps that start an episode [B, T], booleans; None: there are none.
+
+    Returns:
+        The count at each step [B, T], in the dtype of `before`.
+
+    Example:
+        >>> count_on(torch.tensor([[7]]), 4, torch.tensor([[False, False, True, False]]))
+        tensor([[7, 8, 0, 1]])
+    """
+    index = torch.arange(n_steps, device=before.device)
+    counts = before + index
+    if is_first is None:
+        return counts
+    latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
+    return torch.where(latest_first >= 0, (index - latest_first).to(counts.dtype), counts)
+
+
 def largest_count(dtype: torch.dtype) -> int:
     """Return the whole number up to which a floating-point dtype holds them all: 256 for bfloat16, 2048 for float16."""
     return int(2 / torch.finfo(dtype).eps)

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.parts.counters import widened
+from rllib_recattn.models.parts.counters import count_on, widened
 
 FrequencyChoice = Literal["distinct", "published"]
 
@@ -75,12 +75,7 @@ class Oscillation:
         Returns:
             Step counts modulo the period [B, T], in the clock's dtype, but at least float32.
         """
-        index = torch.arange(n_steps, device=clock.device)
-        counts = widened(clock) + index
-        if is_first is not None:
-            latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
-            counts = torch.where(latest_first >= 0, (index - latest_first).to(counts.dtype), counts)
-        return counts % self.period
+        return count_on(widened(clock), n_steps, is_first) % self.period
 
     def cosines(self, counts: Tensor) -> Tensor:
         """Return cos(ω_j t) [B, T, r] for step counts [B, T]."""

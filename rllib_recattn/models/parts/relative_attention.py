@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rllib_recattn.models.parts.counters import widened
+from rllib_recattn.models.parts.counters import count_on, widened
 from rllib_recattn.models.parts.graphs import in_graph
 from rllib_recattn.models.parts.mixed_precision import without_autocast
 
@@ -53,11 +53,7 @@ def steps_in_reach(count: Tensor, n_steps: int, is_first: Tensor | None, memory_
     Returns:
         [B, T], each at most M, in the dtype of `count`.
     """
-    index = torch.arange(n_steps, device=count.device)
-    reach = widened(count) + index
-    if is_first is not None:
-        latest_first = torch.where(is_first, index, -1).cummax(dim=1).values
-        reach = torch.where(latest_first >= 0, (index - latest_first).to(reach.dtype), reach)
+    reach = count_on(widened(count), n_steps, is_first)
     return reach.clamp(max=memory_length).to(count.dtype)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.parts.counters import count_on
 from rllib_recattn.models.parts.graphs import in_graph
 
 
@@ -36,12 +37,7 @@ class SegmentGrid:
     """
 
     def __init__(self, position: Tensor, is_first: Tensor | None, n_steps: int, segment_length: int):
-        step = torch.arange(n_steps, device=position.device)
-        count = position.unsqueeze(1) + step
-        if is_first is not None:
-            latest_first = torch.where(is_first, step, -1).cummax(dim=1).values
-            count = torch.where(latest_first >= 0, step - latest_first, count)
-        self.slot = count % segment_length
+        self.slot = count_on(position.unsqueeze(1), n_steps, is_first) % segment_length
         begins = self.slot == 0
         begins[:, 0] = False
         segment = begins.cumsum(dim=1)
