@@ -8,6 +8,7 @@ from pathlib import Path
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import read_yaml
+from rllib_recattn.models.registry import model_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,6 +18,12 @@ EXAMPLES = ROOT / "tuned_examples"
 def blocks(language: str) -> list[tuple[str | None, str]]:
     """The code blocks of a language, each with the file that it is said to be."""
     return re.findall(rf"(?:<!-- file: (\S+) -->\n)?```{language}\n(.*?)```\n", README, re.DOTALL)
+
+
+def test_its_table_of_models_is_the_catalog(own_models):
+    table = README.partition("\n## The models\n")[2].partition("```")[0]
+    named = {name for row in re.findall(r"^\|([^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(model_names())
 
 
 def test_a_block_that_is_said_to_be_a_file_is_that_file():

@@ -19,6 +19,7 @@ import rllib_recattn as ra
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP, encoder_settings
 from rllib_recattn.inputs.tokenizer import Tokenizer
+from rllib_recattn.models.registry import model_names
 from tests.model_v2.old_stack import (
     CLASS_PATH,
     TINY,
@@ -113,6 +114,10 @@ def registered(model, **custom):
         "custom_model_config": {**TINY[model], **custom},
         "max_seq_len": 4,
     }
+
+
+def test_every_model_of_the_catalog_is_tried(own_models):
+    assert TINY.keys() == set(model_names())
 
 
 @pytest.mark.parametrize("model", TINY)

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,14 @@ def test_models_lists_the_catalog_with_a_description_and_a_source():
     listing = {info.name: info for info in ra.list_models()}
     assert listing.keys() >= {"agalite", "lstm", "gru"}
     assert all(info.description and info.source for info in listing.values())
+
+
+def test_a_model_of_the_catalog_is_the_file_of_its_name(own_models):
+    interface = {"__init__", "base", "catalog", "diagnostics", "old_paths", "registry"}
+    files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
+    assert files - interface == set(registry.model_names())
+    for info in ra.list_models():
+        assert info.settings.__module__ == f"rllib_recattn.models.{info.name}"
 
 
 @pytest.mark.parametrize("info", ra.list_models(), ids=lambda info: info.name)

@@ -11,6 +11,7 @@ import os
 import pytest
 import torch
 
+from rllib_recattn.models.registry import model_names
 from tests.oracle.cases import CONFIGS, MODELS, draw
 from tests.oracle.harness import check
 
@@ -24,6 +25,10 @@ def test_batches_agree_with_a_replay_of_each_episode(tmp_path, seed):
     report = check(case, tmp_path)
     assert not report.problems, f"python -m tests.oracle --count 1 --seed {seed}: {case}"
     assert report.n_steps > 0 or case.burn_in
+
+
+def test_every_model_of_the_catalog_is_tried(own_models):
+    assert MODELS.keys() == set(model_names())
 
 
 def test_the_configs_cover_every_algorithm_and_model():
