@@ -23,7 +23,7 @@ FLOORS = {  # part → what of the package it may import besides itself
     "checkpoint_pickles": {"ray_internals"},
     "local_ray": {"ray_internals"},
     "scope": {"errors"},
-    "models": {"errors", "importing"},
+    "models": {"errors", "importing", "private_names"},
     "inputs": {"errors", "importing"},
     "envs": {"errors", "importing", "success"},
     "rl_module": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from rllib_recattn.models.torch_internals import parameters_of
+
 
 class Weights:
     """A module's parameters in the order of its `parameters()`, which may be replaced by others at any time.
@@ -12,9 +14,8 @@ class Weights:
     """
 
     def __init__(self, module: nn.Module):
-        self._places = [
-            (m._parameters, name) for m in module.modules() for name, p in m._parameters.items() if p is not None
-        ]
+        of_modules = map(parameters_of, module.modules())
+        self._places = [(own, name) for own in of_modules for name, parameter in own.items() if parameter is not None]
 
     def are_parameters(self) -> bool:
         """Say whether they all still are: a parametrization, such as PyTorch's weight normalisation, takes one away."""
@@ -22,4 +23,4 @@ class Weights:
 
     def now(self) -> list[Tensor]:
         """Return those that the module has now."""
-        return [parameters[name] for parameters, name in self._places]  # type: ignore[misc]
+        return [parameters[name] for parameters, name in self._places]

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.parts.graphs import in_graph
+from rllib_recattn.models.torch_internals import onednn_linear
 
 # Multiplications in a product from which oneDNN is the faster one: 256 rows, 64 features in and out.
 LARGE = 256 * 64 * 64
+
+_ONEDNN = onednn_linear()
 
 
 class Linear(nn.Linear):
@@ -62,8 +65,7 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
         x.numel() * len(weight) >= LARGE
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and _ONEDNN is not None
         and not torch.is_autocast_enabled("cpu")
         # Graphs that are exported consist of PyTorch's public operations.
         and not in_graph()
@@ -92,8 +94,8 @@ class _OneDNNLinear(torch.autograd.Function):
 
 
 def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(a), _dense(b), bias, "none", [], "")
-    return product
+    assert _ONEDNN is not None
+    return _ONEDNN(_dense(a), _dense(b), bias)
 
 
 def _dense(x: Tensor) -> Tensor:
