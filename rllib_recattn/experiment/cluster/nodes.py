@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rllib_recattn.experiment.cluster import probe
+from rllib_recattn.experiment.definition.environment import env_creator, find_env
 from rllib_recattn.ray_internals import cpus_of_this_machine
 
 PACKAGE = "rllib_recattn"
@@ -172,3 +174,18 @@ def _get(answer: Any, seconds: float) -> tuple[Any, str | None]:
         return None, " ".join(f"{type(cause).__name__}: {cause}".split())[:500]
     except ray.exceptions.RayError as error:
         return None, " ".join(str(error).split())[:500]
+
+
+def load_and_make(env: str, env_config: Mapping[str, Any]) -> None:
+    """Import what training imports, and make the environment once.
+
+    Args:
+        env: Its id, or the path of what makes it.
+        env_config: Its settings.
+
+    Raises:
+        Exception: Whatever that raises here, such as that a package is missing.
+    """
+    importlib.import_module("rllib_recattn.rl_module.use_model")
+    find_env(env, "env")
+    env_creator(env, "env", env_config)(dict(env_config)).close()

@@ -13,9 +13,15 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.cluster import checks, gloo, shipping
 from rllib_recattn.experiment.cluster.address import connect
 from rllib_recattn.experiment.cluster.checks import Finding
-from rllib_recattn.experiment.cluster.nodes import Node, driver_facts, examine_nodes, on_every_node, this_machine
+from rllib_recattn.experiment.cluster.nodes import (
+    Node,
+    driver_facts,
+    examine_nodes,
+    load_and_make,
+    on_every_node,
+    this_machine,
+)
 from rllib_recattn.experiment.cluster.storage import trial_directory
-from rllib_recattn.experiment.cluster.tryout import load_and_make
 from rllib_recattn.experiment.definition.load import environments_of
 from rllib_recattn.importing import importable_folders
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rllib_recattn.experiment.training.loggers.mlflow_names import mlflow_names, mlflow_params
+from rllib_recattn.experiment.training.loggers.mlflow_logger import mlflow_names, mlflow_params
 
 ODD = [
     *("config.lr[0][1]", "config.env_config.größe", "config.env_config.a=b", "config.env_config.a+b", "x" * 300),
