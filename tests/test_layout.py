@@ -25,7 +25,7 @@ FLOORS = {  # part → what of the package it may import besides itself
     "scope": {"errors"},
     "models": {"errors", "importing", "private_names"},
     "inputs": {"errors", "importing"},
-    "envs": {"errors", "importing", "success"},
+    "envs": {"errors", "importing", "private_names", "success"},
     "rl_module": {
         "errors",
         "tested_versions",

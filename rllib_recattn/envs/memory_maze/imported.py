@@ -6,16 +6,17 @@ What it needs besides is DeepMind's ``dm_control``.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import gymnasium
 from gymnasium.error import DependencyNotInstalled
+
+from rllib_recattn.envs.memory_maze.dm_control_internals import choose_renderer_again, touch_quickly
 
 INSTALL = "pip install 'rllib-recattn[memory-maze]', and to draw off screen: sudo apt-get install libegl1 libgl1"
 
@@ -35,9 +36,8 @@ def memory_maze_tasks() -> Any:
     # AsyncVectorEnv starts.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     try:
-        if not is_chosen and "dm_control._render" in sys.modules:
-            # Whoever imports RLlib imports dm_control, which then has chosen to draw on a screen.
-            importlib.reload(sys.modules["dm_control._render"])
+        if not is_chosen:
+            choose_renderer_again()
         with _stand_in_for_gym():
             import memory_maze.maze
             import memory_maze.tasks
@@ -45,7 +45,7 @@ def memory_maze_tasks() -> Any:
         raise DependencyNotInstalled(
             f"Memory Maze cannot be imported ({type(error).__name__}: {error}): {INSTALL}"
         ) from error
-    _touch_quickly(memory_maze.maze)
+    touch_quickly(memory_maze.maze)
     return memory_maze.tasks
 
 
@@ -70,28 +70,3 @@ def _stand_in_for_gym() -> Iterator[None]:
                 del sys.modules[name]
             else:
                 sys.modules[name] = found
-
-
-def _touch_quickly(maze: Any) -> None:
-    """Give Memory Maze targets that look at all contacts at once.
-
-    dm_control's make an object of each of dozens of contacts, for each target, 50 times a step, which takes three
-    quarters of the step's time. Others who use dm_control keep theirs.
-    """
-    slow = maze.target_sphere.TargetSphere
-    if "_update_activation" in vars(slow) and slow.__module__ != __name__:
-        quick = type("TargetSphere", (slow,), {"_update_activation": _update_activation, "__module__": __name__})
-        maze.target_sphere = SimpleNamespace(TargetSphere=quick)
-
-
-def _update_activation(self: Any, physics: Any) -> None:
-    """Do what dm_control's method of the same name does."""
-    if self._activated or not physics.data.ncon:
-        return
-    contacts = physics.data.contact
-    allowed = self._specific_collision_geom_ids
-    for pair in zip(contacts.geom1.tolist(), contacts.geom2.tolist(), strict=True):
-        if self._geom_id in pair and (not allowed or pair[0] in allowed or pair[1] in allowed):
-            self._activated = True
-            physics.bind(self._material).rgba[-1] = 0
-            return

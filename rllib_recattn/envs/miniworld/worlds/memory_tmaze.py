@@ -12,6 +12,7 @@ from miniworld.params import DEFAULT_PARAMS
 from numpy.typing import NDArray
 from pydantic import Field
 
+from rllib_recattn.envs.miniworld.worlds.miniworld_internals import reward_of
 from rllib_recattn.envs.miniworld.worlds.own_world import OwnWorld, WorldSettings
 from rllib_recattn.errors import validate
 from rllib_recattn.success import SUCCESS
@@ -116,7 +117,7 @@ class MemoryTMaze(OwnWorld):
         terminated = any(reached)
         if terminated or truncated:
             info[SUCCESS] = success
-        return observation, self._reward() if success else 0.0, terminated, truncated and not terminated, info
+        return observation, reward_of(self) if success else 0.0, terminated, truncated and not terminated, info
 
     def _gen_world(self) -> None:
         half, length = _CORRIDOR / 2, self._length

@@ -46,7 +46,7 @@ class SweepProgress(Callback):
     def setup(self, stop: dict[str, float] | None = None, **info: Any) -> None:
         """Prepare for a run; called by Tune before the first iteration, of a resumed run as well."""
         self._stop = stop or {}
-        self._results: dict[str, dict[str, Any]] = {}
+        self._newest: dict[str, dict[str, Any]] = {}
         self._values: dict[str, list[float]] = {}
         self._lines = IterationLines(metrics.SUCCESS in self._stop, _MARGIN)
         self._table = LiveTable(self._measure) if _is_live() else None
@@ -60,7 +60,7 @@ class SweepProgress(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say what a trial's choices are, where there is no table to show them."""
-        if self._table is None and trial.trial_id not in self._results:
+        if self._table is None and trial.trial_id not in self._newest:
             choices = choices_of(trial.config)
             short = short_names(list(choices))
             described = ", ".join(f"{short[key]} = {value_text(value)}" for key, value in choices.items())
@@ -70,7 +70,7 @@ class SweepProgress(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Keep an iteration's result, and print its line where there is no table."""
-        self._results[trial.trial_id] = result
+        self._newest[trial.trial_id] = result
         self._values.setdefault(trial.trial_id, []).append(metrics.metric(result, self._measure.metric))
         if self._table is None:
             self._lines.print(result, trial_directory_name(trial))
@@ -139,7 +139,7 @@ class SweepProgress(Callback):
 
     def _result(self, trial: Trial) -> dict[str, Any]:
         # A trial of a resumed sweep has results from before.
-        return self._results.get(trial.trial_id) or trial.last_result or {}
+        return self._newest.get(trial.trial_id) or trial.last_result or {}
 
     def _status(self, trial: Trial) -> str:
         return _STATUS.get(trial.status) or self._ending(trial)
