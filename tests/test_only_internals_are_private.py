@@ -1,4 +1,7 @@
-"""Only the modules ``*_internals`` touch what other packages keep to themselves."""
+"""Only the modules ``*_internals`` touch what other packages keep to themselves.
+
+Keys of RLlib's settings that begin with an underscore are none of that: users write them.
+"""
 
 from __future__ import annotations
 
