@@ -1,4 +1,4 @@
-"""Programs of the tests that start a cluster: Ray serves one a process, and the tests' process has one already."""
+"""Programs of tests that start a Ray of their own: Ray serves one a process, and the tests' process has one already."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 OUTCOME_FILE = "outcome.json"  # Ray prints on the standard output as well
+
+# What `python -c` takes to be the command, with workers that are forked; its arguments follow.
+RLLIB_PROGRAM = f"""
+import sys
+sys.path.append({str(ROOT)!r})
+from tests.quick_rllib import start_workers_as_forks
+start_workers_as_forks()
+from rllib_recattn.cli.main import main
+main()
+"""
 
 
 def run_program(module: str, directory: Path, *arguments: object) -> Any:

@@ -67,6 +67,7 @@ def serve(server: socket.socket, address: str) -> None:
     os.setsid()
     quick_rllib.build_connectors_quickly()
     raylet = int(os.environ["RAY_RAYLET_PID"])
+    make_class_ids_apart()
     for module in MODULES:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -83,6 +84,19 @@ def serve(server: socket.socket, address: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
     os._exit(0)
+
+
+def make_class_ids_apart() -> None:
+    """Have the actor classes of imported modules named by other random numbers than Ray's own.
+
+    Ray's generator takes its seed when it is first used: were that before a fork, all workers would make the same ids.
+    """
+    from types import SimpleNamespace
+
+    import ray.actor
+
+    kind = ray.actor.ActorClassID
+    ray.actor.ActorClassID = SimpleNamespace(from_random=lambda: kind(os.urandom(kind.size())))
 
 
 def is_alive(pid: int) -> bool:

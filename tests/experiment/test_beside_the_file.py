@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from rllib_recattn.cli.main import main
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, load_config
+from tests.programs import RLLIB_PROGRAM
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +95,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, whose Ray is its own as well, in another folder."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_directory:
         environment = {**os.environ, "RAY_TMPDIR": ray_directory, "PYTHONPATH": str(ROOT), "COLUMNS": "500"}
-        command = [sys.executable, "-m", "rllib_recattn", *map(str, arguments)]
+        command = [sys.executable, "-c", RLLIB_PROGRAM, *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ray_directory, timeout=600)
 
 

@@ -26,6 +26,7 @@ from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.rl_module.mending_recorder import MendingRecordingEnvRunner
 from rllib_recattn.rl_module.offline import WholeEpisodesPreLearner
 from rllib_recattn.rl_module.recorded_episodes import unpacked
+from tests.programs import RLLIB_PROGRAM
 from rllib_recattn.scope import Scope
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed
 
@@ -207,8 +208,7 @@ def rllib(directory):
     """Runs a command in a process of its own, and returns what it printed."""
 
     def rllib(*arguments):
-        program = "from rllib_recattn.cli.main import main; main()"
-        command = [sys.executable, "-c", program, *map(str, arguments)]
+        command = [sys.executable, "-c", RLLIB_PROGRAM, *map(str, arguments)]
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=500, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -13,14 +13,13 @@ import pytest
 from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.experiment.records.run_directory import find_unfinished_run, newest_checkpoint
 from tests.faults.experiments import results, write_experiment
-
-PROGRAM = "from rllib_recattn.cli.main import main; main()"
+from tests.programs import RLLIB_PROGRAM
 
 
 @pytest.mark.slow
 def test_resume_goes_on_after_sigkill(tmp_path):
     file = write_experiment(tmp_path, config={"num_env_runners": 0}, stop={"training_iteration": 25})
-    command = [sys.executable, "-u", "-c", PROGRAM, "train", "file", str(file), "--ray-num-cpus", "2"]
+    command = [sys.executable, "-u", "-c", RLLIB_PROGRAM, "train", "file", str(file), "--ray-num-cpus", "2"]
     # Tune stores its record of a run, and the results, every ten seconds; so often that there is something to lose.
     environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0.1"}
     with subprocess.Popen(

@@ -28,6 +28,7 @@ from rllib_recattn.experiment.training.interrupt import (
 )
 from rllib_recattn.experiment.training.progress.report import ProgressReport
 from rllib_recattn.experiment.training.run import run_experiment
+from tests.programs import RLLIB_PROGRAM
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -174,8 +175,7 @@ def test_an_interrupt_before_the_first_iteration_leaves_nothing(
 @pytest.mark.slow
 def test_the_command_can_be_interrupted_and_resumed(small_experiment, tmp_path):
     experiment = small_experiment(tmp_path, iterations=60)
-    program = "from rllib_recattn.cli.main import main; main()"
-    command = [sys.executable, "-u", "-c", program, "train", "file", str(experiment.path)]
+    command = [sys.executable, "-u", "-c", RLLIB_PROGRAM, "train", "file", str(experiment.path)]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         lines = []

@@ -23,6 +23,7 @@ from tests.experiment.training.sweeps import (
     run_sweep,
     trial_directories,
 )
+from tests.programs import RLLIB_PROGRAM
 
 pytestmark = pytest.mark.slow
 
@@ -184,8 +185,7 @@ def test_a_sweep_whose_process_was_killed_is_resumed(tmp_path):
         tune={"scheduler": {"asha": {"grace_period": 12}}},
         checkpoint={"frequency": 2},
     )
-    program = "from rllib_recattn.cli.main import main; main()"
-    command = [sys.executable, "-u", "-c", program, "train", "file", str(experiment.path), "--ray-num-cpus", "2"]
+    command = [sys.executable, "-u", "-c", RLLIB_PROGRAM, "train", "file", str(experiment.path), "--ray-num-cpus", "2"]
     reported = set()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
