@@ -19,7 +19,7 @@ OVERRIDES = (
     Override(
         "torch.nn.modules.module:Module",
         "_apply",
-        "to check the counts in states, and to make sinusoids anew, when a model's dtype changes",
+        "to check the counts in states, and to make sinusoids again, when a model's dtype changes",
     ),
 )
 
@@ -47,7 +47,7 @@ def global_hook_check() -> Callable[[], bool]:
 def onednn_linear() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
     """Return what multiplies matrices with oneDNN: x Wᵀ + b; None, with a warning, where PyTorch has another way.
 
-    Without it, models compute the same, more slowly; see :mod:`rllib_recattn.models.linear`.
+    Without it, models compute the same, more slowly; see :mod:`rllib_recattn.models.parts.linear`.
     """
     if not torch.backends.mkldnn.is_available():
         return None
