@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rllib_recattn._version import __version__
 from rllib_recattn.envs import register_envs
+from rllib_recattn.old_paths import find_moved_modules
 
 if TYPE_CHECKING:
     from rllib_recattn.migration.checkpoints import convert_checkpoint
@@ -47,6 +48,7 @@ _LAZY = {
 }
 
 register_envs()
+find_moved_modules()
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ FLOORS = {  # part → what of the package it may import besides itself
     "success": set(),
     "importing": {"errors"},
     "tested_versions": set(),
+    "old_paths": set(),
     "private_names": {"tested_versions"},
     "checkpoint_files": {"errors"},
     "ray_internals": {"private_names"},
@@ -80,7 +81,6 @@ FLOORS = {  # part → what of the package it may import besides itself
         "migration.old_files",
         "rl_module",
     },
-    "checkpoints": {"migration.checkpoints"},
     "cli": {"errors", "models", "experiment", "migration.command_line", "migration.conversion", "_version"},
     "__main__": {"cli"},
 }

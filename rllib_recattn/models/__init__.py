@@ -7,7 +7,6 @@ import warnings
 from types import ModuleType
 
 import rllib_recattn.models.catalog  # noqa: F401 (it registers the models of this package)
-from rllib_recattn.models.old_paths import find_moved_modules
 from rllib_recattn.models.registry import ModelInfo, list_models
 
 
@@ -23,4 +22,3 @@ class _CallablePackage(ModuleType):
 
 
 sys.modules[__name__].__class__ = _CallablePackage
-find_moved_modules()

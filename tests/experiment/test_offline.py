@@ -26,8 +26,8 @@ from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.rl_module.mending_recorder import MendingRecordingEnvRunner
 from rllib_recattn.rl_module.offline import WholeEpisodesPreLearner
 from rllib_recattn.rl_module.recorded_episodes import unpacked
-from tests.programs import RLLIB_PROGRAM
 from rllib_recattn.scope import Scope
+from tests.programs import RLLIB_PROGRAM
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed
 
 CONTENT = """

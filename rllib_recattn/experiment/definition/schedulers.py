@@ -6,7 +6,7 @@ is what the experiment's stop criteria say of ``time_attr``.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -138,3 +138,10 @@ SCHEDULER_ALIASES = {
     "population_based_training": "pbt",
 }
 """Other names that Ray has for them."""
+
+
+def __getattr__(name: str) -> Any:
+    # The pickles of runs that an earlier version began have the classes under names without Block.
+    if f"{name}Block" in globals():
+        return globals()[f"{name}Block"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

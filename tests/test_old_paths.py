@@ -13,11 +13,12 @@ import torch
 
 import rllib_recattn as ra
 from rllib_recattn.models import gru, lstm
-from rllib_recattn.models.old_paths import MOVED
 from rllib_recattn.models.parts import blocks
+from rllib_recattn.old_paths import MOVED
 from tests.models.conftest import small_model
 
 HERE = "rllib_recattn.models"
+ELSEWHERE = sorted(path for path in MOVED if not path.startswith(HERE))
 OLD = {  # a module below rllib_recattn.models, as it was → what others could have imported from it
     "blocks": "Block GRUGate Residual orthogonal_linear",
     "containment": "lose lost_from lost_in_window not_finite without",
@@ -55,8 +56,31 @@ def test_a_module_is_found_by_its_old_path(path):
     assert all(hasattr(module, name) for name in OLD[path].split())
 
 
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_a_module_of_another_part_is_found_by_its_old_path(path):
+    module, (now,) = import_module(path), MOVED[path]
+    assert not path.startswith("rllib_recattn.migration")
+    for name, value in vars(import_module(now)).items():
+        if not name.startswith("__"):
+            assert getattr(module, name) is value
+
+
 def test_every_old_path_is_tried():
-    assert {f"{HERE}.{path}" for path in OLD} == set(MOVED)
+    assert {f"{HERE}.{path}" for path in OLD} | {*ELSEWHERE} == set(MOVED)
+
+
+def test_the_former_path_of_convert_checkpoint_goes_on_to_work():
+    from rllib_recattn.checkpoints import convert_checkpoint
+
+    assert convert_checkpoint is ra.convert_checkpoint
+
+
+def test_the_settings_of_schedulers_are_found_by_their_old_names():
+    from rllib_recattn.experiment.definition import schedulers
+
+    assert schedulers.Asha is schedulers.AshaBlock
+    with pytest.raises(AttributeError, match="Nobody"):
+        schedulers.Nobody  # noqa: B018
 
 
 def test_its_classes_are_those_of_the_new_path():
