@@ -23,17 +23,17 @@ class RecurrentLearnerMixin(PackedRowsMixin, RecurrentMetricsMixin, FiniteGradie
 
     def recurrent_modules(self) -> dict[str, RecurrentModule]:
         """Return the modules of this package by policy; a learner may have others besides."""
-        modules = self.module.foreach_module(lambda _, module: module.unwrapped(), return_dict=True)  # type: ignore[attr-defined]
+        modules = self.module.foreach_module(lambda _, module: module.unwrapped(), return_dict=True)
         return {module_id: module for module_id, module in modules.items() if isinstance(module, RecurrentModule)}
 
     def configure_optimizers(self) -> None:
         """Check the settings that only the finished config holds, before anything starts; make the optimizers."""
         for module_id, module in self.recurrent_modules().items():
             if module.recurrence.rllib_fixes.minibatch_check:
-                config = self.config  # type: ignore[attr-defined]
+                config = self.config
                 where = f"{type(config).__name__}, policy {module_id!r}"
                 check_minibatch_size(config.minibatch_size, module.recurrence.max_seq_len, where)
-        super().configure_optimizers()  # type: ignore[misc]
+        super().configure_optimizers()
 
 
 class RecurrentPPOMixin(RecurrentLearnerMixin, EmptyMinibatchMixin):
@@ -41,7 +41,7 @@ class RecurrentPPOMixin(RecurrentLearnerMixin, EmptyMinibatchMixin):
 
     def build(self) -> None:
         """Build the learner."""
-        super().build()  # type: ignore[misc]
+        super().build()
         modules = self.recurrent_modules().values()
         pipeline = learner_connector(self)
         if pipeline is not None and all(module.recurrence.rllib_fixes.values_without_grad for module in modules):

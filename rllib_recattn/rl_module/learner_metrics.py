@@ -13,6 +13,7 @@ from torch import Tensor
 from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.rl_module.packing.rows import IS_FIRST
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.bases import LearnerBase
 
 METRICS = "recattn"
 PADDING_SHARE = "padding_share"
@@ -32,7 +33,7 @@ class _Record:
     gate_openness: Tensor
 
 
-class RecurrentMetricsMixin:
+class RecurrentMetricsMixin(LearnerBase):
     """For learners: reports, once for each update, what a train batch holds for each recurrent module.
 
     - ``padding_share``: the share of the slots in its rows that hold no step of experience: zeros up to
@@ -53,18 +54,16 @@ class RecurrentMetricsMixin:
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
     ) -> Tensor:
         """Note what there is to report, and compute the loss."""
-        module = self.module[module_id].unwrapped()  # type: ignore[attr-defined]
+        module = self.module[module_id].unwrapped()
         if isinstance(module, RecurrentModule) and module.recurrence.report_metrics:
             self._note(module_id, module, batch)
-        return super().compute_loss_for_module(  # type: ignore[misc]
-            module_id=module_id, config=config, batch=batch, fwd_out=fwd_out
-        )
+        return super().compute_loss_for_module(module_id=module_id, config=config, batch=batch, fwd_out=fwd_out)
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Report."""
-        super().after_gradient_based_update(timesteps=timesteps)  # type: ignore[misc]
+        super().after_gradient_based_update(timesteps=timesteps)
         for module_id, record in self._records.items():
-            module = self.module[module_id].unwrapped()  # type: ignore[attr-defined]
+            module = self.module[module_id].unwrapped()
             steps = int(record.steps)
             carried = record.states if module.recurrence.sparse_states else steps
             values = {
@@ -75,7 +74,7 @@ class RecurrentMetricsMixin:
             }
             for name, value in values.items():
                 if value == value:  # not NaN
-                    self.metrics.log_value((module_id, METRICS, name), value, window=1)  # type: ignore[attr-defined]
+                    self.metrics.log_value((module_id, METRICS, name), value, window=1)
         self._records.clear()
 
     def _note(self, module_id: str, module: Any, batch: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ class RecurrentActorCriticMixin(PackedValuesMixin, SyncCriticEncoderMixin, Float
     def __init__(self, *args: Any, catalog_class: type | None = None, **kwargs: Any) -> None:
         if is_stock_catalog(catalog_class):
             catalog_class = RecAttnCatalog
-        super().__init__(*args, catalog_class=catalog_class, **kwargs)  # type: ignore[call-arg]
+        super().__init__(*args, catalog_class=catalog_class, **kwargs)
 
 
 class RecAttnPPOModule(RecurrentActorCriticMixin, DefaultPPOTorchRLModule):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings, settings_in
+from rllib_recattn.rl_module.rllib_internals.bases import ModuleBase
 
 
-class RecurrentModule:
+class RecurrentModule(ModuleBase):
     """Base of the mixins that make one of RLlib's modules a module of this package."""
-
-    model_config: dict[str, Any]
 
     @cached_property
     def recurrence(self) -> RecurrenceSettings:

@@ -16,6 +16,7 @@ import pytest
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.air.integrations.wandb import WandbLoggerCallback
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.train import Checkpoint, CheckpointConfig
 from ray.train._internal.checkpoint_manager import _CheckpointManager
 from ray.train._internal.storage import StorageContext
@@ -26,10 +27,14 @@ from ray.tune.experiment import Trial
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
 from ray.tune.schedulers import AsyncHyperBandScheduler, HyperBandScheduler, MedianStoppingRule, PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2
+from ray.tune.search import Searcher
+from ray.tune.utils import serialization
 from ray.tune.utils.serialization import TuneFunctionEncoder
 
-from rllib_recattn.experiment.tune_internals import loggers, records, schedulers, trials
-from rllib_recattn.private_names import MissingNameError
+from rllib_recattn.experiment.tune_internals import bases, loggers, records, schedulers, trials
+from rllib_recattn.private_names import MissingNameError, private
+from rllib_recattn.tested_versions import UntestedVersionWarning
+from tests.typed_bases import expected_of
 
 MODULES = (loggers, records, schedulers, trials)
 SCORE = {"metric": "score", "mode": "min"}
@@ -76,6 +81,19 @@ def test_decisions_on_trials(ray_session, tmp_path):
         records.decisions_on_trials({"runner_data": {}})
 
 
+def test_forgetting_encoded_texts(monkeypatch):
+    before = serialization.log_once
+    with records.forgetting_encoded_texts():
+        assert serialization.log_once("a text") is False
+    assert serialization.log_once is before
+    assert "log_once(" in inspect.getsource(TuneFunctionEncoder), (
+        "Tune's TuneFunctionEncoder does not call log_once, by which rllib_recattn keeps it from remembering texts"
+    )
+    monkeypatch.delattr(serialization, "log_once")
+    with pytest.warns(UntestedVersionWarning, match="has no log_once, which"), records.forgetting_encoded_texts():
+        pass
+
+
 def test_trials_of(tmp_path, trial):
     (tmp_path / "experiment_state-x.json").write_text("{}")
     trial.update_last_result({"training_iteration": 1})
@@ -102,6 +120,12 @@ def test_what_schedulers_remember(trial):
         schedulers.begin_population_member(scheduler, trial, 10)
         state = scheduler._trial_state[trial]
         assert (state.last_train_time, state.last_perturbation_time) == (10, 8)
+
+
+def test_set_target():
+    searcher = Searcher()
+    schedulers.set_target(searcher, "score", "max")
+    assert (searcher.metric, searcher.mode) == ("score", "max")
 
 
 def test_csv(trial):
@@ -157,7 +181,7 @@ def test_methods_that_are_replaced_are_there(override):
     override.check()
 
 
-NOT_OF_AN_OBJECT = {"pickled", "unpickled", "checkpoint_result", "decisions_on_trials"}
+NOT_OF_AN_OBJECT = {"pickled", "unpickled", "checkpoint_result", "decisions_on_trials", "forgetting_encoded_texts"}
 FUNCTIONS = {
     name: function
     for module in MODULES
@@ -178,3 +202,8 @@ def test_an_object_without_the_name_is_refused_with_a_sentence(name):
 def test_each_function_is_tried_here():
     text = Path(__file__).read_text(encoding="utf-8")
     assert not [name for name in FUNCTIONS if not re.search(rf"\.{name}\(", text)]
+
+
+def test_algorithms_have_what_the_mixins_of_trials_expect():
+    for name in expected_of(bases, "AlgorithmBase"):
+        private(Algorithm, name, "to make trials out of algorithms")

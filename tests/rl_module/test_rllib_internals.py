@@ -26,9 +26,10 @@ from ray.rllib.offline.offline_env_runner import OfflineSingleAgentEnvRunner
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 from ray.tune.registry import register_env
 
-from rllib_recattn.private_names import MissingNameError
-from rllib_recattn.rl_module.rllib_internals import configs, env_runners, episodes, learners
+from rllib_recattn.private_names import MissingNameError, private
+from rllib_recattn.rl_module.rllib_internals import bases, configs, env_runners, episodes, learners
 from rllib_recattn.rl_module.rllib_internals.overrides import OVERRIDES
+from tests.typed_bases import expected_of
 
 MODULES = (configs, env_runners, episodes, learners)
 
@@ -249,3 +250,11 @@ def test_an_object_without_the_name_is_refused_with_a_sentence(name, monkeypatch
     arguments = ["learner_connector" if each == "pipeline" else SimpleNamespace() for each in parameters]
     with pytest.raises(MissingNameError, match=r"SimpleNamespace has no \w+, which rllib_recattn needs to "):
         function(*arguments)
+
+
+def test_rllibs_classes_have_what_mixins_expect(learner):
+    for name in expected_of(bases, "LearnerBase"):
+        private(learner, name, "to train recurrent modules")
+    module = learner.module["default_policy"]
+    for name in expected_of(bases, "ModuleBase"):
+        private(module, name, "to act and to learn with a memory")

@@ -12,6 +12,7 @@ from typing import Any
 
 from rllib_recattn.checkpoint_files import CHECKSUMS_FILE, INCOMPLETE_FILE, ITERATION_FILE, checksums, damage_text
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.tune_internals.bases import AlgorithmBase
 from rllib_recattn.experiment.tune_internals.trials import storage_of
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -24,7 +25,7 @@ class DiskFullError(OSError):
     """A checkpoint could not be written. The message names the directory and the free space."""
 
 
-class CheckedCheckpoints:
+class CheckedCheckpoints(AlgorithmBase):
     """For Tune's trainables: writes its iteration and checksums into each checkpoint, and compares them on loading.
 
     Stands first among the base classes. A checkpoint that could not be written to the end is removed; if the process
@@ -38,7 +39,7 @@ class CheckedCheckpoints:
             DiskFullError: If there is no space left.
         """
         try:
-            return super().save(checkpoint_dir)  # type: ignore[misc]
+            return super().save(checkpoint_dir)
         except Exception as error:
             no_space = isinstance(error, OSError) and error.errno in _NO_SPACE
             message = self._no_space() if no_space else ""
@@ -55,7 +56,7 @@ class CheckedCheckpoints:
     def save_checkpoint(self, checkpoint_dir: str) -> Any:
         """Write a checkpoint into a local directory, from which Tune copies it."""
         self._source = Path(checkpoint_dir)
-        return super().save_checkpoint(checkpoint_dir)  # type: ignore[misc]
+        return super().save_checkpoint(checkpoint_dir)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Load a checkpoint from a local directory.
@@ -66,15 +67,14 @@ class CheckedCheckpoints:
         problem = damage_text(Path(checkpoint_dir))
         if problem is not None:
             raise SettingsError(problem)
-        super().load_checkpoint(checkpoint_dir)  # type: ignore[misc]
+        super().load_checkpoint(checkpoint_dir)
 
     def _report_class_trainable_checkpoint(self, checkpoint_dir: str, returned: Any) -> Any:
         """Copy a checkpoint to where it is kept; Tune calls this with the directory that it was written to."""
         storage = storage_of(self)
         if storage is None:
-            return super()._report_class_trainable_checkpoint(checkpoint_dir, returned)  # type: ignore[misc]
-        iteration: int = self.iteration  # type: ignore[attr-defined]
-        Path(checkpoint_dir, ITERATION_FILE).write_text(f"{iteration}\n", encoding="utf-8")
+            return super()._report_class_trainable_checkpoint(checkpoint_dir, returned)
+        Path(checkpoint_dir, ITERATION_FILE).write_text(f"{self.iteration}\n", encoding="utf-8")
         written = json.dumps(checksums(Path(checkpoint_dir)), indent=0)
         # Tune numbers its checkpoints by counting on from the last.
         storage.current_checkpoint_index += 1
@@ -84,7 +84,7 @@ class CheckedCheckpoints:
         if shutil.disk_usage(self._target).free < _size(Path(checkpoint_dir)) + _RESERVE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (self._target / INCOMPLETE_FILE).touch()
-        result = super()._report_class_trainable_checkpoint(checkpoint_dir, returned)  # type: ignore[misc]
+        result = super()._report_class_trainable_checkpoint(checkpoint_dir, returned)
         (self._target / CHECKSUMS_FILE).write_text(written, encoding="utf-8")
         (self._target / INCOMPLETE_FILE).unlink()
         return result

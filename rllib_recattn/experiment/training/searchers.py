@@ -14,6 +14,7 @@ from rllib_recattn.experiment.definition.domain import SEEDS, Domain
 from rllib_recattn.experiment.definition.search import SEED, count_trials
 from rllib_recattn.experiment.definition.searchers import HyperOptSearcher, OptunaSearcher, RandomSearcher
 from rllib_recattn.experiment.definition.spec import Experiment
+from rllib_recattn.experiment.tune_internals.schedulers import set_target
 
 
 def tune_domain(domain: Domain) -> Any:
@@ -82,7 +83,7 @@ class SeededSearcher(Searcher):
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Tell the search algorithm what to search for; called by Tune."""
-        self._metric, self._mode = metric, mode
+        set_target(self, metric, mode)
         return self._searcher.set_search_properties(metric, mode, config, **spec)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:

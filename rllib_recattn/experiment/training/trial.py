@@ -42,7 +42,8 @@ def trial_directory_name(trial: Trial) -> str:
     By default the whole config goes into the name.
     """
     # The tag begins with the number of the trial. It counts from 0 for random choices, from 1 for search algorithms.
-    number = int(re.match(r"\d*", trial.experiment_tag or "")[0] or 0)  # type: ignore[index]
+    begins = re.match(r"\d+", trial.experiment_tag or "")
+    number = int(begins[0]) if begins else 0
     is_counted_on = re.fullmatch(r".+_\d{5}", trial.trial_id) is None
     return f"trial_{number - is_counted_on:05d}"
 
@@ -62,7 +63,7 @@ class _TrialOfAnExperiment(CheckedCheckpoints):
         if _is_flat(config):
             self._choices = choices_of(config)
             config = _variant_config(config, kwargs.get("storage"))
-        super().__init__(config, env, **kwargs)  # type: ignore[call-arg]
+        super().__init__(config, env, **kwargs)
 
     @classmethod
     def default_resource_request(cls, config: Any) -> Any:
@@ -72,11 +73,11 @@ class _TrialOfAnExperiment(CheckedCheckpoints):
                 config = _variant_config(config)
             except SettingsError:
                 config = _variant_config({EXPERIMENT_KEY: config[EXPERIMENT_KEY]})
-        return super().default_resource_request(config)  # type: ignore[misc]
+        return super().default_resource_request(config)
 
     def get_auto_filled_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what Tune adds to each result; as the config, the choices."""
-        filled = super().get_auto_filled_metrics(*args, **kwargs)  # type: ignore[misc]
+        filled = super().get_auto_filled_metrics(*args, **kwargs)
         return filled if self._choices is None or "config" not in filled else {**filled, "config": self._choices}
 
     def save_checkpoint(self, checkpoint_dir: str) -> Any:

@@ -1,4 +1,4 @@
-"""What of Tune's trial schedulers is not public: they have to be told what trials reported before a resume."""
+"""What of Tune's trial schedulers and search algorithms is not public."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ray.tune.experiment import Trial
 
 from rllib_recattn.private_names import private, set_private
 
+# Tune tells them nothing of what trials reported before a resume.
 _RESUME = "to let schedulers of resumed sweeps know what was before"
 
 
@@ -45,3 +46,9 @@ def begin_population_member(scheduler: Any, trial: Trial, time: float) -> None:
     interval = private(scheduler, "_perturbation_interval", _RESUME)
     for name, value in {"last_train_time": time, "last_perturbation_time": time // interval * interval}.items():
         set_private(state, name, value, _RESUME)
+
+
+def set_target(searcher: Any, metric: str | None, mode: str | None) -> None:
+    """Let a search algorithm of our own know what it searches for: only the constructor of Tune's class can be told."""
+    for name, value in {"_metric": metric, "_mode": mode}.items():
+        set_private(searcher, name, value, "to let a search algorithm take the metric that Tune tells it")

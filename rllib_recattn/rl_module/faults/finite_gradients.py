@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from ray.rllib.utils.metrics import ALL_MODULES
 
+from rllib_recattn.rl_module.rllib_internals.bases import LearnerBase
 from rllib_recattn.rl_module.rllib_internals.learners import scales_gradients
 
 LEFT_OUT = "num_updates_left_out"
@@ -16,7 +17,7 @@ class NotFiniteGradients(FloatingPointError):
     """A gradient is NaN or infinite. The message names the weights, and what to do."""
 
 
-class FiniteGradientsMixin:
+class FiniteGradientsMixin(LearnerBase):
     """For learners: refuses an update whose gradients are NaN or infinite.
 
     ``TorchLearner.apply_gradients`` (core/learner/torch/torch_learner.py) puts zeros in the place of NaN and the
@@ -31,16 +32,16 @@ class FiniteGradientsMixin:
         Raises:
             NotFiniteGradients: If one is NaN or infinite. The weights are those of the update before.
         """
-        if not (self.config.torch_skip_nan_gradients or self._are_finite(gradients_dict)):  # type: ignore[attr-defined]
+        if not (self.config.torch_skip_nan_gradients or self._are_finite(gradients_dict)):
             self._refuse(gradients_dict)
-        return super().postprocess_gradients(gradients_dict)  # type: ignore[misc]
+        return super().postprocess_gradients(gradients_dict)
 
     def apply_gradients(self, gradients_dict: dict[Any, torch.Tensor]) -> None:
         """Update the weights."""
-        if self.config.torch_skip_nan_gradients and not self._are_finite(gradients_dict):  # type: ignore[attr-defined]
-            self.metrics.log_value((ALL_MODULES, LEFT_OUT), 1, reduce="lifetime_sum")  # type: ignore[attr-defined]
+        if self.config.torch_skip_nan_gradients and not self._are_finite(gradients_dict):
+            self.metrics.log_value((ALL_MODULES, LEFT_OUT), 1, reduce="lifetime_sum")
             return
-        super().apply_gradients(gradients_dict)  # type: ignore[misc]
+        super().apply_gradients(gradients_dict)
 
     def _are_finite(self, gradients: dict[Any, torch.Tensor]) -> bool:
         # Scaled gradients of mixed precision overflow now and then; PyTorch's scaler leaves such updates out.
@@ -51,8 +52,8 @@ class FiniteGradientsMixin:
 
     def _refuse(self, gradients: dict[Any, torch.Tensor]) -> None:
         names = {
-            self.get_param_ref(parameter): f"{module_id}: {name}"  # type: ignore[attr-defined]
-            for module_id, module in self.module.items()  # type: ignore[attr-defined]
+            self.get_param_ref(parameter): f"{module_id}: {name}"
+            for module_id, module in self.module.items()
             for name, parameter in module.named_parameters()
         }
         wrong = [

@@ -17,7 +17,7 @@ class SyncCriticEncoderMixin(RecurrentModule):
 
     def get_non_inference_attributes(self) -> list[str]:
         """Return the parts whose weights the EnvRunners can do without."""
-        attributes: list[str] = super().get_non_inference_attributes()  # type: ignore[misc]
+        attributes: list[str] = super().get_non_inference_attributes()
         if self.recurrence.rllib_fixes.sync_critic_encoder:
             return [name for name in attributes if name != "encoder.critic_encoder"]
         return attributes

@@ -22,12 +22,12 @@ class Float32StateMixin(RecurrentModule):
 
     def get_initial_state(self) -> Any:
         """Return the state of an agent at the start of an episode."""
-        state = super().get_initial_state()  # type: ignore[misc]
+        state = super().get_initial_state()
         return _float32(state) if self.recurrence.rllib_fixes.float32_state else state
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         # A learner's pass goes another way, since nobody carries the states that come out of it.
-        outputs: dict[str, Any] = super()._forward(batch, **kwargs)  # type: ignore[misc]
+        outputs: dict[str, Any] = super()._forward(batch, **kwargs)
         if Columns.STATE_OUT in outputs and self.recurrence.rllib_fixes.float32_state:
             outputs[Columns.STATE_OUT] = _float32(outputs[Columns.STATE_OUT])
         return outputs

@@ -12,9 +12,10 @@ from ray.rllib.core.columns import Columns
 from torch import Tensor
 
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.bases import LearnerBase
 
 
-class VTraceBootstrapMixin:
+class VTraceBootstrapMixin(LearnerBase):
     """For the learners of IMPALA and APPO: V-trace targets that are right at the ends of chunks.
 
     RLlib appends a step to each chunk of an episode, whose value V continues the return beyond the chunk. It gives
@@ -34,11 +35,11 @@ class VTraceBootstrapMixin:
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
     ) -> Tensor:
         """Compute V-trace's loss for one module, with corrected rewards and mask."""
-        module = self.module[module_id].unwrapped()  # type: ignore[attr-defined]
+        module = self.module[module_id].unwrapped()
         if isinstance(module, RecurrentModule) and module.recurrence.rllib_fixes.vtrace_bootstrap:
             mask = _mask(batch, config)
             with torch.no_grad():
-                values = module.compute_values(batch, embeddings=fwd_out.get(Columns.EMBEDDINGS))  # type: ignore[attr-defined]
+                values = module.compute_values(batch, embeddings=fwd_out.get(Columns.EMBEDDINGS))
             rewards = torch.where(mask, batch[Columns.REWARDS], values.to(batch[Columns.REWARDS].dtype))
             # The discount is 0 where the mask is: by itself, or in older versions of Ray by what it says of the end.
             terminateds = batch[Columns.TERMINATEDS].bool() | ~mask
@@ -49,9 +50,7 @@ class VTraceBootstrapMixin:
                 Columns.TERMINATEDS: terminateds,
                 Columns.LOSS_MASK: mask,
             }
-        return super().compute_loss_for_module(  # type: ignore[misc]
-            module_id=module_id, config=config, batch=batch, fwd_out=fwd_out
-        )
+        return super().compute_loss_for_module(module_id=module_id, config=config, batch=batch, fwd_out=fwd_out)
 
 
 def _mask(batch: dict[str, Any], config: Any) -> Tensor:

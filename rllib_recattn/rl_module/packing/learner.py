@@ -12,9 +12,10 @@ from torch import Tensor
 from rllib_recattn.rl_module.packing.burn_in import without_burn_in
 from rllib_recattn.rl_module.packing.rows import arrange, can_be_packed, starts_episode
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.bases import LearnerBase
 
 
-class PackedRowsMixin:
+class PackedRowsMixin(LearnerBase):
     """For learners: packs the rows of train batches, and leaves the burn-in of rows out of the loss.
 
     This comes behind the connectors, so that those of users, and RLlib's for advantages, see the rows that they know,
@@ -25,15 +26,15 @@ class PackedRowsMixin:
     rows_are_whole_episodes = False  # what RLlib's connectors make of a chunk may fill several rows
 
     def _make_batch_if_necessary(self, training_data: Any) -> MultiAgentBatch:
-        batch = super()._make_batch_if_necessary(training_data)  # type: ignore[misc]
+        batch = super()._make_batch_if_necessary(training_data)
         columns = {module_id: self._prepare(module_id, rows) for module_id, rows in batch.policy_batches.items()}
         return MultiAgentBatch(columns, env_steps=batch.env_steps())
 
     def _prepare(self, module_id: str, batch: SampleBatch) -> SampleBatch:
-        module = self.module[module_id].unwrapped() if module_id in self.module else None  # type: ignore[attr-defined]
+        module = self.module[module_id].unwrapped() if module_id in self.module else None
         if not isinstance(module, RecurrentModule) or not can_be_packed(batch):
             return batch
-        initial_state = module.get_initial_state()  # type: ignore[attr-defined]
+        initial_state = module.get_initial_state()
         starts = starts_episode(batch, initial_state, self.rows_are_whole_episodes)
         columns = without_burn_in(batch, starts, module.recurrence.burn_in)
         packed = None

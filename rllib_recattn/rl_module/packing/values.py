@@ -22,8 +22,8 @@ class PackedValuesMixin(RecurrentModule):
         """Return values [B, T] of the steps of a batch; zero where a row is padded."""
         packed = None
         if embeddings is None and self.recurrence.pack_rows and can_be_packed(batch):
-            starts = starts_episode(batch, self.get_initial_state())  # type: ignore[attr-defined]
+            starts = starts_episode(batch, self.get_initial_state())
             packed = arrange(batch[Columns.SEQ_LENS], starts, batch[Columns.LOSS_MASK].shape[1])
         if packed is None:
-            return super().compute_values(batch, embeddings)  # type: ignore[misc]
-        return packed.unpack(super().compute_values(packed.pack(batch)))  # type: ignore[misc]
+            return super().compute_values(batch, embeddings)
+        return packed.unpack(super().compute_values(packed.pack(batch)))

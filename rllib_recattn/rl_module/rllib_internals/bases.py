@@ -1,0 +1,46 @@
+"""What mixins of this package expect of the RLlib classes that they stand before, for the type checker.
+
+Ray has no types, and a mixin has no base at run time. A test sees that RLlib's classes have all of this.
+"""
+
+# ruff: noqa: D102 - what the methods do is told by RLlib
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray.rllib.policy.sample_batch import MultiAgentBatch
+    from torch import Tensor
+
+    class LearnerBase:
+        """``ray.rllib.core.learner.torch.torch_learner.TorchLearner``."""
+
+        config: Any
+        module: Any
+        metrics: Any
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def build(self) -> None: ...
+        def configure_optimizers(self) -> None: ...
+        def get_param_ref(self, param: Any) -> Any: ...
+        def compute_loss_for_module(
+            self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
+        ) -> Tensor: ...
+        def postprocess_gradients(self, gradients_dict: dict[Any, Tensor]) -> dict[Any, Tensor]: ...
+        def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None: ...
+        def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None: ...
+        def _make_batch_if_necessary(self, training_data: Any) -> MultiAgentBatch: ...
+
+    class ModuleBase:
+        """``ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module.DefaultPPOTorchRLModule``."""
+
+        model_config: dict[str, Any]
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def get_initial_state(self) -> Any: ...
+        def get_non_inference_attributes(self) -> list[str]: ...
+        def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> Tensor: ...
+        def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]: ...
+
+else:
+    LearnerBase = ModuleBase = object
