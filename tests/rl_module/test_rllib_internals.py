@@ -54,7 +54,7 @@ def learner():
 
 
 @pytest.fixture(scope="module")
-def group():
+def group(ray_session):
     group = EnvRunnerGroup(config=config(), local_env_runner=False)
     group._worker_manager.add_actors(["an actor"])
     return group
