@@ -8,7 +8,7 @@ EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
 # Two processes, each with a Ray of its own; one that is done takes over what the other has left.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
-MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/checkpoints tests/experiment tests/cli
+MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/migration tests/experiment tests/cli tests/test_ray_internals.py
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
