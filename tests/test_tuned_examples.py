@@ -1,4 +1,4 @@
-"""Every tuned example trains: two iterations with its own model and settings, on less experience."""
+"""Every tuned example trains, for an iteration or two with its own model and settings, on less experience."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ def test_an_example_trains(ray_session, path):
     if experiment.run == "PPO":
         config.training(minibatch_size=128)
     algorithm = config.env_runners(num_env_runners=0, num_envs_per_env_runner=4).build_algo()
+    iterations = 1 if is_slow(path) else 2
     steps_trained = []
     try:
-        while len(steps_trained) < 2:  # iterations of APPO and IMPALA that see no update report NaN or nothing
+        while len(steps_trained) < iterations:  # iterations of APPO and IMPALA that see no update report NaN or nothing
             learned = algorithm.train().get("learners", {}).get(DEFAULT_MODULE_ID, {})
             steps_trained += [steps for steps in [learned.get("num_module_steps_trained", 0)] if steps > 0]
     finally:
         algorithm.stop()
-    assert sum(steps_trained) >= 512
+    assert sum(steps_trained) >= 256 * iterations
 
 
 def train_on_old_stack(config):

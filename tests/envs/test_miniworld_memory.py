@@ -119,8 +119,8 @@ class TestMemoryTMaze:
             env.reset(seed=seed)
             mazes[cue_of(env)] = env
         assert set(mazes) == {0, 1}
-        places = [(x, 0) for x in np.arange(2.2, length + 1.3, 0.15)]
-        places += [(length + x, z) for x in (0.4, 0.7, 1, 1.3) for z in np.arange(-1.5, 1.51, 0.25)]
+        places = [(x, 0) for x in np.arange(2.2, length + 1.3, 0.3)]
+        places += [(length + x, z) for x in (0.4, 0.7, 1, 1.3) for z in np.arange(-1.5, 1.51, 0.5)]
         for x, z in places:
             for direction in range(8):
                 views = []
@@ -133,7 +133,7 @@ class TestMemoryTMaze:
         """So that the place in the corridor cannot stand in for the memory of the cue."""
         rng = np.random.default_rng(0)
         beside, along = set(), set()
-        for seed in range(40):
+        for seed in range(15):
             maze.reset(seed=seed)
             done = False
             while not done:
@@ -144,7 +144,7 @@ class TestMemoryTMaze:
                     beside.add(round(z, 6))
                     along.add(round(x, 6))
         assert beside == {0}
-        assert len(along) > 40
+        assert len(along) > 15
 
     def test_time_outs_are_truncations_without_success(self):
         env = gymnasium.make(TMAZE, max_steps=3)
