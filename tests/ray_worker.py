@@ -27,15 +27,16 @@ def main() -> None:
         elif not argument.startswith("--language="):
             arguments.append(argument)
     environment = os.environ | context.get("env_vars", {})
-    connection = connect(f"/tmp/ray_worker_{os.getuid()}_{os.environ['RAY_RAYLET_PID']}")
+    connection = connect(os.getppid())
     data = json.dumps([os.getcwd(), arguments, environment]).encode()
     socket.send_fds(connection, [len(data).to_bytes(8, "big")], [0, 1, 2])
     connection.sendall(data)
     connection.recv(1)  # nothing, as the worker ends
 
 
-def connect(address: str) -> socket.socket:
-    """Return a connection to the server, which is started if there is none."""
+def connect(raylet: int) -> socket.socket:
+    """Return a connection to the server of one of Ray's nodes, which is started if there is none."""
+    address = f"/tmp/ray_worker_{os.getuid()}_{raylet}"
     connection = socket.socket(socket.AF_UNIX)
     with open(f"{address}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -50,13 +51,13 @@ def connect(address: str) -> socket.socket:
             if os.fork() == 0:
                 lock.close()
                 connection.close()
-                serve(server, address)
+                serve(server, address, raylet)
             server.close()
             connection.connect(address)
     return connection
 
 
-def serve(server: socket.socket, address: str) -> None:
+def serve(server: socket.socket, address: str, raylet: int) -> None:
     """Fork a worker for each connection until Ray is gone."""
     import importlib
     import select
@@ -66,7 +67,6 @@ def serve(server: socket.socket, address: str) -> None:
 
     os.setsid()
     quick_rllib.build_connectors_quickly()
-    raylet = int(os.environ["RAY_RAYLET_PID"])
     make_class_ids_apart()
     for module in MODULES:
         importlib.import_module(module)
