@@ -12,6 +12,7 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.sparse_states.learner_shards import TrainingDataInRows, send_whole_rows, share_episodes
+from tests.cases import in_turns
 from tests.rl_module.sparse_states.agents import assert_identical, recurrent_config, sample, train_batch
 from tests.rl_module.sparse_states.multi_agent import ALWAYS_THERE, crowd_config
 
@@ -24,9 +25,9 @@ def sampled(sparse, lengths, steps=121, num_envs=2, fragments=1):
     return config, chunks[-1], spaces
 
 
-@pytest.mark.parametrize("n_learners", [1, 2, 3, 5])
-@pytest.mark.parametrize("lengths", [(3,), (1, 7, 20), (10_000,), (4, 8)])
-@pytest.mark.parametrize("fragments", [1, 2])
+@pytest.mark.parametrize(
+    ("n_learners", "lengths", "fragments"), in_turns([1, 2, 3, 5], [(3,), (1, 7, 20), (10_000,), (4, 8)], [1, 2])
+)
 def test_each_learner_gets_about_as_much_and_nothing_is_lost(n_learners, lengths, fragments):
     _, episodes, _ = sampled(True, lengths, fragments=fragments)
     n_steps = sum(map(len, episodes))
@@ -41,9 +42,9 @@ def test_each_learner_gets_about_as_much_and_nothing_is_lost(n_learners, lengths
     assert sorted(map(float, np.concatenate(shared))) == actions
 
 
-@pytest.mark.parametrize("n_learners", [2, 3])
-@pytest.mark.parametrize("lengths", [(5, 37), (10_000,), (4, 100)])
-@pytest.mark.parametrize("fragments", [1, 2])
+@pytest.mark.parametrize(
+    ("lengths", "n_learners", "fragments"), in_turns([(5, 37), (10_000,), (4, 100)], [2, 3], [1, 2])
+)
 def test_rows_have_the_states_that_rllib_stores_for_every_step(n_learners, lengths, fragments):
     config, episodes, spaces = sampled(True, lengths, num_envs=1, fragments=fragments)
     dense_config, dense, _ = sampled(False, lengths, num_envs=1, fragments=fragments)

@@ -41,16 +41,18 @@ def test_batches_are_those_of_rllib_where_all_agents_act_always(algorithm, how):
         assert_identical(batch, expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+WAYS = [  # lookback, what is sampled
+    (1, {"num_timesteps": 8}),
+    (4, {"num_timesteps": 8}),
+    (0, {"num_timesteps": 14}),  # with 8, RLlib's cut() leaves agents that wait without an observation, and fails
+    (1, {"num_timesteps": 14}),
+    (1, {"num_episodes": 2}),
+]
+
+
 @pytest.mark.parametrize(
-    ("lookback", "how"),
-    [
-        (1, {"num_timesteps": 8}),
-        (4, {"num_timesteps": 8}),
-        (0, {"num_timesteps": 14}),  # with 8, RLlib's cut() leaves agents that wait without an observation, and fails
-        (1, {"num_timesteps": 14}),
-        (1, {"num_episodes": 2}),
-    ],
+    ("algorithm", "lookback", "how"),
+    [*(("PPO", *way) for way in WAYS), *((("APPO", "IMPALA")[index % 2], *way) for index, way in enumerate(WAYS))],
     ids=str,
 )
 def test_agents_that_skip_steps_join_late_and_die_early(algorithm, lookback, how):
