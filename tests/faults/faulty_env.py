@@ -25,12 +25,22 @@ class FaultyEnv(gymnasium.Env[np.ndarray, int]):
         at_step: The step that fails, from 1 on.
         in_episode: The episode, counted from 1, from which on it fails; a reset fails in this one only.
         once: The path of a file, which the first fault creates: there is no other after it. None: it always fails.
+        back_after_s: Seconds that it takes to be made once there was a fault.
     """
 
     observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, fault: str | None = None, at_step: int = 5, in_episode: int = 2, once: str | None = None):
+    def __init__(
+        self,
+        fault: str | None = None,
+        at_step: int = 5,
+        in_episode: int = 2,
+        once: str | None = None,
+        back_after_s: float = 0,
+    ):
+        if once is not None and Path(once).exists():
+            time.sleep(back_after_s)
         self._fault = None if fault == "none" else fault
         self._at_step = at_step
         self._in_episode = in_episode

@@ -36,7 +36,7 @@ def test_training_goes_on_and_the_env_runner_comes_back(ray_session, tmp_path, c
 @pytest.mark.slow
 def test_impala_waits_for_its_only_env_runner_where_rllib_fails(ray_session, tmp_path, capsys):
     config = {
-        "env_config": {"fault": "kill", "once": str(tmp_path / "once")},
+        "env_config": {"fault": "kill", "once": str(tmp_path / "once"), "back_after_s": 3},
         "num_env_runners": 1,
         "rollout_fragment_length": 20,
         "min_time_s_per_iteration": 1,
