@@ -16,7 +16,7 @@ from tests.oracle.cases import CONFIGS, MODELS, draw
 from tests.oracle.harness import check
 
 QUICK = range(100, 112)
-SLOW = range(1000, 1000 + int(os.environ.get("ORACLE_CONFIGS", "50")))
+SLOW = range(1000, 1000 + int(os.environ.get("ORACLE_CONFIGS", "100")))
 
 
 @pytest.mark.parametrize("seed", [*QUICK, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SLOW)])
