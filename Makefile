@@ -50,10 +50,11 @@ test-ray: setup  ## the tests of what meets RLlib against another version: make 
 	sh scripts/ray_environment.sh $(RAY)
 	$(PYTEST:$(BIN)%=.venv-ray-$(RAY)/bin%) -m 'not slow' $(MEETS_RLLIB)
 
-check: setup  ## linter, formatter and type checker
+check: setup  ## linter, formatter, type checker, and which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 clean:  ## remove the environment and the results
 	rm -rf $(VENV) $(VENV)-ray-* results
