@@ -137,10 +137,10 @@ class _Agents(MultiAgentEnv):
     def __init__(self, probe: EnvProbe):
         self.observation_space: Any = probe.observation_space
         self.action_space: Any = probe.action_space
-        self.agents = self.possible_agents = list(probe.agents or ())
-        if probe.spaces:
-            self.observation_spaces: Any = {agent: observed for agent, (observed, _) in probe.spaces.items()}
-            self.action_spaces: Any = {agent: acted for agent, (_, acted) in probe.spaces.items()}
+        self.agents = self.possible_agents = list(probe.spaces)
+        known = {agent: spaces for agent, spaces in probe.spaces.items() if spaces is not None}
+        self.observation_spaces: Any = {agent: observed for agent, (observed, _) in known.items()}
+        self.action_spaces: Any = {agent: acted for agent, (_, acted) in known.items()}
         super().__init__()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import sysconfig
@@ -28,16 +29,18 @@ class EnvProbe:
     """What there is to know of an environment without making it once more.
 
     Attributes:
-        observation_space: What is observed; None where several agents have spaces of their own.
+        observation_space: What is observed, as it was before the first reset, where RLlib reads it; None where several
+            agents have spaces of their own.
         action_space: What is done, likewise.
         agents: The ids of all agents that it may have, as far as it knows them; None if it is one of one agent.
-        spaces: The observation and the action space of each of these agents.
+        spaces: The observation and the action space, likewise, of each agent whose spaces RLlib asks for; None for one
+            of which the environment cannot tell them.
     """
 
     observation_space: Any
     action_space: Any
     agents: tuple[Any, ...] | None = None
-    spaces: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
+    spaces: Mapping[Any, tuple[Any, Any] | None] = field(default_factory=dict)
 
 
 def probe(make: Callable[[], Any], env: str) -> EnvProbe:
@@ -58,26 +61,32 @@ def probe(make: Callable[[], Any], env: str) -> EnvProbe:
             if not isinstance(built, gymnasium.Env):
                 raise SettingsError(f"what is made should be a gymnasium.Env, and is of type {type(built).__name__}")
         try:
+            several = _is_multi_agent(built)
+            with _explained(f"{env}: its spaces cannot be read"):
+                spaces = getattr(built, "observation_space", None), getattr(built, "action_space", None)
+                of_agents = _spaces_of_agents(built) if several else {}
             with _explained(f"{env}: reset(seed=0) fails"):
-                several = _is_multi_agent(built)
                 obs = _parts(built.reset(seed=0), "reset", ("observation", "info"))[0]
                 if not several:
                     _check_observation(obs, built.observation_space)
             with _explained(f"{env}: step fails"):
                 (_step_several if several else _step)(built, obs)
-            return _found(built, several)
+            if not several and not all(isinstance(space, gymnasium.Space) for space in spaces):
+                raise SettingsError(f"{env} has its spaces only after a reset; RLlib reads them before")
+            agents = tuple(getattr(built, "possible_agents", None) or ()) if several else None
+            return EnvProbe(*spaces, agents, of_agents)
         finally:
             with _explained(f"{env}: close fails"):
                 getattr(built, "close", lambda: None)()
 
 
-def _found(built: Any, several: bool) -> EnvProbe:
-    spaces = getattr(built, "observation_space", None), getattr(built, "action_space", None)
-    if not several:
-        return EnvProbe(*spaces)
-    agents = tuple(getattr(built, "possible_agents", None) or ())
-    of_agents = {agent: (built.get_observation_space(agent), built.get_action_space(agent)) for agent in agents}
-    return EnvProbe(*spaces, agents, of_agents)
+def _spaces_of_agents(built: Any) -> dict[Any, tuple[Any, Any] | None]:
+    agents = getattr(built, "possible_agents", None) or built.get_agent_ids()
+    spaces: dict[Any, tuple[Any, Any] | None] = dict.fromkeys(agents)
+    for agent in spaces:
+        with contextlib.suppress(Exception):  # whatever a foreign environment raises, which RLlib may never ask
+            spaces[agent] = built.get_observation_space(agent), built.get_action_space(agent)
+    return spaces
 
 
 def _is_multi_agent(built: Any) -> bool:

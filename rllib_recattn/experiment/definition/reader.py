@@ -114,7 +114,7 @@ class ExperimentReader:
         if block is None:
             return None
         if agents is None and is_known:
-            self.scope.problem(f"{self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
+            scope.problem(f"{self.env} has one agent only, is no ray.rllib.env.MultiAgentEnv")
         elif agents:
             check_agents(block, agents, self.env, scope)
         self.metrics = metrics_of(self.scope.stack, block.policies, agents or block.mapping)

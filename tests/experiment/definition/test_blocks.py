@@ -106,7 +106,7 @@ def test_several_agents_need_the_block_and_one_agent_refuses_it(tmp_path):
     (problem,) = problems_of(tmp_path, f"{HEAD}env: {CROWD}\n")
     assert problem.startswith("maze.multi_agent is missing")
     (problem,) = problems_of(tmp_path, f"{HEAD}env: CartPole-v1\nmulti_agent: {{policies: [a]}}")
-    assert "CartPole-v1 has one agent only" in problem
+    assert ".multi_agent: CartPole-v1 has one agent only" in problem
 
 
 def test_several_agents_that_cannot_be_built_are_not_called_one(tmp_path):

@@ -14,6 +14,8 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.definition.env_probe import probe
 from rllib_recattn.experiment.definition.environment import agents_of, check_env_config
 
+TWO = gymnasium.spaces.Discrete(2)
+
 
 class Fine(gymnasium.Env):
     """Counts what is done with all of its kind."""
@@ -99,6 +101,53 @@ class PairOfLists(Pair):
         return [0, 1], {}
 
 
+class OldPair(Pair):
+    """Its agents are known by an old attribute alone, set after RLlib has looked for it."""
+
+    possible_agents = agents = []  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self._agent_ids = {"left", "right"}
+
+
+class PairAndGuest(Pair):
+    """One of its agents has no spaces."""
+
+    possible_agents = agents = ["left", "right", "guest"]  # noqa: RUF012
+
+
+class PairOfProperties(Pair):
+    @property
+    def observation_space(self):
+        raise RuntimeError("each has its own")
+
+
+class SpacesAtReset(Fine):
+    observation_space = None
+
+    def reset(self, **arguments):
+        self.observation_space = Fine.observation_space
+        return super().reset(**arguments)
+
+
+class OtherSpacesAtReset(Fine):
+    def reset(self, **arguments):
+        self.observation_space = gymnasium.spaces.Discrete(9)
+        return 8, {}
+
+    def _obs(self):
+        return 8
+
+
+class SpacesOfAgentsAtReset(Pair):
+    observation_spaces = action_spaces = None
+
+    def reset(self, **arguments):
+        self.observation_spaces = self.action_spaces = Pair.observation_spaces
+        return super().reset(**arguments)
+
+
 def make_pair(config):
     return Pair(config)
 
@@ -123,6 +172,8 @@ def test_it_is_made_reset_stepped_and_closed_once_and_draws_from_nobodys_generat
         (WrongShape, "is not of the observation_space Dict("),
         (Exiting, "step fails: SystemExit: 3"),
         (PairOfLists, "step fails: reset should return a mapping from agents to observations, not [0, 1]"),
+        (SpacesAtReset, "has its spaces only after a reset; RLlib reads them before"),
+        (PairOfProperties, "its spaces cannot be read: RuntimeError: each has its own ("),
         (int, "cannot be built with these settings: what is made should be a gymnasium.Env, and is of type int"),
     ],
 )
@@ -144,3 +195,22 @@ def test_several_agents_are_known(name: str) -> None:
     assert agents_of(f"{__name__}:{name}", {}, "here") == ("left", "right")
     with pytest.raises(SettingsError, match="cannot be built with these settings: no game 'chess'"):
         agents_of(f"{__name__}:{name}", {"game": "chess"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("env", "agents", "spaces"),
+    [
+        (Pair, ("left", "right"), {"left": (TWO, TWO), "right": (TWO, TWO)}),
+        (OldPair, (), {"left": (TWO, TWO), "right": (TWO, TWO)}),
+        (PairAndGuest, ("left", "right", "guest"), {"left": (TWO, TWO), "right": (TWO, TWO), "guest": None}),
+        (SpacesOfAgentsAtReset, ("left", "right"), {"left": (None, None), "right": (None, None)}),
+    ],
+)
+def test_the_spaces_of_agents_are_those_that_rllib_will_find(env: Any, agents: Any, spaces: Any) -> None:
+    found = probe(env, "it")
+    assert found.agents == agents
+    assert found.spaces == spaces
+
+
+def test_spaces_are_those_from_before_a_reset() -> None:
+    assert probe(OtherSpacesAtReset, "it").observation_space == Fine.observation_space
