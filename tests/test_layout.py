@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rllib_recattn"
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Dotted names of all imports in a file, those inside functions and by ``import_module("…")`` included."""
     names = set()
@@ -23,7 +25,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and "import_module" in (vars(node.func).get("attr"), vars(node.func).get("id")):
             names |= {name.value for name in node.args[:1] if isinstance(name, ast.Constant)}
     return names
 

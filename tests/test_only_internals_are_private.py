@@ -6,10 +6,9 @@ Keys of RLlib's settings that begin with an underscore are none of that: users w
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
-import sys
+import importlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,27 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and name != "_" and not (name.startswith("__") and name.endswith("__"))
 
 
+def last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
 def is_internals(path: Path) -> bool:
     return any(part.removesuffix(".py").endswith("_internals") for part in path.relative_to(PACKAGE).parts)
 
 
-FILES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+@cache
+def trees() -> dict[Path, ast.AST]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def _strings(tree: ast.AST) -> set[str]:
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-# What the internals modules ask others for is not ours, wherever a class of ours has it too.
-THEIRS = {name for path, tree in FILES.items() if is_internals(path) for name in _strings(tree) if is_private(name)}
+@cache
+def theirs() -> set[str]:
+    """What the internals modules ask others for is not ours, wherever a class of ours has it too."""
+    return {name for path, tree in trees().items() if is_internals(path) for name in _strings(tree) if is_private(name)}
 
 
 def defined_in(node: ast.ClassDef) -> set[str]:
@@ -61,12 +68,14 @@ def _is_own(value: ast.expr) -> bool:
     return isinstance(value, ast.Name) and value.id in ("self", "cls")
 
 
-CLASSES = {node.name: node for tree in FILES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+@cache
+def classes() -> dict[str, ast.ClassDef]:
+    return {node.name: node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
 
 def of_class(node: ast.ClassDef) -> set[str]:
     """Private attributes of a class that it or a base of ours makes."""
-    bases = [CLASSES[name] for base in node.bases if (name := ast.unparse(base).split(".")[-1]) in CLASSES]
+    bases = [classes()[name] for base in node.bases if (name := ast.unparse(base).split(".")[-1]) in classes()]
     return defined_in(node).union(*(of_class(base) for base in bases if base is not node))
 
 
@@ -79,8 +88,8 @@ def violations(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.ClassDef):
             own = of_class(node)
         if isinstance(node, ast.Attribute) and is_private(node.attr):
-            is_super = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super"
-            known = THEIRS | own if is_super else (own if _is_own(node.value) else in_file) - THEIRS
+            is_super = isinstance(node.value, ast.Call) and last_name(node.value.func) == "super"
+            known = theirs() | own if is_super else (own if _is_own(node.value) else in_file) - theirs()
             if node.attr not in known:
                 yield f"{node.lineno}: {ast.unparse(node)}"
         elif isinstance(node, ast.Import):
@@ -96,7 +105,7 @@ def violations(tree: ast.AST) -> Iterator[str]:
             for keyword in node.keywords:
                 if keyword.arg and is_private(keyword.arg):
                     yield f"{node.lineno}: argument {keyword.arg}"
-            if ast.unparse(node.func).split(".")[-1] in ATTRIBUTE_FUNCTIONS:
+            if last_name(node.func) in ATTRIBUTE_FUNCTIONS:
                 for argument in node.args:
                     begins = argument.values[0] if isinstance(argument, ast.JoinedStr) else argument
                     text = begins.value if isinstance(begins, ast.Constant) else ""
@@ -104,7 +113,7 @@ def violations(tree: ast.AST) -> Iterator[str]:
                         yield f"{node.lineno}: {ast.unparse(node)}"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             is_path = "." in node.value and all(map(str.isidentifier, parts := node.value.split(".")))
-            if node.value in THEIRS or (is_path and parts[0] != "rllib_recattn" and any(map(is_private, parts))):
+            if node.value in theirs() or (is_path and parts[0] != "rllib_recattn" and any(map(is_private, parts))):
                 yield f"{node.lineno}: {node.value!r}"
         for child in ast.iter_child_nodes(node):
             yield from visit(child, own)
@@ -115,7 +124,7 @@ def violations(tree: ast.AST) -> Iterator[str]:
 def test_nothing_outside_touches_what_others_keep_to_themselves():
     found = [
         f"{path.relative_to(PACKAGE)}:{line}"
-        for path, tree in FILES.items()
+        for path, tree in trees().items()
         if not is_internals(path)
         for line in violations(tree)
     ]
@@ -159,40 +168,35 @@ def test_what_is_ours(code):
     assert not list(violations(ast.parse(code)))
 
 
-REPLACED = """
-import json, pkgutil, importlib, sys
-import rllib_recattn
-
-for module in json.loads(sys.argv[1]):
-    importlib.import_module(module)
-
-def subclasses(kind):
+def subclasses(kind: type) -> Iterator[type]:
     for each in type.__subclasses__(kind):
         yield each
         yield from subclasses(each)
 
-def is_ours(kind):
+
+def is_ours(kind: type) -> bool:
     return str(kind.__module__).startswith("rllib_recattn")
 
-found = set()
-for kind in filter(is_ours, set(subclasses(object))):
-    for position, each in enumerate(kind.__mro__):
-        for name in vars(each) if is_ours(each) else ():
-            if name.startswith("_") and not name.endswith("__") and name not in ("_backward_cls", "_abc_impl"):
-                theirs = [base for base in kind.__mro__[position:] if not is_ours(base) and name in vars(base)]
-                found.update((f"{each.__module__}.{each.__qualname__}", name, base.__module__) for base in theirs[:1])
-print(json.dumps(sorted(found)))
-"""
+
+def replaced() -> set[tuple[str, str]]:
+    """Private names of classes of ours that a base of others has too, each with its class."""
+    found = set()
+    for kind in filter(is_ours, set(subclasses(object))):
+        for position, each in enumerate(kind.__mro__):
+            for name in vars(each) if is_ours(each) else ():
+                if name.startswith("_") and not name.endswith("__") and name not in ("_backward_cls", "_abc_impl"):
+                    bases = (base for base in kind.__mro__[position:] if not is_ours(base))
+                    if any(name in vars(base) for base in bases):
+                        found.add((f"{each.__module__}.{each.__qualname__}", name))
+    return found
 
 
 def test_replaced_methods_are_listed():
     """A method of ours with the name of an undocumented one of theirs stands in a table, and a test looks for it."""
-    modules = [
-        ".".join(("rllib_recattn", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-        for path, tree in FILES.items()
-        if path.stem != "__main__" and any(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
-    ]
-    command = [sys.executable, "-W", "ignore", "-c", REPLACED, json.dumps(modules)]
-    replaced = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert {name for _, name, _ in replaced} >= {"_forward", "_apply", "_get_new_config"}
-    assert not [each for each in replaced if each[1] not in THEIRS]
+    for path, tree in trees().items():
+        if path.stem != "__main__" and any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)):
+            name = ".".join(("rllib_recattn", *path.relative_to(PACKAGE).with_suffix("").parts))
+            importlib.import_module(name.removesuffix(".__init__"))
+    found = replaced()
+    assert {name for _, name in found} >= {"_forward", "_apply", "_get_new_config"}
+    assert not [each for each in found if each[1] not in theirs()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,19 +21,21 @@ INSTEAD = {
 }
 
 
-def files():
+@cache
+def texts() -> dict[Path, str]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     paths = [ROOT / name for name in listed] or [*ROOT.glob("rllib_recattn/**/*"), *ROOT.glob("docs/*")]
-    return [path for path in paths if path.suffix in (".py", ".md", ".yaml") and path != Path(__file__)]
+    paths = [path for path in paths if path.suffix in (".py", ".md", ".yaml") and path != Path(__file__)]
+    return {path: path.read_text(encoding="utf-8") for path in paths if path.is_file() and path.name != "CHANGELOG.md"}
 
 
 @pytest.mark.parametrize("pattern", INSTEAD)
 def test_words_are_plain(pattern):
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in files()
-        if path.is_file() and path.name != "CHANGELOG.md"
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for path, text in texts().items()
+        if re.search(pattern, text)
+        for number, line in enumerate(text.splitlines(), 1)
         if re.search(pattern, line)
     ]
     assert not found, f"write {INSTEAD[pattern]!r} in place of this"
