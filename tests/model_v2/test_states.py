@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -28,21 +30,49 @@ CASES = {
 PREVIOUS = {"use_prev_action": True, "use_prev_reward": True}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_acting_is_the_model_read_step_by_step(case):
-    check_acting(old_stack_config(**CASES[case]))
+class Sampled(NamedTuple):
+    """A policy, what it sampled in some fragments, and what postprocessing saw of them."""
+
+    config: Any
+    policy: Any
+    batch: SampleBatch
+    fragments: list[SampleBatch]
+
+
+def sampled_with(config, n_fragments=4):
+    worker, seen = worker_of(config), []
+    # NEXT_OBS serves the bootstrap value only and does not travel on.
+    worker.callbacks.on_postprocess_trajectory = lambda *, postprocessed_batch, **_: seen.append(postprocessed_batch)
+    batch = samples(worker, n_fragments)
+    return Sampled(config, worker.get_policy(), batch, seen)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def sampled(request):
+    return sampled_with(old_stack_config(**CASES[request.param]))
+
+
+@pytest.fixture(scope="module", params=["agalite", "gtrxl"])
+def sampled_with_previous(request):
+    return sampled_with(old_stack_config(request.param, **PREVIOUS))
+
+
+def test_acting_is_the_model_read_step_by_step(sampled):
+    check_acting(sampled)
 
 
 @pytest.mark.parametrize("model", ["agalite", "gtrxl"])
-@pytest.mark.parametrize("action", ["Discrete", "MultiDiscrete", "Box"])
+@pytest.mark.parametrize("action", ["MultiDiscrete", "Box"])
 def test_previous_actions_and_rewards_are_those_of_the_step_before(model, action):
-    check_acting(old_stack_config(model, action=ACTIONS[action], **PREVIOUS), use_prev=True)
+    check_acting(sampled_with(old_stack_config(model, action=ACTIONS[action], **PREVIOUS)), use_prev=True)
 
 
-def check_acting(config, use_prev=False, n_fragments=4):
-    worker = worker_of(config)
-    policy = worker.get_policy()
-    batch = samples(worker, n_fragments)
+def test_previous_discrete_actions_are_those_of_the_step_before(sampled_with_previous):
+    check_acting(sampled_with_previous, use_prev=True)
+
+
+def check_acting(sampled, use_prev=False):
+    policy, batch = sampled.policy, sampled.batch
     replay = Replay(policy.model, policy.action_space, use_prev)
     found = episodes(batch)
     assert len(found) >= 2
@@ -54,24 +84,19 @@ def check_acting(config, use_prev=False, n_fragments=4):
         np.testing.assert_allclose(batch[SampleBatch.VF_PREDS][indices], values, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_training_reads_what_acting_read(case):
-    config = old_stack_config(**CASES[case])
-    check_training(worker_of(config), config)
+def test_training_reads_what_acting_read(sampled):
+    check_training(sampled)
 
 
-@pytest.mark.parametrize("model", ["agalite", "gtrxl"])
-def test_training_reads_the_same_previous_actions_and_rewards(model):
-    config = old_stack_config(model, **PREVIOUS)
-    check_training(worker_of(config), config)
+def test_training_reads_the_same_previous_actions_and_rewards(sampled_with_previous):
+    check_training(sampled_with_previous)
 
 
-def check_training(worker, config):
-    policy = worker.get_policy()
-    batch = samples(worker, 3)
+def check_training(sampled):
+    policy, batch = sampled.policy, sampled.batch.copy()
     acted = batch[SampleBatch.ACTION_DIST_INPUTS].copy()
     pad_batch_to_sequences_of_same_size(
-        batch, max_seq_len=config.model["max_seq_len"], view_requirements=policy.view_requirements
+        batch, max_seq_len=sampled.config.model["max_seq_len"], view_requirements=policy.view_requirements
     )
     lengths = batch[SampleBatch.SEQ_LENS]
     train_batch = policy._lazy_tensor_dict(batch)
@@ -82,27 +107,19 @@ def check_training(worker, config):
     np.testing.assert_allclose(logits.numpy()[is_step.ravel()], acted, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_value_after_a_fragment_sees_the_right_state(case):
+def test_the_value_after_a_fragment_sees_the_right_state(sampled):
     """Of a fragment that cuts an episode, the bootstrap value is that of the next observation."""
-    errors = bootstrap_errors(**CASES[case])
+    errors = bootstrap_errors(sampled)
     assert len(errors) >= 2
     assert errors.max() < TOLERANCE
 
 
-def bootstrap_errors(**case):
+def bootstrap_errors(sampled):
     """By how much the bootstrap values after some fragments differ from those of the model read step by step."""
-    worker = worker_of(old_stack_config(**case))
-    policy = worker.get_policy()
-    seen = []
-    # NEXT_OBS serves the bootstrap value only and does not travel on.
-    worker.callbacks.on_postprocess_trajectory = lambda *, postprocessed_batch, **_: seen.append(postprocessed_batch)
-    for _ in range(3):
-        worker.sample()
-    replay = Replay(policy.model, policy.action_space)
+    replay = Replay(sampled.policy.model, sampled.policy.action_space)
     history: dict[int, list[np.ndarray]] = {}
     errors = []
-    for batch in seen:
+    for batch in sampled.fragments:
         episode = history.setdefault(batch[SampleBatch.EPS_ID][0], [])
         episode.extend(batch[SampleBatch.OBS])
         bootstrap = batch[SampleBatch.VALUES_BOOTSTRAPPED][-1]
@@ -117,8 +134,8 @@ def bootstrap_errors(**case):
 def test_stock_rllib_shows_steps_of_a_memory_twice():
     """What ``window_bootstrap`` mends: full rows, and a fragment that is shorter than what the memory holds."""
     case = CASES["gtrxl, long memory"]
-    assert bootstrap_errors(**case).max() < TOLERANCE
-    assert bootstrap_errors(**case, rllib_fixes={"window_bootstrap": False}).max() > 1e-3
+    config = old_stack_config(**case, rllib_fixes={"window_bootstrap": False})
+    assert bootstrap_errors(sampled_with(config, n_fragments=3)).max() > 1e-3
 
 
 @pytest.mark.parametrize("model", TINY)
@@ -147,12 +164,16 @@ def test_a_memory_view_is_gtrxls_packed_state():
         window = torch.cat([window[:, 1:], record.detach().unsqueeze(1)], dim=1)
 
 
-@pytest.mark.parametrize("case", ["by previous actions", *CASES])
-def test_states_carried_by_hand_are_the_same(case):
+def test_states_carried_by_hand_are_the_same(sampled):
     """As RLlib documents it for acting without workers: each call's states are the next one's."""
-    use_prev = case == "by previous actions"
-    config = old_stack_config("gtrxl", **PREVIOUS) if use_prev else old_stack_config(**CASES[case])
-    policy = worker_of(config).get_policy()
+    check_carrying(sampled.policy)
+
+
+def test_states_carried_by_hand_beside_previous_actions_are_the_same(sampled_with_previous):
+    check_carrying(sampled_with_previous.policy, use_prev=True)
+
+
+def check_carrying(policy, use_prev=False):
     obs = np.random.default_rng(0).normal(size=(12, *policy.observation_space.shape)).astype(np.float32)
     logits, values, actions, rewards = [], [], [0], np.arange(12, dtype=np.float32)
     state = policy.get_initial_state()
