@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import random
 import sys
@@ -38,6 +39,14 @@ small-tmaze:
 """
 
 build_connectors_quickly()
+# Until the tests are collected: nearly all that is made then stays.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector of garbage what was imported and collected, hundreds of thousands of objects that stay."""
+    gc.enable()
+    gc.freeze()
 
 
 class FinishedRun(NamedTuple):
