@@ -32,13 +32,13 @@ from rllib_recattn.models.parts.key_memory import read_key_memory
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.parts.scan import linear_recurrence
-from rllib_recattn.models.parts.stack import MultiHeadSettings, Stack
+from rllib_recattn.models.parts.stack import LinearAttentionSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
 
 
-class AGaLiTeSettings(MultiHeadSettings):
+class AGaLiTeSettings(LinearAttentionSettings):
     """Settings of AGaLiTe; the defaults are the size that the paper uses for 3D pixel worlds."""
 
     eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
@@ -77,10 +77,12 @@ class AGaLiTe(Stack):
         mixers = [self.new_attention(settings) for _ in range(settings.n_layers)]
         oscillation = Oscillation.of(settings.frequencies, settings.r)
         clock = Counter(oscillation.period - 1, "r", settings.r)
-        super().__init__(input_dim, settings, mixers, counters={"clock": clock})
+        super().__init__(input_dim, settings, mixers, counters={"clock": clock}, conv_size=settings.conv_size)
         self.oscillation = oscillation
         self._native_step, self._native_blocks = None, {}
-        if all(mixer.has_kernels for mixer in mixers) and settings.residual == "gated" and settings.feedforward:
+        # What the kernels of blocks and steps know: a convolution is not among it, and the attention behind one is.
+        as_published = settings.residual == "gated" and settings.feedforward and not settings.conv_size
+        if all(mixer.has_kernels for mixer in mixers) and as_published:
             sizes = (settings.n_heads, settings.d_head, settings.eta)
             self._native_step = Step(self, sizes, self.oscillation)
             self._native_blocks = {block: NativeBlock(block) for block in self.layers}

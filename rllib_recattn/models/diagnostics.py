@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import GRUGate
 from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer
 
 
@@ -117,4 +118,20 @@ def gru_gate_updates(module: nn.Module) -> dict[str, Tensor]:
         name: gate.last_update
         for name, gate in module.named_modules()
         if isinstance(gate, GRUGate) and gate.last_update is not None
+    }
+
+
+def convolution_taps(module: nn.Module) -> dict[str, Tensor]:
+    """Return how much short convolutions read of each of their last steps.
+
+    Args:
+        module: A model, or whatever contains models.
+
+    Returns:
+        A convolution's name → the mean of |w_i| over its features, i = 0 … W − 1, that of the step itself first [W].
+    """
+    return {
+        name: each.weight.detach().abs().mean(dim=-1)
+        for name, each in module.named_modules()
+        if isinstance(each, ShortConvolution)
     }

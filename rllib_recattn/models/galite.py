@@ -23,11 +23,11 @@ from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.outer_product_memory import outer_product_memory
 from rllib_recattn.models.parts.scan import linear_recurrence
-from rllib_recattn.models.parts.stack import MultiHeadSettings, Stack
+from rllib_recattn.models.parts.stack import LinearAttentionSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 
-class GaLiTeSettings(MultiHeadSettings):
+class GaLiTeSettings(LinearAttentionSettings):
     """Settings of GaLiTe; the defaults are AGaLiTe's size."""
 
     eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
@@ -59,7 +59,7 @@ class GaLiTe(Stack):
 
     def __init__(self, input_dim: int, settings: GaLiTeSettings):
         mixers = [GaLiTeAttention(settings) for _ in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers, rectified=False)
+        super().__init__(input_dim, settings, mixers, rectified=False, conv_size=settings.conv_size)
 
 
 class GaLiTeAttention(ExpandedAttention):

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
+from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
 
 
-class GLASettings(MultiHeadSettings):
+class GLASettings(LinearAttentionSettings):
     """Settings of GLA; the sizes are those of the other stacked models, the rest is as published."""
 
     d_key: int | None = Field(
@@ -49,7 +49,8 @@ class GLA(Stack):
     """
 
     def __init__(self, input_dim: int, settings: GLASettings):
-        super().__init__(input_dim, settings, [GLAAttention(settings) for _ in range(settings.n_layers)])
+        mixers = [GLAAttention(settings) for _ in range(settings.n_layers)]
+        super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
 
 
 class GLAAttention(Mixer):

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
+from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
 
 
-class HGRN2Settings(MultiHeadSettings):
+class HGRN2Settings(LinearAttentionSettings):
     """Settings of HGRN2; the sizes are those of the other stacked models."""
 
     d_key: int | None = Field(
@@ -49,7 +49,7 @@ class HGRN2(Stack):
 
     def __init__(self, input_dim: int, settings: HGRN2Settings):
         mixers = [HGRN2Attention(settings, layer) for layer in range(settings.n_layers)]
-        super().__init__(input_dim, settings, mixers)
+        super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
         self.bound_logits = nn.Parameter(torch.zeros(settings.n_layers, settings.n_heads, mixers[0].d_key))
 
     def context(

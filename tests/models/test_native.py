@@ -69,6 +69,8 @@ def a_life(model, generator, steps=STEPS, rows=ROWS):
         {"d_model": 70, "d_head": 38, "d_ff": 150, "n_layers": 1},  # larger than what a product does at a time
         {"residual": "sum"},
         {"feedforward": False},
+        {"conv_size": 3},
+        {"conv_size": 1, "eta": 1},
     ],
     ids=str,
 )
@@ -76,8 +78,9 @@ def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, set
     model = small_agalite(**settings)
     x, state, is_first = a_life(model, generator)
     ours = results(model, x, state, is_first if resets else None)
-    parts = "block" if {"residual", "feedforward"}.isdisjoint(settings) else "attention"
+    parts = "block" if {"residual", "feedforward", "conv_size"}.isdisjoint(settings) else "attention"
     assert {parts, f"{parts}_backward"} <= set(calls)
+    assert ("block" in calls) == (parts == "block")
     choose_kernels(False, monkeypatch)
     for tensor, expected in zip(ours, results(model, x, state, is_first if resets else None), strict=True):
         torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
@@ -168,14 +171,17 @@ def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, rese
         torch.testing.assert_close(ours, model(*arguments), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("settings", [{"residual": "sum"}, {"feedforward": False}], ids=str)
-def test_a_step_of_other_blocks_is_left_to_pytorch(calls, generator, settings):
+@pytest.mark.parametrize("settings", [{"residual": "sum"}, {"feedforward": False}, {"conv_size": 3}], ids=str)
+def test_a_step_of_other_blocks_is_left_to_pytorch(calls, generator, monkeypatch, settings):
     model = small_agalite(**settings)
     x, state, _ = a_life(model, generator, steps=1)
     calls.clear()
     with torch.no_grad():
-        model(x, state)
+        ours = model(x, state)
     assert "agalite_step" not in calls
+    choose_kernels(False, monkeypatch)
+    with torch.no_grad():
+        torch.testing.assert_close(ours, model(x, state), rtol=1e-12, atol=1e-12)
 
 
 def test_steps_see_new_weights_and_those_of_a_copy_its_own(calls, generator):

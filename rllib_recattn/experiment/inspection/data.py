@@ -20,7 +20,8 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
     `counterfactual.moved` has a row for each of `counterfactual.steps` and in it a number for each step of the episode,
     null before the one that was replaced; `sensitivity.norms` has a row for each of `sensitivity.steps` and in it a
     number for each step of the episode; `attention` has, for each layer and step, a row for each head with the
-    probabilities of the step itself and of those before it, the newest first.
+    probabilities of the step itself and of those before it, the newest first; `convolution_taps` has, for each layer
+    with a short convolution, how much that reads of the step itself and of those before it, likewise.
     """
     recording, memory = inspection.recording, inspection.memory
     decoding = inspection.decoding
@@ -58,6 +59,7 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
             {"layer": layer, "part": part, "norms": _numbers(norms)}
             for (layer, part), norms in memory.state_norms.items()
         ],
+        "convolution_taps": {layer: _numbers(taps) for layer, taps in memory.taps.items()},
         "action_probabilities": _numbers(inspection.probabilities),
         "entropy": _numbers(inspection.entropy),
         "values": _numbers(inspection.values),

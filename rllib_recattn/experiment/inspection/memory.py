@@ -15,7 +15,7 @@ from torch import Tensor
 from rllib_recattn.experiment.inspection.replay import Replay
 from rllib_recattn.experiment.inspection.sensitivity import OutputName
 from rllib_recattn.models.base import SequenceModel
-from rllib_recattn.models.diagnostics import gru_gate_updates, tracing
+from rllib_recattn.models.diagnostics import convolution_taps, gru_gate_updates, tracing
 
 BLOCK_GATE = "u"
 """The gates between blocks, beside those of memories."""
@@ -49,11 +49,14 @@ class MemoryTrace:
         gates: By kind.
         attention: A layer → probabilities of each step and of the P − 1 before it, the newest first [T, H, P].
         state_norms: (a layer, a part of its state) → its Euclidean norm after each step [T].
+        taps: A layer → how much its short convolution reads of the step itself and of the W − 1 before it, the mean of
+            the weights' magnitudes [W]. Without layers that have none.
     """
 
     gates: tuple[Gates, ...]
     attention: dict[str, np.ndarray]
     state_norms: dict[tuple[str, str], np.ndarray]
+    taps: dict[str, np.ndarray]
 
 
 def trace_memory(replay: Replay, of: OutputName) -> MemoryTrace:
@@ -79,6 +82,11 @@ def trace_memory(replay: Replay, of: OutputName) -> MemoryTrace:
         tuple(_in_groups(gate, heads) for gate, heads in heads_of.items()),
         attention,
         _state_norms(replay, of),
+        {
+            layer_label(module): taps.numpy(force=True)
+            for module, taps in convolution_taps(replay.module).items()
+            if _is_of(module, of)
+        },
     )
 
 

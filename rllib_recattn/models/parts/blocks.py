@@ -107,16 +107,22 @@ class Block(nn.Module):
             )
             self.feedforward_gate = GRUGate(d_model, gate_bias) if gated else None
 
+    @property
+    def state_parts(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each part of its mixer's state, without the batch dimension; by name."""
+        return self.mixer.state_parts
+
     def forward(self, x: Tensor, *mixer_inputs: Any) -> tuple[Tensor, Any]:
         """Return the block's output [B, T, D] and the mixer's new state."""
         mixed, state = self.mixer(self.mixer_norm(x), *mixer_inputs)
-        return self._behind_mixer(x, mixed), state
+        return self.behind_mixer(x, mixed), state
 
     def step(self, x: Tensor, *mixer_inputs: Any) -> Tensor:
         """Return the block's output [B, 1, D] for a step whose new state the mixer writes where it is wanted."""
-        return self._behind_mixer(x, self.mixer.step(self.mixer_norm(x), *mixer_inputs))
+        return self.behind_mixer(x, self.mixer.step(self.mixer_norm(x), *mixer_inputs))
 
-    def _behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
+    def behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Return the block's output for its input x and the mixer's output, both [B, T, D]."""
         y = _join(self.mixer_gate, x, mixed)
         return y if self.feedforward is None else _join(self.feedforward_gate, y, self.feedforward(y))
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
 from rllib_recattn.models.parts.blocks import Block, Residual, orthogonal_linear
 from rllib_recattn.models.parts.counters import Counter
+from rllib_recattn.models.parts.short_convolution import ConvolvedBlock
 
 
 class StackSettings(ModelSettings, ABC):
@@ -45,6 +46,17 @@ class MultiHeadSettings(StackSettings, ABC):
 
     n_heads: int = Field(4, gt=0, description="attention heads in a block")
     d_head: int = Field(64, gt=0, description="width of a head")
+
+
+class LinearAttentionSettings(MultiHeadSettings, ABC):
+    """What the settings of linear attention have besides, which tells steps apart by what they hold alone."""
+
+    conv_size: int = Field(
+        0,
+        ge=0,
+        description="steps of a causal convolution of each feature in front of the attention, as in the published "
+        "layers of GLA, Mamba and DeltaNet, which have 4; 0: none",
+    )
 
 
 class Mixer(nn.Module, ABC):
@@ -125,6 +137,7 @@ class Stack(SequenceModel):
         mixers: One for each block.
         rectified: Whether a relu follows the Dense layer.
         counters: Parts of the state that belong to no single block; see :class:`StateLayout`.
+        conv_size: Steps of a convolution in front of each mixer; 0: there is none.
     """
 
     def __init__(
@@ -135,20 +148,22 @@ class Stack(SequenceModel):
         *,
         rectified: bool = True,
         counters: Mapping[str, Counter | None] | None = None,
+        conv_size: int = 0,
     ):
+        embedding = orthogonal_linear(input_dim, settings.d_model)
+        d_ff = (settings.d_ff or settings.d_model) if settings.feedforward else None
+        sizes = (settings.d_model, d_ff, settings.residual, settings.gate_bias)
+        blocks = [ConvolvedBlock(mixer, *sizes, conv_size) if conv_size else Block(mixer, *sizes) for mixer in mixers]
         parts: dict[str, tuple[int, ...]] = dict.fromkeys(counters or {}, (1,))
         self._part_names = [
-            {part: f"layers.{layer}.{part}" for part in m.state_parts} for layer, m in enumerate(mixers)
+            {part: f"layers.{layer}.{part}" for part in block.state_parts} for layer, block in enumerate(blocks)
         ]
-        for names, mixer in zip(self._part_names, mixers, strict=True):
-            parts |= {names[part]: shape for part, shape in mixer.state_parts.items()}
+        for names, block in zip(self._part_names, blocks, strict=True):
+            parts |= {names[part]: shape for part, shape in block.state_parts.items()}
         super().__init__(input_dim, settings.output_dim, StateLayout(parts, counters))
         self._rectified = rectified
-        d_ff = (settings.d_ff or settings.d_model) if settings.feedforward else None
-        self.embedding = orthogonal_linear(input_dim, settings.d_model)
-        self.layers = nn.ModuleList(
-            Block(mixer, settings.d_model, d_ff, settings.residual, settings.gate_bias) for mixer in mixers
-        )
+        self.embedding = embedding
+        self.layers = nn.ModuleList(blocks)
         # A sum of many sublayers has no fixed scale; a gate keeps that of its inputs.
         self.output_norm = nn.LayerNorm(settings.d_model) if settings.residual == "sum" else nn.Identity()
 
@@ -203,5 +218,5 @@ class Stack(SequenceModel):
         return torch.relu(y) if self._rectified else y
 
     def _named_blocks(self) -> Iterable[tuple[Block, dict[str, str]]]:
-        """Pair each block with the names of its mixer's parts in the whole state."""
+        """Pair each block with the names of its parts in the whole state."""
         return zip(cast("Iterable[Block]", self.layers), self._part_names, strict=True)

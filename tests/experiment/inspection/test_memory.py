@@ -50,6 +50,19 @@ def test_the_gates_of_the_value_are_the_critics():
         assert not np.allclose(own.values, other.values)
 
 
+def test_taps_are_those_of_each_layers_convolution():
+    module = small_module("agalite", ACTIONS, conv_size=3, vf_share_layers=False)
+    replay = Replay(module, acted(module, 5))
+    for of, encoder in (("action", module.encoder.actor_encoder), ("value", module.encoder.critic_encoder)):
+        taps = trace_memory(replay, of).taps
+        assert list(taps) == ["layer 1", "layer 2"]
+        for layer, each in zip(encoder.model.layers, taps.values(), strict=True):
+            expected = layer.convolution.weight.abs().mean(1)
+            np.testing.assert_allclose(each, expected.numpy(force=True), rtol=1e-6)
+    without = small_module("agalite", ACTIONS)
+    assert trace_memory(Replay(without, acted(without, 5)), "action").taps == {}
+
+
 @pytest.mark.parametrize("model", ["agalite", "gtrxl", "rate", "lstm", "stock"])
 @pytest.mark.parametrize("vf_share_layers", [True, False])
 def test_norms_of_the_state_add_up(model, vf_share_layers):
