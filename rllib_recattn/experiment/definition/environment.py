@@ -132,7 +132,7 @@ def rllib_env(env: str, env_config: Mapping[str, Any], where: str) -> Any:
     return env_creator(env, where, env_config) if is_class_path(env) else env
 
 
-_PROBES: dict[tuple[Any, ...], EnvProbe | SettingsError] = {}
+_PROBES: dict[tuple[Any, ...], EnvProbe | str] = {}  # what was found, or what was wrong
 
 
 def probe_env(env: str, env_config: Mapping[str, Any], where: str) -> EnvProbe:
@@ -158,16 +158,16 @@ def probe_env(env: str, env_config: Mapping[str, Any], where: str) -> EnvProbe:
         try:
             _PROBES[key] = probe(make, env)
         except SettingsError as error:
-            _PROBES[key] = error
+            _PROBES[key] = str(error)
     found = _PROBES[key]
-    if isinstance(found, SettingsError):
-        raise SettingsError(f"{where}: {found}") from found
+    if isinstance(found, str):
+        raise SettingsError(f"{where}: {found}")
     return found
 
 
 def forget_faults() -> None:
     """Let environments that failed be tried again: what they need may be there by now."""
-    for key in [key for key, found in _PROBES.items() if isinstance(found, SettingsError)]:
+    for key in [key for key, found in _PROBES.items() if isinstance(found, str)]:
         del _PROBES[key]
 
 
