@@ -30,7 +30,14 @@ TITLES = {
 }
 """The tasks of benchmarks.envs.learning, in the order in which they are shown."""
 
-_OTHERS = {"gtrxl": "GTrXL", "rate": "RATE", "memoryless": "no memory"}
+_OTHERS = {
+    "gtrxl": "GTrXL",
+    "rate": "RATE",
+    "delta_net": "DeltaNet",
+    "gated_delta_net": "Gated DeltaNet",
+    "kda": "KDA",
+    "memoryless": "no memory",
+}
 
 
 def named(model: str) -> str:

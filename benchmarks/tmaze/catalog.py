@@ -19,13 +19,13 @@ from benchmarks.machine import machine
 from benchmarks.training_runs import train
 
 RESULT = Path(__file__).with_suffix(".json")
-MODELS = ("agalite", "galite", "gtrxl", "gla", "hgrn2", "rate", "lstm", "gru")
+MODELS = ("agalite", "galite", "gtrxl", "gla", "hgrn2", "delta_net", "gated_delta_net", "kda", "rate", "lstm", "gru")
 SEED = 0
 
 
 def main() -> None:
     chosen = sys.argv[1:] or MODELS
-    runs: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))["runs"] if RESULT.exists() else {}
+    runs = kept()
     for model in chosen:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             run = pool.submit(train, f"tmaze-10-{model}-ppo", SEED).result()
@@ -39,6 +39,14 @@ def main() -> None:
         }
         RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     draw(report["runs"], RESULT.with_suffix(".png"))
+
+
+def kept() -> dict[str, Any]:
+    """Return the runs of before, each with the machine that it ran on."""
+    if not RESULT.exists():
+        return {}
+    report = json.loads(RESULT.read_text(encoding="utf-8"))
+    return {name: {"machine": report["machine"], **run} for name, run in report["runs"].items()}
 
 
 def draw(runs: dict[str, Any], out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.delta_net import DeltaNetSettings, GatedDeltaNetSettings, KDASettings
 from rllib_recattn.models.galite import GaLiTeSettings
 from rllib_recattn.models.gla import GLASettings
 from rllib_recattn.models.gru import GRUSettings
@@ -42,6 +43,24 @@ register_model(
     HGRN2Settings,
     description="gated linear recurrence with an expanded state and lower bounds that grow by layer",
     source="arXiv 2404.07904",
+)
+register_model(
+    "delta_net",
+    DeltaNetSettings,
+    description="DeltaNet: an outer-product memory that writes a key anew in the place of adding to it",
+    source="arXiv 2406.06484",
+)
+register_model(
+    "gated_delta_net",
+    GatedDeltaNetSettings,
+    description="Gated DeltaNet: the delta rule with a learned decay for each head",
+    source="arXiv 2412.06464",
+)
+register_model(
+    "kda",
+    KDASettings,
+    description="Kimi delta attention: the delta rule with a learned decay for each feature of the keys",
+    source="arXiv 2510.26692",
 )
 register_model(
     "rate",

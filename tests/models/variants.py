@@ -116,7 +116,9 @@ def variants_of(name: str) -> list[Variant]:
 
 
 def all_variants() -> list[Variant]:
-    return [variant for name in model_names() for variant in variants_of(name)]
+    """Return the variants of all models, those of a model with several names, of other defaults each, once."""
+    models = {settings_of(name).build: name for name in reversed(model_names())}
+    return [variant for name in reversed(models.values()) for variant in variants_of(name)]
 
 
 def shaken(variant: Variant) -> SequenceModel:

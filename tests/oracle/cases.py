@@ -33,6 +33,9 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "gtrxl": [{**STACKED, "memory_length": 3}, {**ONE_LAYER, "memory_length": 16}, {**STACKED, "memory_length": 1}],
     "gla": [STACKED, {**ONE_LAYER, "d_key": 3, "residual": "sum"}],
     "hgrn2": [STACKED, {**STACKED, "d_key": 3}],
+    "delta_net": [STACKED],
+    "gated_delta_net": [STACKED, {**ONE_LAYER, "d_key": 3, "conv_size": 0}],
+    "kda": [ONE_LAYER],
     "rate": [
         {**STACKED, "segment_length": 3, "n_memory_tokens": 2},
         {**ONE_LAYER, "segment_length": 5, "n_memory_tokens": 1, "residual": "gated"},

@@ -15,13 +15,17 @@ import torch
 from torch import Tensor
 
 
+def timescales(n: int, max_timescale: float) -> Tensor:
+    """Return time scales τ [n] of 2 … `max_timescale` steps, evenly spread over their orders of magnitude."""
+    return 2 * torch.exp(torch.linspace(0, 1, n) * math.log(max_timescale / 2))
+
+
 def keep_biases(n: int, max_timescale: float) -> Tensor:
     """Return biases [n] with which σ(bias) = 1 − 1/τ is kept of n features, for time scales τ of 2 … `max_timescale`.
 
     With −bias, σ is 1/τ. At τ = 2 the bias is 0.
     """
-    timescales = 2 * torch.exp(torch.linspace(0, 1, n) * math.log(max_timescale / 2))
-    return torch.log(timescales - 1)
+    return torch.log(timescales(n, max_timescale) - 1)
 
 
 def spread_timescales(bias: Tensor, max_timescale: float, n_heads: int) -> None:
