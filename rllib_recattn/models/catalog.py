@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from rllib_recattn.models.agalite import AGaLiTeSettings
-from rllib_recattn.models.delta_net import DeltaNetSettings, GatedDeltaNetSettings, KDASettings
+from rllib_recattn.models.delta_net import DeltaNetSettings
 from rllib_recattn.models.galite import GaLiTeSettings
+from rllib_recattn.models.gated_delta_net import GatedDeltaNetSettings
 from rllib_recattn.models.gla import GLASettings
 from rllib_recattn.models.gru import GRUSettings
 from rllib_recattn.models.gtrxl import GTrXLSettings
 from rllib_recattn.models.hgrn2 import HGRN2Settings
 from rllib_recattn.models.hybrid import HybridSettings
+from rllib_recattn.models.kda import KDASettings
 from rllib_recattn.models.lstm import LSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model

@@ -59,18 +59,6 @@ class DeltaNetSettings(MultiHeadSettings):
         return DeltaNet(input_dim, self)
 
 
-class GatedDeltaNetSettings(DeltaNetSettings):
-    """Settings of Gated DeltaNet."""
-
-    decay: Decay = Field("head", description=DeltaNetSettings.model_fields["decay"].description)
-
-
-class KDASettings(DeltaNetSettings):
-    """Settings of KDA, Kimi delta attention."""
-
-    decay: Decay = Field("feature", description=DeltaNetSettings.model_fields["decay"].description)
-
-
 class DeltaNet(Stack):
     """A stack of blocks with the delta rule, behind one Dense layer with relu.
 

@@ -44,6 +44,8 @@ def within_chunk(query: Tensor, key: Tensor, decay: Tensor) -> tuple[Tensor, Ten
     Returns:
         A [..., C, C] with zeros above the diagonal, b_i ⊙ q_i and c_j ⊙ k_j [..., C, K], and b_C [..., K].
     """
+    if key is query:
+        key = key.view_as(key)  # torch.compile gives no function the same tensor twice
     scores, query_from_start, key_to_end, whole_decay = _WithinChunk.apply(query, key, decay)
     return scores, query_from_start, key_to_end, whole_decay
 
