@@ -182,6 +182,8 @@ def replaced() -> set[tuple[str, str]]:
     """Private names of classes of ours that a base of others has too, each with its class."""
     found = set()
     for kind in filter(is_ours, set(subclasses(object))):
+        if "<locals>" in kind.__qualname__:  # RLlib and Ray make some of ours, with all of their names
+            continue
         for position, each in enumerate(kind.__mro__):
             for name in vars(each) if is_ours(each) else ():
                 if name.startswith("_") and not name.endswith("__") and name not in ("_backward_cls", "_abc_impl"):

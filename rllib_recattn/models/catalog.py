@@ -49,7 +49,7 @@ register_model(
 register_model(
     "delta_net",
     DeltaNetSettings,
-    description="DeltaNet: an outer-product memory that writes a key anew in the place of adding to it",
+    description="DeltaNet: an outer-product memory that overwrites a key in the place of adding to it",
     source="arXiv 2406.06484",
 )
 register_model(

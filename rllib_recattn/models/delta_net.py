@@ -13,7 +13,7 @@ concatenated heads. conv is a causal convolution of each feature over the last s
     likewise, W_α = W_2 W_1        KDA (arXiv 2510.26692, section 3): for each feature of a head's keys
 
 with a scalar a for each head. DeltaNet's published layer has no gate W_g, and KDA's is a sigmoid of low rank.
-The memory writes a key anew where a sum of outer products would add to it, and holds up to d_k of them apart.
+The memory writes a key over where a sum of outer products would add to it, and holds up to d_k of them apart.
 """
 
 from __future__ import annotations

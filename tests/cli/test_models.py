@@ -27,7 +27,7 @@ def rows_of(text):
 def test_every_model_has_a_row_with_its_whole_name_and_the_size_of_its_state(width):
     rows = rows_of(output_of(width=width))
     for info in ra.list_models():
-        assert rows[info.name].startswith(f"{info.name} {info.state_size:,} {info.state_size / 256:,.1f} ")
+        assert f"{rows[info.name]} ".startswith(f"{info.name} {info.state_size:,} {info.state_size / 256:,.1f} ")
 
 
 def test_a_wide_table_has_all_there_is_to_say_in_one_line():

@@ -15,7 +15,7 @@ from rllib_recattn.models.registry import build_model
 from tests.model_v2.old_stack import TINY, Replay, episodes, old_stack_config, sample, samples, worker_of
 from tests.rl_module.inputs.random_env import ACTIONS
 
-TOLERANCE = 1e-5
+TOLERANCE = 3e-5  # float32, through a stack, in products of other shapes
 CASES = {
     **{name: {"model": name} for name in TINY},
     "separate critic": {"model": "agalite", "vf_share_layers": False},

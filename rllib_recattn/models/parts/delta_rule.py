@@ -2,7 +2,7 @@
 
     S ← Diag(α_t) S_{t−1}      S_t = S + β_t k_t (v_t − Sᵀ k_t)ᵀ      o_t = S_tᵀ q_t
 
-With a k_t of length 1 and β_t = 1, S_tᵀ k_t is v_t whatever was there: a key is written anew, where a sum of outer
+With a k_t of length 1 and β_t = 1, S_tᵀ k_t is v_t whatever was there: a key is written over, where a sum of outer
 products would add to it.
 
 Sequences are read in chunks, in the WY form (DeltaNet, arXiv 2406.06484, section 3; with decays: Gated DeltaNet, arXiv

@@ -51,11 +51,15 @@ def run(ray_session, tmp_path, monkeypatch):
             param_space={key: tune.choice([value]) for key, value in choices.items()} | {"experiment": "x.json"},
             tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial_00000"),
             run_config=tune.RunConfig(
-                name="run", storage_path=str(tmp_path), callbacks=logger_callbacks(experiment), verbose=0
+                # Tune keeps the files of runs of one name that begin in the same second in one place at first.
+                name=tmp_path.name,
+                storage_path=str(tmp_path),
+                callbacks=logger_callbacks(experiment),
+                verbose=0,
             ),
         )
         assert not tuner.fit().errors
-        return tmp_path / "run" / "trial_00000"
+        return tmp_path / tmp_path.name / "trial_00000"
 
     return run
 
