@@ -19,7 +19,6 @@ from ray.cluster_utils import Cluster
 
 from rllib_recattn.experiment.records.metrics import read_results
 from tests.programs import OUTCOME_FILE
-from tests.quick_rllib import start_workers_as_forks
 
 _COMMAND = (sys.executable, "-c", "from rllib_recattn.cli.main import main; main()")
 _POLL_S = 0.2
@@ -79,5 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    start_workers_as_forks()
     main()
