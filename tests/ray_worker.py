@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 
 # The last is what PyTorch imports where an algorithm has a seed.
 MODULES = ("ray.rllib.algorithms", "ray.tune", "ray._private.workers.default_worker", "torch._inductor")
@@ -36,7 +37,7 @@ def main() -> None:
 
 def connect(raylet: int) -> socket.socket:
     """Return a connection to the server of one of Ray's nodes, which is started if there is none."""
-    address = f"/tmp/ray_worker_{os.getuid()}_{raylet}"
+    address = os.path.join(tempfile.gettempdir(), f"ray_worker_{os.getuid()}_{raylet}")
     connection = socket.socket(socket.AF_UNIX)
     with open(f"{address}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
