@@ -34,6 +34,7 @@ from ray.tune.utils.serialization import TuneFunctionEncoder
 from rllib_recattn.experiment.tune_internals import bases, loggers, records, schedulers, trials
 from rllib_recattn.private_names import MissingNameError, private
 from rllib_recattn.tested_versions import UntestedVersionWarning
+from tests.internals import functions_of
 from tests.typed_bases import expected_of
 
 MODULES = (loggers, records, schedulers, trials)
@@ -182,12 +183,7 @@ def test_methods_that_are_replaced_are_there(override):
 
 
 NOT_OF_AN_OBJECT = {"pickled", "unpickled", "checkpoint_result", "decisions_on_trials", "forgetting_encoded_texts"}
-FUNCTIONS = {
-    name: function
-    for module in MODULES
-    for name, function in vars(module).items()
-    if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
-}
+FUNCTIONS = functions_of(MODULES)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - NOT_OF_AN_OBJECT))

@@ -29,6 +29,7 @@ from ray.tune.registry import register_env
 from rllib_recattn.private_names import MissingNameError, private
 from rllib_recattn.rl_module.rllib_internals import bases, configs, env_runners, episodes, learners
 from rllib_recattn.rl_module.rllib_internals.overrides import OVERRIDES
+from tests.internals import functions_of
 from tests.typed_bases import expected_of
 
 MODULES = (configs, env_runners, episodes, learners)
@@ -233,12 +234,7 @@ def test_methods_that_are_replaced_are_there(override):
 
 
 NOT_OF_AN_OBJECT = {"registered_env", "seed_env_of_old_stack", "set_connector_function"}
-FUNCTIONS = {
-    name: function
-    for module in MODULES
-    for name, function in vars(module).items()
-    if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
-}
+FUNCTIONS = functions_of(MODULES)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - NOT_OF_AN_OBJECT))
