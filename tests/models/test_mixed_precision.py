@@ -13,11 +13,14 @@ from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.diagnostics import tracing
 from rllib_recattn.models.registry import model_names
 from tests.models.conftest import choose_kernels, small_model
-from tests.models.variants import Variant, all_variants, shaken
+from tests.models.variants import Variant, all_variants, marked, shaken
 
 HALF = torch.bfloat16
 ROWS, STEPS = 2, 5
-VARIANTS = [pytest.param(variant, id=f"{variant[0]} {index}") for index, variant in enumerate(all_variants())]
+VARIANTS = [
+    pytest.param(variant, id=f"{variant[0]} {index}", marks=marks)
+    for index, (variant, marks) in enumerate(marked(all_variants()))
+]
 
 
 def autocast(dtype: torch.dtype = HALF, cache_enabled: bool = True) -> torch.autocast:

@@ -11,7 +11,7 @@ from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.registry import model_names, settings_of
 from tests.models.conftest import BY_KERNELS, choose_kernels
 from tests.models.test_contract import gradients, run_split
-from tests.models.variants import all_variants, domains, shaken, variants_of
+from tests.models.variants import all_variants, domains, marked, shaken, variants_of
 
 STEPS = 12
 # Rows with starts behind other steps, one behind another, at both ends, and none.
@@ -19,11 +19,11 @@ STARTS = [(3,), (0, 4, 5, 8), (1, 11), ()]
 
 
 def _cases() -> list:
-    variants = [(variant, "") for variant in all_variants()]
-    variants += [(variant, BY_KERNELS) for variant in variants_of("agalite")]
+    variants = [(*each, "") for each in marked(all_variants())]
+    variants += [(*each, BY_KERNELS) for each in marked(variants_of("agalite"))]
     return [
-        pytest.param(variant, bool(kernels), id=f"{variant[0]}{kernels} {index}")
-        for index, (variant, kernels) in enumerate(variants)
+        pytest.param(variant, bool(kernels), id=f"{variant[0]}{kernels} {index}", marks=marks)
+        for index, (variant, marks, kernels) in enumerate(variants)
     ]
 
 

@@ -8,6 +8,7 @@ from itertools import combinations, product
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
+import pytest
 import torch
 from pydantic.fields import FieldInfo
 
@@ -113,6 +114,17 @@ def variants_of(name: str) -> list[Variant]:
             continue  # of which test_variants.py sees that no value is lost
         variants.append((name, settings))
     return variants
+
+
+def marked(variants: list[Variant]) -> list[tuple[Variant, list[pytest.MarkDecorator]]]:
+    """Mark as slow what is not needed for each value of each setting to be there once: all pairs are many."""
+    seen: set[tuple[str, str]] = set()
+    marks = []
+    for name, settings in variants:
+        values = {(f"{name} {setting}", repr(value)) for setting, value in settings.items()}
+        marks.append(((name, settings), [pytest.mark.slow] if values <= seen else []))
+        seen |= values
+    return marks
 
 
 def all_variants() -> list[Variant]:
