@@ -47,6 +47,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"models": [{"name": "gru", "d_model": 6}, {"name": "rate", **ONE_LAYER, "segment_length": 2}]},
     ],
 }
+SIZES = [(name, index) for name, sizes in MODELS.items() for index in range(len(sizes))]
 LENGTHS: dict[str, tuple[int, ...]] = {
     "one step": (1,),
     "short": (3, 1, 2),
@@ -167,12 +168,12 @@ class Case:
 
 
 def draw(seed: int) -> Case:
-    """Draw a case; the same for the same seed."""
+    """Draw a case, the same for the same seed; seeds that follow one another have each of SIZES in turn."""
     choose = random.Random(seed)
     algorithm = choose.choice(["PPO", "PPO", "PPO", "IMPALA", "IMPALA", "APPO", "APPO", "BC", "MARWIL"])
     crowd = choose.choice([None, None, *CROWDS]) if algorithm not in OFFLINE else None
     n_policies = 1 if crowd is None else choose.choice([1, 2])
-    models = [choose.choice(list(MODELS)) for _ in range(n_policies)]
+    models = [SIZES[seed % len(SIZES)], choose.choice(SIZES)][:n_policies]
     connectors = choose.choice(["none", "none", "none", "frames", "filter"]) if crowd is None else "none"
     lengths = choose.choice(list(LENGTHS) if crowd is None else ["mixed", "long"])
     row_lengths = [1, 2, 3, 5, 7, 11, 16, 64]
@@ -185,7 +186,7 @@ def draw(seed: int) -> Case:
     can_be_dense = crowd in (None, "always there")
     return Case(
         algorithm=algorithm,
-        models=tuple((name, choose.randrange(len(MODELS[name]))) for name in models),
+        models=tuple(models),
         max_seq_len=tuple(choose.choice(row_lengths) for _ in models),
         lengths=lengths,
         actions=choose.choice(["discrete", "discrete", "multi-discrete", "box"]),
