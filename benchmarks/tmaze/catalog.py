@@ -19,7 +19,20 @@ from benchmarks.machine import machine
 from benchmarks.training_runs import train
 
 RESULT = Path(__file__).with_suffix(".json")
-MODELS = ("agalite", "galite", "gtrxl", "gla", "hgrn2", "delta_net", "gated_delta_net", "kda", "rate", "lstm", "gru")
+MODELS = (
+    "agalite",
+    "galite",
+    "gtrxl",
+    "linear_attention",
+    "gla",
+    "hgrn2",
+    "delta_net",
+    "gated_delta_net",
+    "kda",
+    "rate",
+    "lstm",
+    "gru",
+)
 SEED = 0
 
 

@@ -12,6 +12,7 @@ from rllib_recattn.models.gtrxl import GTrXLSettings
 from rllib_recattn.models.hgrn2 import HGRN2Settings
 from rllib_recattn.models.hybrid import HybridSettings
 from rllib_recattn.models.kda import KDASettings
+from rllib_recattn.models.linear_attention import LinearTransformerSettings
 from rllib_recattn.models.lstm import LSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
@@ -33,6 +34,12 @@ register_model(
     GTrXLSettings,
     description="gated Transformer-XL: attention over a sliding window of the last steps",
     source="arXiv 1910.06764",
+)
+register_model(
+    "linear_attention",
+    LinearTransformerSettings,
+    description="linear transformer: an outer-product memory that forgets nothing within an episode",
+    source="arXiv 2006.16236",
 )
 register_model(
     "gla",

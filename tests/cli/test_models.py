@@ -23,7 +23,7 @@ def rows_of(text):
     return {line.split()[0]: line for line in lines if line}
 
 
-@pytest.mark.parametrize("width", [None, 40, 200])
+@pytest.mark.parametrize("width", [None, 44, 200])
 def test_every_model_has_a_row_with_its_whole_name_and_the_size_of_its_state(width):
     rows = rows_of(output_of(width=width))
     for info in ra.list_models():

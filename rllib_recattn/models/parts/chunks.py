@@ -50,6 +50,19 @@ def within_chunk(query: Tensor, key: Tensor, decay: Tensor) -> tuple[Tensor, Ten
     return scores, query_from_start, key_to_end, whole_decay
 
 
+def decays_within_chunk(decay: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Work out what a chunk leaves of its own steps where all features of a key have the same decay.
+
+    Args:
+        decay: α [..., C, 1], in [0, 1], C a power of two.
+
+    Returns:
+        α_{j+1} ⋯ α_i [..., C, C] with zeros above the diagonal, b_i and c_j [..., C, 1], and b_C [..., 1].
+    """
+    ones = torch.ones_like(decay)
+    return within_chunk(ones, ones, decay)
+
+
 class _WithinChunk(torch.autograd.Function):
     """Blocks of one step are merged in pairs until one is left.
 

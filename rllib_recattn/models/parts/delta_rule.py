@@ -28,7 +28,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.parts.chunks import chunk_size_of, in_chunks, within_chunk
+from rllib_recattn.models.parts.chunks import chunk_size_of, decays_within_chunk, in_chunks, within_chunk
 from rllib_recattn.models.parts.mixed_precision import without_autocast
 
 CHUNK_SIZE = 32  # as for the gated outer product
@@ -94,10 +94,8 @@ def chunkwise(
     query, key, value, beta = (in_chunks(x, chunk_size, filler=0.0) for x in (query, key, value, beta))
     decay = in_chunks(decay, chunk_size, filler=1.0)
 
-    if decay.shape[-1] < key.shape[-1]:
-        # One decay for all features: what it leaves of each step is worked out once, for a feature that is 1.
-        ones = torch.ones_like(decay)
-        left, from_start, to_end, whole_decay = within_chunk(ones, ones, decay)
+    if decay.shape[-1] == 1:
+        left, from_start, to_end, whole_decay = decays_within_chunk(decay)
         scores, overlaps = (each @ key.mT * left for each in (query, key))
         query_from_start, key_from_start, key_to_end = query * from_start, key * from_start, key * to_end
     else:

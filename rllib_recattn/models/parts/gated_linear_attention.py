@@ -1,4 +1,4 @@
-"""The gated outer-product memory of GLA and HGRN2, S_t = Diag(α_t) S_{t−1} + k_t v_tᵀ, read as o_t = S_tᵀ q_t.
+"""The gated outer-product memory of linear attention, S_t = Diag(α_t) S_{t−1} + k_t v_tᵀ, read as o_t = S_tᵀ q_t.
 
 Sequences are read in chunks (GLA, arXiv 2312.06635, section 4). With S the memory before a chunk of C steps,
 b_i = α_1 ⊙ … ⊙ α_i and c_j = α_{j+1} ⊙ … ⊙ α_C,
@@ -14,17 +14,55 @@ Shape letters: B rows of a batch, T steps, H heads, K and V widths of a head's k
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from rllib_recattn.models.kernels import fla
-from rllib_recattn.models.parts.chunks import chunk_size_of, in_chunks, within_chunk
+from rllib_recattn.models.parts.chunks import chunk_size_of, decays_within_chunk, in_chunks, within_chunk
 from rllib_recattn.models.parts.mixed_precision import without_autocast
 from rllib_recattn.models.parts.scan import linear_recurrence
 
 # The fastest of 8, 16, 32 and 64 or within a tenth of it, at every size that was measured; a loop over the steps takes
 # 1.5 times as long or more for 20 steps, and 4 to 5 times for 64 and 128: benchmarks/models/chunkwise.json.
 CHUNK_SIZE = 32
+
+
+class NormalisedMemory(NamedTuple):
+    """What is read from a memory that keeps the sum of its keys as well, and the two of them after the last step.
+
+    Attributes:
+        values: o [B, T, H, V].
+        weights: The sum of the weights with which the values of all steps stand in o, z_t · q_t [B, T, H, 1].
+        memory: S [B, H, K, V].
+        keys: z [B, H, K].
+    """
+
+    values: Tensor
+    weights: Tensor
+    memory: Tensor
+    keys: Tensor
+
+
+def normalised_linear_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    decay: Tensor,
+    memory: Tensor,
+    keys: Tensor,
+    is_first: Tensor | None = None,
+) -> NormalisedMemory:
+    """Write T steps to the memory and, by the same decays, to the sum of the keys, z_t = α_t ⊙ z_{t−1} + k_t.
+
+    The arguments are those of :func:`gated_linear_attention`, with z before the first step [B, H, K] besides.
+    """
+    # z is one more column of S, whose value is always 1.
+    value = torch.cat([value, torch.ones_like(value[..., :1])], dim=-1)
+    joined = torch.cat([memory, keys.unsqueeze(-1)], dim=-1)
+    read, joined = gated_linear_attention(query, key, value, decay, joined, is_first)
+    return NormalisedMemory(read[..., :-1], read[..., -1:], joined[..., :-1], joined[..., -1])
 
 
 @without_autocast
@@ -34,10 +72,10 @@ def gated_linear_attention(
     """Write T steps to the memory and read it after each.
 
     Args:
-        query: q [B, T, H, K].
+        query: q [B, T, H, K]; as the key, [B, T, 1, K] for one of all heads where α is [B, T, H, 1].
         key: k [B, T, H, K].
         value: v [B, T, H, V].
-        decay: α [B, T, H, K], in [0, 1].
+        decay: α [B, T, H, K], or [B, T, H, 1] for one of all of a head's features, in [0, 1].
         initial: The memory before the first step [B, H, K, V].
         is_first: [B, T] booleans, true where the memory is emptied before the step; or None.
 
@@ -48,7 +86,7 @@ def gated_linear_attention(
         decay = decay.masked_fill(is_first[:, :, None, None], 0)
     if query.shape[1] == 1:
         return _one_step(query, key, value, decay, initial)
-    if is_first is None and fla.serve(query):
+    if is_first is None and decay.shape == key.shape and fla.serve(query):
         return fla.gated_linear_attention(query, key, value, decay, initial)
     return chunkwise(query, key, value, decay, initial)
 
@@ -72,7 +110,11 @@ def chunkwise(
     query, key, value = (in_chunks(x, chunk_size, filler=0.0) for x in (query, key, value))
     decay = in_chunks(decay, chunk_size, filler=1.0)
 
-    scores, query_from_start, key_to_end, whole_decay = within_chunk(query, key, decay)
+    if decay.shape[-1] == 1:
+        left, from_start, to_end, whole_decay = decays_within_chunk(decay)
+        scores, query_from_start, key_to_end = query @ key.mT * left, query * from_start, key * to_end
+    else:
+        scores, query_from_start, key_to_end, whole_decay = within_chunk(query, key, decay)
     memories = linear_recurrence(whole_decay.unsqueeze(-1), key_to_end.transpose(-1, -2) @ value, initial)
     *between, last = memories.unbind(1)
     output = scores @ value + query_from_start @ torch.stack([initial, *between], dim=1)
