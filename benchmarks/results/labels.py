@@ -33,6 +33,7 @@ TITLES = {
 _OTHERS = {
     "gtrxl": "GTrXL",
     "rate": "RATE",
+    "mamba2": "Mamba-2",
     "linear_attention": "Linear transformer",
     "delta_net": "DeltaNet",
     "gated_delta_net": "Gated DeltaNet",

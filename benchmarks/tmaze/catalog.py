@@ -29,6 +29,7 @@ MODELS = (
     "delta_net",
     "gated_delta_net",
     "kda",
+    "mamba2",
     "rate",
     "lstm",
     "gru",

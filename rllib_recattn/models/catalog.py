@@ -14,6 +14,7 @@ from rllib_recattn.models.hybrid import HybridSettings
 from rllib_recattn.models.kda import KDASettings
 from rllib_recattn.models.linear_attention import LinearTransformerSettings
 from rllib_recattn.models.lstm import LSTMSettings
+from rllib_recattn.models.mamba2 import Mamba2Settings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
 
@@ -70,6 +71,12 @@ register_model(
     KDASettings,
     description="Kimi delta attention: the delta rule with a learned decay for each feature of the keys",
     source="arXiv 2510.26692",
+)
+register_model(
+    "mamba2",
+    Mamba2Settings,
+    description="Mamba-2: a state space whose steps decide what they write and how much is kept",
+    source="arXiv 2405.21060",
 )
 register_model(
     "rate",

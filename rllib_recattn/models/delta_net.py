@@ -28,7 +28,7 @@ from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.delta_rule import delta_rule
 from rllib_recattn.models.parts.short_convolution import RECENT, ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
-from rllib_recattn.models.parts.timescales import timescales
+from rllib_recattn.models.parts.timescales import slowest_first
 
 NORM_EPSILON = 1e-5
 LENGTH_EPSILON = 1e-6
@@ -102,9 +102,7 @@ class DeltaAttention(Mixer):
         self.decay_rate = nn.Parameter(torch.zeros(n_heads)) if decays else None  # a
         if decays:
             n = d_key if by_feature else n_heads
-            # The slowest first: a lone head remembers for long.
-            spread = timescales(max(n, 2), settings.max_timescale).flip(0)[:n]
-            bias = torch.log(torch.expm1(1 / spread))  # α = exp(−1/τ) where W_α h = 0
+            bias = torch.log(torch.expm1(1 / slowest_first(n, settings.max_timescale)))  # α = exp(−1/τ) where W_α h = 0
             self.decay_bias = nn.Parameter(bias.repeat(n_heads) if by_feature else bias)
         self.norm = nn.RMSNorm(d_head, eps=NORM_EPSILON)
         self.output = orthogonal_linear(values, settings.d_model, bias=False)

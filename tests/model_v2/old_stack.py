@@ -29,6 +29,7 @@ TINY = {
     "delta_net": {"d_model": 8, "n_layers": 1},
     "gated_delta_net": {"d_model": 8, "n_layers": 1},
     "kda": {"d_model": 8, "n_layers": 1},
+    "mamba2": {"d_model": 8, "n_layers": 1},
     "rate": {"d_model": 8, "n_layers": 1},
     "lstm": {"d_model": 8},
     "gru": {"d_model": 8},

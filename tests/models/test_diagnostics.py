@@ -18,6 +18,7 @@ GATES = {
     "galite": {"keys": "γ"},
     "gla": {"memory": "1 − α"},
     "hgrn2": {"memory": "1 − f"},
+    "mamba2": {"memory": "1 − α"},
     "lstm": {"c": "1 − f"},
 }
 

@@ -37,6 +37,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "delta_net": [STACKED],
     "gated_delta_net": [STACKED, {**ONE_LAYER, "d_key": 3, "conv_size": 0}],
     "kda": [ONE_LAYER],
+    "mamba2": [STACKED],
     "rate": [
         {**STACKED, "segment_length": 3, "n_memory_tokens": 2},
         {**ONE_LAYER, "segment_length": 5, "n_memory_tokens": 1, "residual": "gated"},

@@ -20,6 +20,11 @@ def timescales(n: int, max_timescale: float) -> Tensor:
     return 2 * torch.exp(torch.linspace(0, 1, n) * math.log(max_timescale / 2))
 
 
+def slowest_first(n: int, max_timescale: float) -> Tensor:
+    """Return the time scales of :func:`timescales`, the longest first: one that is alone remembers for long."""
+    return timescales(max(n, 2), max_timescale).flip(0)[:n]
+
+
 def keep_biases(n: int, max_timescale: float) -> Tensor:
     """Return biases [n] with which σ(bias) = 1 − 1/τ is kept of n features, for time scales τ of 2 … `max_timescale`.
 
