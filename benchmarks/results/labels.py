@@ -34,6 +34,7 @@ _OTHERS = {
     "gtrxl": "GTrXL",
     "rate": "RATE",
     "mamba2": "Mamba-2",
+    "mlstm": "mLSTM",
     "linear_attention": "Linear transformer",
     "delta_net": "DeltaNet",
     "gated_delta_net": "Gated DeltaNet",

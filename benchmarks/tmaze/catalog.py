@@ -30,6 +30,7 @@ MODELS = (
     "gated_delta_net",
     "kda",
     "mamba2",
+    "mlstm",
     "rate",
     "lstm",
     "gru",

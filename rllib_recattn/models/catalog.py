@@ -15,6 +15,7 @@ from rllib_recattn.models.kda import KDASettings
 from rllib_recattn.models.linear_attention import LinearTransformerSettings
 from rllib_recattn.models.lstm import LSTMSettings
 from rllib_recattn.models.mamba2 import Mamba2Settings
+from rllib_recattn.models.mlstm import MLSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
 
@@ -77,6 +78,12 @@ register_model(
     Mamba2Settings,
     description="Mamba-2: a state space whose steps decide what they write and how much is kept",
     source="arXiv 2405.21060",
+)
+register_model(
+    "mlstm",
+    MLSTMSettings,
+    description="mLSTM of the xLSTM: an outer-product memory with exponential gates",
+    source="arXiv 2405.04517",
 )
 register_model(
     "rate",

@@ -30,6 +30,7 @@ TINY = {
     "gated_delta_net": {"d_model": 8, "n_layers": 1},
     "kda": {"d_model": 8, "n_layers": 1},
     "mamba2": {"d_model": 8, "n_layers": 1},
+    "mlstm": {"d_model": 8, "n_layers": 1},
     "rate": {"d_model": 8, "n_layers": 1},
     "lstm": {"d_model": 8},
     "gru": {"d_model": 8},

@@ -38,6 +38,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "gated_delta_net": [STACKED, {**ONE_LAYER, "d_key": 3, "conv_size": 0}],
     "kda": [ONE_LAYER],
     "mamba2": [STACKED],
+    "mlstm": [STACKED],
     "rate": [
         {**STACKED, "segment_length": 3, "n_memory_tokens": 2},
         {**ONE_LAYER, "segment_length": 5, "n_memory_tokens": 1, "residual": "gated"},

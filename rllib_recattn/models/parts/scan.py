@@ -50,6 +50,30 @@ def linear_recurrence_doubling(decay: Tensor, update: Tensor, initial: Tensor) -
     return h
 
 
+def running_maximum(log_decay: Tensor, floor: Tensor, initial: Tensor) -> Tensor:
+    """Compute m_t = max(log_decay_t + m_{t−1}, floor_t) for t = 1 … T, with m_0 = initial, in ⌈log₂ T⌉ rounds.
+
+    It is the recurrence above with maxima for sums and sums for products. No logarithms are added up over a whole
+    sequence and subtracted again, so m is as exact late in a long one as in the beginning.
+
+    Args:
+        log_decay: [B, T, …]; −∞ where nothing is left of what was before.
+        floor: [B, T, …], finite.
+        initial: m_0 [B, …].
+
+    Returns:
+        m_1 … m_T [B, T, …].
+    """
+    first = torch.maximum(log_decay[:, :1] + initial.unsqueeze(1), floor[:, :1])
+    m = torch.cat([first, floor[:, 1:]], dim=1)
+    span = 1
+    while span < floor.shape[1]:
+        m = torch.cat([m[:, :span], torch.maximum(m[:, span:], log_decay[:, span:] + m[:, :-span])], dim=1)
+        log_decay = torch.cat([log_decay[:, :span], log_decay[:, span:] + log_decay[:, :-span]], dim=1)
+        span *= 2
+    return m
+
+
 class _RecurrenceLoop(torch.autograd.Function):
     """The loop over T. Backward: g_t = ∂h_t + a_{t+1} g_{t+1}; ∂b_t = g_t, ∂a_t = g_t ⊙ h_{t−1}, ∂h_0 = a_1 g_1."""
 
