@@ -6,6 +6,7 @@ The front door:
 - :func:`build_model` builds the same model as a plain PyTorch module;
 - :func:`list_models` lists the catalog;
 - :func:`register_model` adds a model to it;
+- :func:`probe` finds out what models can remember, in a minute each;
 - :func:`register_model_v2` gives the models names in RLlib's old API stack;
 - :func:`convert_checkpoint` moves trained agents from one API stack to the other.
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
     from rllib_recattn.models.registry import build_model, list_models, models, register_model
+    from rllib_recattn.probing.probe import probe
     from rllib_recattn.rl_module.use_model import use_model
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "convert_checkpoint",
     "list_models",
     "models",  # the old name of list_models
+    "probe",
     "register_model",
     "register_model_v2",
     "use_model",
@@ -42,6 +45,7 @@ _LAZY = {
     "build_model": "rllib_recattn.models.registry",
     "convert_checkpoint": "rllib_recattn.migration.checkpoints",
     "list_models": "rllib_recattn.models.registry",
+    "probe": "rllib_recattn.probing.probe",
     "register_model": "rllib_recattn.models.registry",
     "register_model_v2": "rllib_recattn.model_v2",
     "use_model": "rllib_recattn.rl_module.use_model",
