@@ -70,7 +70,7 @@ def test_who_forgets_the_word_file_is_told(tmp_path):
     assert f"did you mean `rllib train file {path}`?" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["plot", "inspect"])
+@pytest.mark.parametrize("command", ["plot", "inspect", "probe"])
 def test_the_formats_of_pictures_are_those_that_the_help_names(command):
     suffixes = importlib.import_module(f"rllib_recattn.cli.{command}").SUFFIXES
     assert f"FILE.{'|'.join(suffix[1:] for suffix in suffixes)}" in CliRunner().invoke(main, [command, "--help"]).output
