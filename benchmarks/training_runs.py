@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[1] / "tuned_examples"
 BUDGET = "num_env_steps_sampled_lifetime"
-# An example's name with this in the place of "agalite" is that example, with a model that does not remember.
+# An example's name with this in the place of "agalite" is that example, with the model that does not remember.
 MEMORYLESS = "memoryless"
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -154,6 +154,7 @@ def experiment_of(example: str, changes: Changes | None = None) -> Experiment:
     """Load a tuned example, with a model that does not remember if the name says so, and with changes if there are."""
     from rllib_recattn.experiment.definition.load import load_experiment
     from rllib_recattn.experiment.definition.model_block import check_model
+    from rllib_recattn.models.registry import settings_of
 
     if changes:
         experiment = experiment_of(example)
@@ -167,7 +168,9 @@ def experiment_of(example: str, changes: Changes | None = None) -> Experiment:
     experiment = load_experiment(EXAMPLES / f"{example.replace(MEMORYLESS, 'agalite')}.yaml")
     assert experiment.model is not None
     rest = experiment.model.model_dump(exclude={"name", "settings"})
-    model = check_model({"name": "benchmarks.envs.memoryless:memoryless", **rest}, example)
+    known = settings_of(MEMORYLESS).model_fields
+    sizes = {key: value for key, value in experiment.model.settings.items() if key in known}
+    model = check_model({"name": MEMORYLESS, **sizes, **rest}, example)
     return experiment.model_copy(update={"model": model})
 
 

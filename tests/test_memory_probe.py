@@ -35,7 +35,7 @@ def test_a_symbol_is_to_be_told_three_steps_later():
 
 def test_a_model_that_remembers_learns_to_tell_and_one_without_memory_does_not(monkeypatch):
     monkeypatch.setattr(probe, "MAX_UPDATES", 100)
-    memoryless = {"name": "benchmarks.envs.memoryless:memoryless", "d_model": 64}
+    memoryless = {"name": "memoryless", "d_model": 64, "n_layers": 2}
     assert probe.learn(MODELS["gtrxl-128"], "bit, 40 steps", seed=0)["updates"] <= 100
     for task in ("bit, 40 steps", "repeat, 20 steps"):
         outcome = probe.learn(memoryless, task, seed=0)

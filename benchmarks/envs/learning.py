@@ -3,7 +3,7 @@
     python -m benchmarks.envs.learning minigrid-memory-s7 [--models agalite hybrid gtrxl …] [--seeds 0 1 2]
 
 For each seed, trains tuned_examples/<task>-<model>-ppo.yaml of all models, at most as many at a time as the machine has
-cores, each in a process of its own with one thread; `memoryless` is AGaLiTe's example with two layers that do not
+cores, each in a process of its own with one thread; `memoryless` is AGaLiTe's example with as many blocks that do not
 remember in the place of the model. Writes learning/<task>.json and learning/<task>.png beside this file. Runs that are
 there already, of models or seeds not named, are kept.
 """

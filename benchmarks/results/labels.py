@@ -39,6 +39,7 @@ _OTHERS = {
     "delta_net": "DeltaNet",
     "gated_delta_net": "Gated DeltaNet",
     "kda": "KDA",
+    "frame_stack": "frame stack",
     "memoryless": "no memory",
 }
 

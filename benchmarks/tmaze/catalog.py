@@ -34,7 +34,8 @@ MODELS = (
     "rate",
     "lstm",
     "gru",
-)
+    "frame_stack",
+)  # all but those that cannot: memoryless
 SEED = 0
 
 

@@ -31,7 +31,8 @@ def models(name: str | None) -> None:
         return
     info = find_model(name)
     _print(f"{name}: {info.description} ({info.source})")
-    _print(f"State with default settings: {info.state_size:,} numbers, {_kib(info)} KiB")
+    for_each = " for each feature of the inputs" if info.state_per_feature else ""
+    _print(f"State with default settings: {info.state_size:,} numbers, {_kib(info)} KiB{for_each}")
     _print(_settings_table(info))
 
 

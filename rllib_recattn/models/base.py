@@ -25,7 +25,8 @@ class StateLayout:
     their names and shapes back.
 
     Args:
-        parts: The shape of each part, without the batch dimension, in the order in which they are packed.
+        parts: The shape of each part, without the batch dimension, in the order in which they are packed; none, for a
+            model that remembers nothing.
         counters: Those that count something, of one number each, and how far; None where any dtype will do.
 
     Attributes:
@@ -134,7 +135,7 @@ class SequenceModel(nn.Module, ABC):
             name: part if name in self.state_layout.counters else lose(part, lost[:, -1])
             for name, part in parts.items()
         }
-        return lose(y, lost), self.state_layout.pack(parts)
+        return lose(y, lost), self._packed(parts, state)
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Implement `forward` for a lone step, on checked shapes, without gradients: acting pays for everything.
@@ -144,7 +145,11 @@ class SequenceModel(nn.Module, ABC):
         if is_first is not None:
             state = state.masked_fill(is_first, 0)
         y, parts = self.read(x, self.state_layout.unpack(state), is_first)
-        return y, self.state_layout.pack(parts)
+        return y, self._packed(parts, state)
+
+    def _packed(self, parts: Mapping[str, Tensor], before: Tensor) -> Tensor:
+        """Return the state of these parts; where there are none, the one before it [B, 0], which says how many rows."""
+        return self.state_layout.pack(parts) if parts else before
 
     def memories(self, state: Tensor) -> dict[str, Tensor]:
         """Name what a packed state [..., S] remembers, for those who want to look.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.delta_net import DeltaNetSettings
+from rllib_recattn.models.frame_stack import FrameStackSettings
 from rllib_recattn.models.galite import GaLiTeSettings
 from rllib_recattn.models.gated_delta_net import GatedDeltaNetSettings
 from rllib_recattn.models.gla import GLASettings
@@ -15,6 +16,7 @@ from rllib_recattn.models.kda import KDASettings
 from rllib_recattn.models.linear_attention import LinearTransformerSettings
 from rllib_recattn.models.lstm import LSTMSettings
 from rllib_recattn.models.mamba2 import Mamba2Settings
+from rllib_recattn.models.memoryless import MemorylessSettings
 from rllib_recattn.models.mlstm import MLSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
@@ -102,6 +104,18 @@ register_model(
     GRUSettings,
     description="gated recurrent unit, PyTorch's: a smaller LSTM",
     source="arXiv 1406.1078",
+)
+register_model(
+    "memoryless",
+    MemorylessSettings,
+    description="feed-forward blocks without memory: what a task needs none for",
+    source="arXiv 2303.01859",
+)
+register_model(
+    "frame_stack",
+    FrameStackSettings,
+    description="feed-forward blocks over the last few inputs side by side, which are its state",
+    source="Nature, 2015",
 )
 register_model(
     "hybrid",

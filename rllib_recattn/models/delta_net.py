@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.delta_rule import delta_rule
-from rllib_recattn.models.parts.short_convolution import RECENT, ShortConvolution
+from rllib_recattn.models.parts.recent_steps import RECENT
+from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
 

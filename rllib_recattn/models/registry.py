@@ -59,11 +59,22 @@ class ModelInfo:
 
     @cached_property
     def state_size(self) -> int:
-        """S, the number of scalars in one agent's state, float32 in RLlib, with default settings."""
+        """S, the number of scalars in one agent's state, float32 in RLlib, with default settings.
+
+        Of a model that remembers its inputs as they are, for inputs of a single feature.
+        """
+        return self._state_size(input_dim=1)
+
+    @cached_property
+    def state_per_feature(self) -> int:
+        """How many numbers more there are in a state for each further feature of the inputs; of most models none."""
+        return self._state_size(input_dim=2) - self.state_size
+
+    def _state_size(self, input_dim: int) -> int:
         # To initialise the default sizes takes less time than PyTorch's meta device, whose first arithmetic imports
         # its compiler, and asks nothing of other people's models. Nobody's random numbers change.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            return self.settings().build(1).state_size
+            return self.settings().build(input_dim).state_size
 
 
 _CATALOG: dict[str, ModelInfo] = {}

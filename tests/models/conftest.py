@@ -19,6 +19,8 @@ SMALL: dict[str, Any] = {
     "segment_length": 3,
     "n_memory_tokens": 2,
     "memory_length": 4,
+    # Long enough for the contract's later steps to see its first ones.
+    "n_frames": 7,
     "models": [
         {"name": "gru", "d_model": 7},
         {"name": "agalite", "d_model": 12, "n_layers": 1, "n_heads": 2, "d_head": 4},

@@ -39,16 +39,19 @@ def test_an_input_changes_nothing_before_it_nor_in_other_episodes_and_rows(model
     spoilt = x.clone()
     spoilt[0, 3, 1] = spoilt[1, 8] = value
     kept = torch.ones(BATCH, STEPS, dtype=torch.bool)
-    kept[0, 3:START] = kept[1, 8:] = False
+    if model.state_size:
+        kept[0, 3:START] = kept[1, 8:] = False
+    else:  # nothing is remembered of it
+        kept[0, 3] = kept[1, 8] = False
 
     expected = results(model, x, state, [STEPS], kept)
     for actual, clean in zip(results(model, spoilt, state, lengths, kept), expected, strict=True):
         torch.testing.assert_close(actual, clean, rtol=1e-10, atol=1e-10)
     y, state_out = run_split(model, spoilt, state, lengths, IS_FIRST)
     assert not torch.isfinite(y[~kept]).any()
-    assert torch.isfinite(state_out).all(dim=1).tolist() == [True, False, True]
+    assert torch.isfinite(state_out).all(dim=1).tolist() == [True, not model.state_size, True]
     for acted, read in zip(act(model, spoilt, state), (y, state_out), strict=True):
-        at = kept if acted.dim() == 3 else kept[:, -1]
+        at = kept if acted.dim() == 3 else kept[:, -1] | (not model.state_size)
         torch.testing.assert_close(acted[at], read[at], rtol=0, atol=1e-10)
         assert not torch.isfinite(acted[~at]).all(dim=-1).any()
 
@@ -58,6 +61,8 @@ def test_an_input_changes_nothing_before_it_nor_in_other_episodes_and_rows(model
 )
 def test_a_state_changes_nothing_in_other_episodes_and_rows(model, generator, value, place):
     x, state = inputs_and_state(model, generator)
+    if not model.state_size:
+        return  # there is nothing to spoil
     spoilt = state.clone()
     spoilt[0, {"all": slice(None), "first": 0, "last": -1}[place]] = value
     kept = torch.ones(BATCH, STEPS, dtype=torch.bool)
@@ -94,6 +99,24 @@ def test_what_left_a_window_is_forgotten():
     torch.testing.assert_close(halves, y, rtol=0, atol=1e-10, equal_nan=True)
 
 
+def test_what_left_a_stack_of_frames_is_forgotten(generator):
+    model, steps = small_model("frame_stack").double(), 20
+    n_frames = model.n_before + 1
+    x = torch.randn(2, steps, model.input_dim, generator=generator, dtype=torch.float64)
+    x[0, 5, 1] = x[1, 17] = math.inf
+    start = model.initial_state(2)
+    start[1, : model.input_dim] = math.nan  # the newest of the inputs before
+    y, state = model(x, start)
+    lost = [(~torch.isfinite(row).all(dim=-1)).nonzero()[:, 0].tolist() for row in y]
+    assert lost == [[*range(5, 5 + n_frames)], [*range(n_frames - 1), 17, 18, 19]]
+    places = torch.isfinite(state).view(2, n_frames - 1, model.input_dim).all(dim=-1)
+    assert places.tolist() == [[True] * 6, [True, True, False, True, True, True]]
+    for lengths in ([1] * steps, [3, 8, steps - 11]):
+        split, split_state = run_split(model, x, start, lengths, None)
+        torch.testing.assert_close(split, y, rtol=0, atol=1e-10, equal_nan=True)
+        torch.testing.assert_close(split_state, state, rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", ["agalite", "gtrxl"])
 def test_a_graph_for_export_contains_it_too(name):
     model = small_model(name)
@@ -109,6 +132,7 @@ def test_not_finite():
     x = torch.tensor([[1.0, -3e38], [math.nan, 0.0], [0.0, math.inf], [-math.inf, 1.0]])
     assert not_finite(x).tolist() == [False, True, True, True]
     assert not_finite(torch.empty(0, 2)).tolist() == []
+    assert not_finite(torch.empty(2, 0)).tolist() == [False, False]
 
 
 def test_lost_from():

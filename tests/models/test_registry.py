@@ -53,7 +53,10 @@ def test_a_model_of_the_catalog_is_the_file_of_its_name(own_models):
 
 @pytest.mark.parametrize("info", ra.list_models(), ids=lambda info: info.name)
 def test_the_listed_state_size_is_that_of_the_default_model(info):
-    assert info.state_size == ra.build_model(info.name, input_dim=7).initial_state(1).numel()
+    assert (
+        info.state_size + 6 * info.state_per_feature == ra.build_model(info.name, input_dim=7).initial_state(1).numel()
+    )
+    assert info.state_per_feature == (3 if info.name == "frame_stack" else 0)
 
 
 def test_to_ask_for_a_state_size_changes_nobodys_random_numbers(catalog):
@@ -125,11 +128,15 @@ def test_settings_that_cannot_be_used_are_refused(catalog, settings, problem):
 
 
 @pytest.mark.parametrize("time", ["once", "and again"])
-def test_what_a_test_registers_is_unknown_in_the_next_one(time):
-    name = "benchmarks.envs.memoryless:memoryless"
-    assert "memoryless" not in registry.model_names()
-    assert ra.build_model(name, input_dim=3, d_model=2).output_dim == 2
-    assert "memoryless" in registry.model_names()
+def test_what_a_test_registers_is_unknown_in_the_next_one(time, tmp_path, monkeypatch):
+    module = "import rllib_recattn as ra\nfrom rllib_recattn.models.gru import GRUSettings\n\n\n"
+    module += "class NextSettings(GRUSettings):\n    pass\n\n\n"
+    module += "ra.register_model('next', NextSettings, description='a model', source='a paper')\n"
+    (tmp_path / "module_of_next.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "next" not in registry.model_names()
+    assert ra.build_model("module_of_next:next", input_dim=3, d_model=2).output_dim == 2
+    assert "next" in registry.model_names()
 
 
 @pytest.mark.parametrize("key", sorted(registry.RESERVED_SETTINGS))

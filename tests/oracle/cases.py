@@ -45,6 +45,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     ],
     "lstm": [{"d_model": 8}, {"d_model": 8, "n_layers": 2, "max_timescale": 16.0}],
     "gru": [{"d_model": 8}, {"d_model": 6, "n_layers": 2}],
+    "memoryless": [{"d_model": 8, "n_layers": 1}],
+    "frame_stack": [{"d_model": 8, "n_layers": 1, "n_frames": 3}, {"d_model": 8, "n_layers": 1, "residual": "sum"}],
     "hybrid": [
         {"models": [{"name": "agalite", **ONE_LAYER}, {"name": "gtrxl", **ONE_LAYER, "memory_length": 4}]},
         {"models": [{"name": "gru", "d_model": 6}, {"name": "rate", **ONE_LAYER, "segment_length": 2}]},

@@ -67,11 +67,13 @@ def check(case: Case, directory: Path) -> Report:
     policies = {}
     for index, policy in enumerate(case.policies):
         actor = Replayer(actors[policy], case.actions)
+        remembers = any(state.numel() for state in actor.initial())
         policies[policy] = Policy(
             actor=actor,
             learner=Replayer(module_of(learner.module, policy), case.actions) if case.off_policy else actor,
             max_seq_len=case.max_seq_len[index],
-            burn_in=min(case.burn_in, case.max_seq_len[index] - 1),
+            # Where there is no state there is none to warm up.
+            burn_in=min(case.burn_in, case.max_seq_len[index] - 1) if remembers else 0,
             gamma=config.gamma,
             lambda_=getattr(config, "lambda_", 1.0),
             whole_episodes=case.algorithm in OFFLINE,

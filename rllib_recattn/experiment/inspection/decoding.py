@@ -117,7 +117,9 @@ def count_told_right(states: Tensor, labels: Tensor) -> int:
 
 
 def _standardise(fitted: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    mean, std = fitted.mean(0), fitted.std(0)
+    mean = fitted.mean(0)
+    # Not `std`, which warns of an agent whose state holds no number.
+    std = ((fitted - mean).square().sum(0) / (len(fitted) - 1)).sqrt()
     varies = std > 1e-8
     return ((fitted - mean) / std)[:, varies], ((others - mean) / std)[:, varies]
 

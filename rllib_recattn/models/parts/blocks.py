@@ -99,12 +99,7 @@ class Block(nn.Module):
         self.mixer_gate = GRUGate(d_model, gate_bias) if gated else None
         self.feedforward = None
         if d_ff is not None:
-            self.feedforward = nn.Sequential(
-                nn.LayerNorm(d_model, eps=1e-6),
-                orthogonal_linear(d_model, d_ff),
-                nn.ReLU(),
-                orthogonal_linear(d_ff, d_model),
-            )
+            self.feedforward = feedforward_part(d_model, d_ff)
             self.feedforward_gate = GRUGate(d_model, gate_bias) if gated else None
 
     @property
@@ -123,9 +118,20 @@ class Block(nn.Module):
 
     def behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Return the block's output for its input x and the mixer's output, both [B, T, D]."""
-        y = _join(self.mixer_gate, x, mixed)
-        return y if self.feedforward is None else _join(self.feedforward_gate, y, self.feedforward(y))
+        y = join(self.mixer_gate, x, mixed)
+        return y if self.feedforward is None else join(self.feedforward_gate, y, self.feedforward(y))
 
 
-def _join(gate: GRUGate | None, skip: Tensor, sublayer: Tensor) -> Tensor:
+def feedforward_part(d_model: int, d_ff: int) -> nn.Sequential:
+    """Return the feed-forward part of a block, W₂ relu(W₁ LayerNorm y)."""
+    return nn.Sequential(
+        nn.LayerNorm(d_model, eps=1e-6),
+        orthogonal_linear(d_model, d_ff),
+        nn.ReLU(),
+        orthogonal_linear(d_ff, d_model),
+    )
+
+
+def join(gate: GRUGate | None, skip: Tensor, sublayer: Tensor) -> Tensor:
+    """Join a sublayer's output to its skip path: gate(skip, relu(sublayer)), or their sum where there is no gate."""
     return skip + sublayer if gate is None else gate(skip, torch.relu(sublayer))

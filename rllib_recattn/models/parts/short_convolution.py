@@ -18,10 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import Block, Residual
-from rllib_recattn.models.parts.counters import count_on
-
-RECENT = "recent"
-"""The part of a state that belongs to a convolution."""
+from rllib_recattn.models.parts.recent_steps import RECENT, look_back
 
 
 class ShortConvolution(nn.Module):
@@ -58,21 +55,10 @@ class ShortConvolution(nn.Module):
         Returns:
             Outputs [B, T, D], and what it remembers after the last step.
         """
-        n_steps, n_before = h.shape[1], recent.shape[1]
-        steps = torch.cat([recent.flip(1), h], dim=1)
-        new_recent = steps[:, n_steps:].flip(1)
-        age = None
-        if is_first is not None:
-            # Where no step was the first, all of `recent` is of this episode, or zero.
-            age = count_on(torch.full((1, 1), n_before, device=h.device), n_steps, is_first).unsqueeze(-1)
-            places = torch.arange(n_before, device=h.device).unsqueeze(-1)
-            new_recent = new_recent.masked_fill(places > age[:, -1:], 0)
+        earlier, new_recent = look_back(h, recent, is_first)
         y = h * self.weight[0]
-        for i in range(1, n_before + 1):
-            before = steps[:, n_before - i : n_before - i + n_steps]
-            if age is not None:
-                before = before.masked_fill(age < i, 0)
-            y = torch.addcmul(y, before, self.weight[i])
+        for before, weight in zip(earlier, self.weight[1:], strict=True):
+            y = torch.addcmul(y, before, weight)
         return y, new_recent
 
     def step(self, h: Tensor, recent: Tensor, new_recent: Tensor) -> Tensor:

@@ -10,10 +10,13 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.checkpoints.checkpoint import module_directory
+from rllib_recattn.experiment.definition.model_block import check_model
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.inspection import inspect as inspect_module
 from rllib_recattn.experiment.inspection.data import as_data
+from rllib_recattn.experiment.inspection.figure import draw_inspection
 from rllib_recattn.experiment.inspection.inspect import inspect_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
@@ -115,3 +118,23 @@ def test_an_agent_without_a_memory_is_refused(finished_run, monkeypatch):
 def test_a_cue_after_the_end_is_refused(finished_run):
     with pytest.raises(SettingsError, match=r"--cue-step 12: should be one of the episode's \d+ steps"):
         inspect_checkpoint(finished_run.result.checkpoint, cue_step=12)
+
+
+def test_an_agent_that_remembers_nothing_is_drawn(ray_session, small_experiment, tmp_path):
+    model = check_model({"name": "memoryless", "d_model": 8, "n_layers": 1, "max_seq_len": 8}, "maze")
+    algorithm = build_config(small_experiment(tmp_path, model=model)).build_algo()
+    try:
+        learned = algorithm.train()["learners"]["default_policy"]["recattn"]
+        algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    finally:
+        algorithm.stop()
+    assert learned["state_bytes_per_step"] == 0
+    assert "state_norm" not in learned
+    inspection = inspect_checkpoint(tmp_path / "checkpoint", seed=3, explore=True, episodes=40)
+    assert inspection.memory.state_norms == {}
+    assert all(accuracy.mean < 0.9 for accuracy in inspection.decoding.accuracy)
+    assert inspection.counterfactual.strongest()[2] == 0
+    assert inspection.replay_error < 1e-4
+    assert as_data(inspection)["state_norms"] == []
+    draw_inspection(inspection, tmp_path / "memoryless.png")
+    assert (tmp_path / "memoryless.png").stat().st_size > 10_000

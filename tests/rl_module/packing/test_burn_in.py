@@ -47,6 +47,16 @@ def test_packed_rows_have_the_same_burn_in(algorithm, vf_share_layers):
     assert len(stock.steps()) < len(without.steps())
 
 
+def test_without_a_state_there_is_nothing_to_warm_up():
+    chunks, spaces = sample(packing_config("PPO", "memoryless"))
+    without, with_burn_in = (
+        Outcome(packing_config("PPO", "memoryless", burn_in=burn_in, pack_rows=False), chunks, spaces)
+        for burn_in in (0, BURN_IN)
+    )
+    np.testing.assert_array_equal(with_burn_in.steps(), without.steps())
+    assert len(without.steps()) > 100
+
+
 def test_the_state_is_warmed_up_by_steps_without_loss():
     """With the burn-in the loss depends on the observations in it, and their state, but on no action there."""
     chunks, spaces = sample(packing_config("PPO", "gru"))

@@ -54,7 +54,10 @@ def test_ppo(model, vf_share_layers):
     assert IS_FIRST in rows
     assert IS_FIRST not in stock_rows
     behind_others = rows[IS_FIRST].sum(1)
-    assert (behind_others[continues(rows)] > 0).any(), "nothing stands behind the end of an episode that went on"
+    # Without a state no row goes on with anything.
+    assert (behind_others[continues(rows)] > 0).any() or model == "memoryless", (
+        "nothing stands behind the end of an episode that went on"
+    )
     assert behind_others.max() > 1
     assert len(rows[Columns.LOSS_MASK]) < 0.75 * len(stock_rows[Columns.LOSS_MASK])
     assert packed.padding_share() < 0.1 < 0.35 < stock.padding_share()
