@@ -11,9 +11,10 @@ import click
 
 from rllib_recattn.cli.output import check_output_file, writing
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.probing import BUDGET, PARAMETERS
 
 if TYPE_CHECKING:
-    from rllib_recattn.probing.probe import Plan
+    from rllib_recattn.probing.plan import Plan
 
 SUFFIXES = (".png", ".svg", ".pdf")
 INTERRUPTED = 130  # as of a command that SIGINT ends
@@ -27,7 +28,7 @@ INTERRUPTED = 130  # as of a command that SIGINT ends
     "--budget",
     metavar="N",
     type=click.IntRange(min=1),
-    default=300,
+    default=BUDGET,
     show_default=True,
     help="The most updates for a model and a task. Updates and not seconds, so that results do not depend on how fast "
     "or busy a machine is.",
@@ -44,7 +45,7 @@ INTERRUPTED = 130  # as of a command that SIGINT ends
     "--parameters",
     metavar="P",
     type=click.IntRange(min=1, max=100_000_000),
-    default=50_000,
+    default=PARAMETERS,
     show_default=True,
     help="How many parameters each model is to have. Its width is searched for, where MODEL does not set it.",
 )
@@ -89,7 +90,7 @@ def probe(
     blocks = [_block(text) for text in models]
 
     from rllib_recattn.models.registry import model_names
-    from rllib_recattn.probing.probe import plan_probe
+    from rllib_recattn.probing.plan import plan_probe
 
     if all_models:
         blocks += [name for name in model_names() if name not in blocks]

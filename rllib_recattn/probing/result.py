@@ -18,7 +18,7 @@ class Cell(Settings):
 
     Attributes:
         updates: After how many updates 95 % were right; None if they never were.
-        ended_after: After how many learning ended: with the budget, or at 99 %.
+        ended_after: After how many learning ended: with the budget, or at 99.5 %.
         right: The share of right answers in the end, on unseen sequences.
         beyond: The same on longer ones, by how many times longer they are.
         cpu_seconds: How long it took.

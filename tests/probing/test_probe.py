@@ -11,7 +11,8 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.gru import GRUSettings
 from rllib_recattn.probing import probe as module
 from rllib_recattn.probing import result as results
-from rllib_recattn.probing.probe import plan_probe, run_cell
+from rllib_recattn.probing.plan import plan_probe
+from rllib_recattn.probing.probe import run_cell
 from rllib_recattn.probing.result import Cell, Column, ProbedModel, ProbeResult, ProbeSettings, read_result
 
 TINY = {"tasks": ["repeat-3", "pairs"], "budget": 2, "parameters": 2000}
