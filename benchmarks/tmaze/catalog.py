@@ -24,6 +24,7 @@ MODELS = (
     "galite",
     "gtrxl",
     "linear_attention",
+    "retnet",
     "gla",
     "hgrn2",
     "delta_net",

@@ -20,6 +20,7 @@ from rllib_recattn.models.memoryless import MemorylessSettings
 from rllib_recattn.models.mlstm import MLSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
+from rllib_recattn.models.retnet import RetNetSettings
 
 register_model(
     "agalite",
@@ -44,6 +45,12 @@ register_model(
     LinearTransformerSettings,
     description="linear transformer: an outer-product memory that forgets nothing within an episode",
     source="arXiv 2006.16236",
+)
+register_model(
+    "retnet",
+    RetNetSettings,
+    description="RetNet: an outer-product memory with fixed decays that tells how old its keys are",
+    source="arXiv 2307.08621",
 )
 register_model(
     "gla",

@@ -24,6 +24,7 @@ TINY = {
     "galite": {"d_model": 8, "n_layers": 1, "n_heads": 1, "d_head": 4},
     "gtrxl": {"d_model": 8, "n_layers": 2, "n_heads": 2, "d_head": 4, "memory_length": 6},
     "linear_attention": {"d_model": 8, "n_layers": 1},
+    "retnet": {"d_model": 8, "n_layers": 1},
     "gla": {"d_model": 8, "n_layers": 1},
     "hgrn2": {"d_model": 8, "n_layers": 1},
     "delta_net": {"d_model": 8, "n_layers": 1},

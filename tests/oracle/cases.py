@@ -32,6 +32,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "galite": [STACKED, {**ONE_LAYER, "eta": 2}],
     "gtrxl": [{**STACKED, "memory_length": 3}, {**ONE_LAYER, "memory_length": 16}, {**STACKED, "memory_length": 1}],
     "linear_attention": [{**ONE_LAYER, "conv_size": 3}],
+    "retnet": [STACKED],
     "gla": [STACKED, {**ONE_LAYER, "d_key": 3, "residual": "sum"}],
     "hgrn2": [STACKED, {**STACKED, "d_key": 3}],
     "delta_net": [STACKED],

@@ -29,6 +29,7 @@ _GATE_TITLES = {
     "1 − α": "1 − α: share of the memory that a step forgets",
     "1 − f": "1 − f: share of the memory that a step forgets",
     "1 − z": "1 − z: share of the state that a step forgets",
+    "1 − γ": "1 − γ: share of the memory that a step forgets",
     "k / z": "k / z: share of what is read that a step replaces",
     BLOCK_GATE: "u: share of a block's output that comes from its sublayer",
 }
