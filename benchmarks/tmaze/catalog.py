@@ -72,24 +72,27 @@ def draw(runs: dict[str, Any], out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
-    for index, (model, run) in enumerate(runs.items()):
-        points = [point for point in run["curve"] if point["success_rate"] is not None]
-        axis.plot(
-            [point["env_steps"] / 1000 for point in points],
-            [point["success_rate"] for point in points],
-            color=f"C{index}",
-            linewidth=1.4,
-            label=model,
+    # Curves of so many models would be a tangle: when each has solved the task, the soonest on top.
+    ordered = sorted(runs.items(), key=lambda item: (item[1]["solved"], -item[1]["env_steps"]))
+    figure, axis = pyplot.subplots(figsize=(7, 0.6 + 0.26 * len(ordered)), layout="constrained")
+    for row, (_, run) in enumerate(ordered):
+        thousands = run["env_steps"] / 1000
+        axis.hlines(row, 0, thousands, color="#99b8b4", linewidth=3)
+        axis.plot(thousands, row, "o" if run["solved"] else "x", color="#0f766e", markersize=6)
+        axis.annotate(
+            f"{thousands:.0f}" if run["solved"] else "not solved",
+            *((thousands, row), (7, 0)),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
         )
-    axis.axhline(0.5, color="#64748b", linewidth=1, linestyle=":", label="without memory")
-    axis.set(title="T-Maze, corridor of 10 cells, PPO, one seed each", xlabel="environment steps (thousands)")
-    axis.set(ylabel="success rate", ylim=(-0.02, 1.04))
+    axis.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    axis.set(title="T-Maze, corridor of 10 cells, PPO, one seed each: a hint")
+    axis.set(xlabel="environment steps until solved (thousands)")
     axis.set_xlim(left=0)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.25)
-    axis.legend(frameon=False, loc="lower right", ncols=3, fontsize=8)
-    figure.savefig(out, dpi=130)
+    axis.tick_params(left=False)
+    figure.savefig(out, dpi=150)
     pyplot.close(figure)
 
 
