@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import rllib_recattn as ra
+from benchmarks import single_runs
 from benchmarks.memory import grid, plan
 from benchmarks.memory.plan import CORRIDORS, LEARNING_RATES, MODELS, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
 from benchmarks.memory.statistics import interquartile_mean
@@ -98,16 +99,16 @@ def test_the_queue_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
             return self
 
         def __exit__(self, *args): ...
-        def submit(self, function, run, lr, niceness):
-            return type("Future", (), {"result": lambda self: train(run, lr)})()
+        def submit(self, function, experiment, seed, niceness):
+            return type("Future", (), {"result": lambda self: train(experiment.func.__self__, *experiment.args)})()
 
-    monkeypatch.setattr(grid, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(grid, "PAUSE", 0)
+    monkeypatch.setattr(single_runs, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(single_runs, "PAUSE", 0)
     arguments = ["grid", "--models", "gla", "--lengths", "10", str(SEARCH_LENGTH), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", arguments)
     grid.main()
     # One run of the search failed: no learning rate is known, and nothing that needs one is trained.
-    expected = [lr for lr in LEARNING_RATES for _ in range(grid.ATTEMPTS if lr == LEARNING_RATES[1] else 1)]
+    expected = [lr for lr in LEARNING_RATES for _ in range(single_runs.ATTEMPTS if lr == LEARNING_RATES[1] else 1)]
     assert [lr for _, lr in trained] == expected
     assert "skipped" in capsys.readouterr().out
 
@@ -136,7 +137,7 @@ def test_rates_that_the_search_did_not_choose_are_tried_and_stand_beside_the_one
         trained.append(lr)
         write_run(results, run, [point(run.seed * 1000 + 5000, 1.0)], solved=lr > 6e-4)
 
-    monkeypatch.setattr(grid, "train_and_write", train)
+    monkeypatch.setattr(grid, "train", train)
     monkeypatch.setattr("sys.argv", ["grid", "--stage", "rate", "--models", "gla", "--results", str(tmp_path)])
     grid.main()
     assert trained == [3e-4, 1.2e-3] * len(plan.SEEDS)

@@ -13,22 +13,16 @@ that are there already are not repeated, so that what was interrupted goes on wi
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
-import time
-import traceback
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from benchmarks.measures import last_20
 from benchmarks.memory.plan import LEARNING_RATES, SEARCH_LENGTH, SEARCH_SEED, Run, all_runs
-from benchmarks.training_runs import report, train_experiment
+from benchmarks.single_runs import train_and_write
 
 RESULTS = Path(__file__).parent / "runs"
-# Ray gives up when a busy machine has not started it within half a minute.
-ATTEMPTS, PAUSE = 5, 60.0
 
 
 def main() -> None:
@@ -60,39 +54,20 @@ def main() -> None:
         if arguments.list:
             print(run.name)
         else:
-            train_and_write(run, run.lr or best, arguments.results, arguments.nice)
+            train(run, run.lr or best, arguments.results, arguments.nice)
 
 
-def train_and_write(run: Run, lr: float, results: Path, niceness: int) -> None:
-    """Train a run in a process of its own, and write its result once it has ended; a failure stops no other run."""
-    started = time.strftime("%Y-%m-%d %H:%M:%S")
-    outcome = None
-    for _ in range(ATTEMPTS):
-        try:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                outcome = pool.submit(_train, run, lr, niceness).result()
-            break
-        except Exception:
-            traceback.print_exc()
-            time.sleep(PAUSE)
-    if outcome is None:
-        print(f"{run.name}: failed", flush=True)
-        return
-    result = {
+def train(run: Run, lr: float, results: Path, niceness: int) -> None:
+    """Train a run in a process of its own, and write its result once it has ended."""
+    said = {
         "command": f"python -m benchmarks.memory.grid --stage {run.stage} --models {run.model} --lengths {run.length}",
-        "started": started,
         "stage": run.stage,
         "model": run.model,
         "length": run.length,
         "lr": lr,
-        **outcome,
     }
-    path = path_of(run, results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(_json(result), encoding="utf-8")
-    partial.replace(path)
-    print(f"{run.name}, lr {lr:g}: {report(run.model, outcome)}", flush=True)
+    name = f"{run.name}, lr {lr:g}"
+    train_and_write(name, functools.partial(run.experiment, lr), run.seed, said, path_of(run, results), niceness)
 
 
 def path_of(run: Run, results: Path) -> Path:
@@ -114,29 +89,6 @@ def best_learning_rate(model: str, results: Path) -> float:
             (not run["solved"], run["env_steps"] if run["solved"] else -(last_20([run], "success_rate") or 0.0), lr)
         )
     return min(found)[-1]
-
-
-def _train(run: Run, lr: float, niceness: int) -> dict[str, Any]:
-    import ray
-
-    # A cluster of its own: one that happens to run on this machine may end before the run does.
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    os.nice(niceness)  # not before: Ray's own processes must not starve
-    experiment = run.experiment(lr)
-    outcome = train_experiment(experiment, run.seed)
-    return {"experiment": _described(experiment), **outcome}
-
-
-def _described(experiment: Any) -> dict[str, Any]:
-    """What a run was told: the model with its settings, and RLlib's."""
-    return {"model": experiment.model.model_dump(), "config": experiment.config, "stop": experiment.stop}
-
-
-def _json(result: dict[str, Any]) -> str:
-    """Write a result with a line for each point of its curve, which comes last."""
-    curve = ",\n  ".join(json.dumps(point) for point in result["curve"])
-    rest = json.dumps({**result, "curve": []}, indent=1, ensure_ascii=False)
-    return rest.removesuffix("[]\n}") + f"[\n  {curve}\n ]\n}}\n"
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ def catalog_table(sources: Sources) -> str:
     catalog = sources.read(CATALOG)
     if catalog is None:
         return not_measured(CATALOG, "python -m benchmarks.tmaze.catalog")
-    rows = [["", *(named(model) for model in catalog["runs"])]]
-    rows.append(["steps until solved", *(_steps_of(run) for run in catalog["runs"].values())])
+    soonest = sorted(catalog["runs"].items(), key=lambda item: (not item[1]["solved"], item[1]["env_steps"]))
+    rows = [["model", "steps until solved"], *([named(model), _steps_of(run)] for model, run in soonest)]
     return f"{table(rows)}\n\n{measured_by(CATALOG, catalog)}"
 
 

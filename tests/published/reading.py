@@ -28,6 +28,21 @@ NAMES = {
     "rate": "RATE",
     "memoryless": "no memory",
 }
+OTHER_NAMES = {
+    "linear_attention": "Linear transformer",
+    "retnet": "RetNet",
+    "delta_net": "DeltaNet",
+    "gated_delta_net": "Gated DeltaNet",
+    "kda": "KDA",
+    "mamba2": "Mamba-2",
+    "mlstm": "mLSTM",
+    "slstm": "sLSTM",
+    "lru": "LRU",
+    "rtu": "RTU",
+    "min_gru": "minGRU",
+    "ffm": "FFM",
+    "frame_stack": "frame stack",
+}
 # Of the grid: where a budget ends, and how far over it a batch may go.
 BUDGETS = {20: (250_000, 4096), 40: (400_000, 4096), 80: (600_000, 4096), 160: (900_000, 8192)}
 GRID_MODELS = [name for name in NAMES if name not in ("gtrxl-4", "gtrxl-160", "gtrxl", "rate", "memoryless")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from statistics import median
 
 from tests.published.reading import (
+    BENCHMARKS,
     BUDGETS,
     GRID_MODELS,
     KERNEL_NAMES,
     NAMES,
+    OTHER_NAMES,
     TASKS,
     WINDOWS,
     interval,
@@ -182,7 +185,7 @@ def tmaze_rows():
             rows.append(row(f"{length} cells", model, solved(runs), f"{sign}{k(steps)}", f"{sign}{seconds:.0f}"))
     catalog = read("tmaze/catalog.json")["runs"]
     assert all(run["solved"] for run in catalog.values())
-    rows.append(row("steps until solved", *(k(run["env_steps"]) for run in catalog.values())))
+    rows += [row(NAMES.get(model) or OTHER_NAMES[model], k(run["env_steps"])) for model, run in catalog.items()]
     clock = read("tmaze/wall_clock.json")
     for model, runs in clock["runs"].items():
         searched = clock["search"]["RLlib's LSTM" if "LSTM" in model else "AGaLiTe"]["chosen"]
@@ -239,3 +242,20 @@ def all_tasks():
     tasks = {task: {m: by_model[m] for m in GRID_MODELS if m in by_model} for task, by_model in tasks.items()}
     found = learning()
     return tasks | {title: found[name] for name, title in TASKS.items()}
+
+
+def which_model_rows():
+    models: dict = {}
+    for path in sorted((BENCHMARKS / "which_model" / "runs").rglob("*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        models.setdefault(run["model"], {}).setdefault(path.parent.name, []).append(run)
+    rows = []
+    for model, tasks in models.items():
+        plain = model.split("-conv")[0]
+        name = (NAMES.get(plain) or OTHER_NAMES[plain]) + (", short convolution" if plain != model else "")
+        cells = []
+        for task in ("repeat_previous", "repeat_first", "memory_s7", "tmaze_60"):
+            runs = sorted((not run["solved"], run["env_steps"]) for run in tasks.get(task, []))
+            cells.append(", ".join("> " * unsolved + k(steps) for unsolved, steps in runs) or "–")
+        rows.append(row(name, *cells))
+    return rows

@@ -28,6 +28,7 @@ from tests.published.training import (
     probe_rows,
     search_rows,
     tmaze_rows,
+    which_model_rows,
 )
 
 
@@ -195,6 +196,7 @@ def all_rows():
         ablation_rows,
         comparison_rows,
         tmaze_rows,
+        which_model_rows,
         probe_rows,
         cost_rows,
         context_rows,

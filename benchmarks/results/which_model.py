@@ -1,0 +1,60 @@
+"""Which model for which kind of task: four small tasks with the same settings, from benchmarks.which_model."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+from benchmarks.results.labels import named
+from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
+from benchmarks.results.sources import Json, Sources
+from benchmarks.which_model.plan import MODELS, PPO, TASKS
+
+PLACE, COMMAND = "which_model/runs", "python -m benchmarks.which_model.learn"
+
+TOLD = ("lr", "entropy_coeff", "vf_loss_coeff", "lambda_", "num_epochs")
+
+# Model → task → its runs, by seed.
+Found = dict[str, dict[str, list[Json]]]
+
+
+def which_model_table(sources: Sources) -> str:
+    """The steps after which each seed has solved each task; all seeds stand there, since few of them make no median."""
+    found = runs(sources)
+    if not found:
+        return not_measured(PLACE, COMMAND)
+    rows = [["model", *(task.title for task in TASKS.values())]]
+    for model in MODELS:
+        if model in found:
+            rows.append([_label(model), *(_cell(found[model].get(task, [])) for task in TASKS)])
+    budgets = ", ".join(f"{task.title} {steps(task.budget)}" for task in TASKS.values())
+    told = ", ".join(
+        f"`{key}` {PPO[key]:g}" for key in ("lr", "entropy_coeff", "vf_loss_coeff", "lambda_", "num_epochs")
+    )
+    return (
+        f"Environment steps until solved, a number for each seed; “>” ended unsolved with the budget ({budgets}). "
+        f"The same for all models and tasks: {told}, batches of {PPO['train_batch_size_per_learner']:,} steps from "
+        f"{PPO['num_envs_per_env_runner']} environments; only the length of rows and gamma are the task's.\n\n"
+        f"{table(rows)}\n\n{made_by(PLACE, COMMAND)}"
+    )
+
+
+def runs(sources: Sources) -> Found:
+    """Read the runs that there are."""
+    found: Found = defaultdict(lambda: defaultdict(list))
+    for path in sorted((sources.benchmarks / PLACE).glob("*/*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        found[run["model"]][run["task"]].append(run)
+    return found
+
+
+def _cell(task_runs: list[Json]) -> str:
+    if not task_runs:
+        return NOTHING
+    ordered = sorted(task_runs, key=lambda run: (not run["solved"], run["env_steps"]))
+    return ", ".join(f"{'' if run['solved'] else '> '}{steps(run['env_steps'])}" for run in ordered)
+
+
+def _label(model: str) -> str:
+    name = named(model.removesuffix("-conv"))
+    return f"{name}, short convolution" if model.endswith("-conv") else name
