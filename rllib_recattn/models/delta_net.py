@@ -13,11 +13,14 @@ concatenated heads. conv is a causal convolution of each feature over the last s
     likewise, W_α = W_2 W_1        KDA (arXiv 2510.26692, section 3): for each feature of a head's keys
 
 with a scalar a for each head. DeltaNet's published layer has no gate W_g, and KDA's is a sigmoid of low rank.
+With `rotary`, which none of them has, keys and queries are rotated by the steps between them
+(:mod:`rllib_recattn.models.parts.rotation`), and a decay by features is one for both features of a pair.
 The memory writes a key over where a sum of outer products would add to it, and holds up to d_k of them apart.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -27,6 +30,7 @@ from torch import Tensor, nn
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.delta_rule import delta_rule
 from rllib_recattn.models.parts.recent_steps import RECENT
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated
 from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
@@ -37,7 +41,7 @@ LENGTH_EPSILON = 1e-6
 Decay = Literal["none", "head", "feature"]
 
 
-class DeltaNetSettings(MultiHeadSettings):
+class DeltaNetSettings(RotarySettings, MultiHeadSettings):
     """Settings of DeltaNet; the sizes are those of the other stacked models."""
 
     d_key: int | None = Field(None, gt=0, description="width of a head's keys and queries; None: half of d_head")
@@ -54,6 +58,11 @@ class DeltaNetSettings(MultiHeadSettings):
     max_timescale: float = Field(
         64.0, ge=2, description="steps over which the slowest decays forget at the start; without decays not used"
     )
+
+    @property
+    def key_width(self) -> int:
+        """d_k."""
+        return self.d_key or max(1, self.d_head // 2)
 
     def build(self, input_dim: int) -> DeltaNet:
         """Build the model for inputs of `input_dim` features."""
@@ -85,13 +94,13 @@ class DeltaAttention(Mixer):
     """
 
     def __init__(self, settings: DeltaNetSettings):
-        n_heads, d_head = settings.n_heads, settings.d_head
-        d_key = settings.d_key or max(1, d_head // 2)
+        n_heads, d_head, d_key = settings.n_heads, settings.d_head, settings.key_width
         keys, values = n_heads * d_key, n_heads * d_head
         convolution = ShortConvolution(2 * keys + values, settings.conv_size) if settings.conv_size else None
         recent = {} if convolution is None else {RECENT: convolution.state_shape}
         super().__init__({"memory": (n_heads, d_key, d_head), **recent})
         self.n_heads, self.d_key, self.convolution = n_heads, d_key, convolution
+        self._attend = partial(rotated, delta_rule) if settings.rotary else delta_rule
         self._qkv_sizes = [keys, keys, values]
         # W_α, or its W_1
         decays = {"none": 0, "head": n_heads, "feature": d_head}[settings.decay]
@@ -99,11 +108,13 @@ class DeltaAttention(Mixer):
         self._sizes = [2 * keys + values, values, n_heads, decays]
         self.project = orthogonal_linear(settings.d_model, keys, keys, values, values, n_heads, decays, bias=False)
         by_feature = settings.decay == "feature"
-        self.decay_features = orthogonal_linear(d_head, keys, bias=False) if by_feature else None  # W_2
+        self.paired = by_feature and settings.rotary
+        n_decays = (d_key // 2 if self.paired else d_key) if by_feature else 1  # of a head
+        self.decay_features = orthogonal_linear(d_head, n_heads * n_decays, bias=False) if by_feature else None  # W_2
         self.decay_rate = nn.Parameter(torch.zeros(n_heads)) if decays else None  # a
         if decays:
-            n = d_key if by_feature else n_heads
-            bias = torch.log(torch.expm1(1 / slowest_first(n, settings.max_timescale)))  # α = exp(−1/τ) where W_α h = 0
+            spread = slowest_first(n_decays if by_feature else n_heads, settings.max_timescale)
+            bias = torch.log(torch.expm1(1 / spread))  # α = exp(−1/τ) where W_α h = 0
             self.decay_bias = nn.Parameter(bias.repeat(n_heads) if by_feature else bias)
         self.norm = nn.RMSNorm(d_head, eps=NORM_EPSILON)
         self.output = orthogonal_linear(values, settings.d_model, bias=False)
@@ -118,7 +129,7 @@ class DeltaAttention(Mixer):
             features, new_state[RECENT] = self.convolution(features, state[RECENT], is_first)
         parts = nn.functional.silu(features).split(self._qkv_sizes, dim=-1)
         query, key, value = (part.unflatten(-1, (self.n_heads, -1)) for part in parts)
-        attention, new_state["memory"] = delta_rule(
+        attention, new_state["memory"] = self._attend(
             _of_length_one(query) * self.d_key**-0.5,
             _of_length_one(key),
             value,
@@ -144,7 +155,8 @@ class DeltaAttention(Mixer):
         if self.decay_features is not None:
             projected = self.decay_features(projected)
         speed = nn.functional.softplus(projected + self.decay_bias).unflatten(-1, (self.n_heads, -1))
-        return -torch.exp(self.decay_rate).unsqueeze(-1) * speed
+        logs = -torch.exp(self.decay_rate).unsqueeze(-1) * speed
+        return torch.cat([logs, logs], dim=-1) if self.paired else logs
 
 
 def _of_length_one(x: Tensor) -> Tensor:

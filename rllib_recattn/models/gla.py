@@ -7,9 +7,14 @@ Per head with keys of width d_k and values of width d, from the normalised input
 
 followed by W_o [RMSNorm(o) ⊙ swish(W_g h)], where the norm is each head's own with shared weights, and W_o reads the
 concatenated heads. W_1 has few rows, so that the d_k decays of each head cost few weights.
+
+With `rotary` keys and queries are rotated by the steps between them, as in
+:mod:`rllib_recattn.models.parts.rotation`, and both features of a pair have one decay; the published model has neither.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from pydantic import Field
@@ -17,12 +22,13 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated
 from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
 
 
-class GLASettings(LinearAttentionSettings):
+class GLASettings(RotarySettings, LinearAttentionSettings):
     """Settings of GLA; the sizes are those of the other stacked models, the rest is as published."""
 
     d_key: int | None = Field(
@@ -32,6 +38,11 @@ class GLASettings(LinearAttentionSettings):
     gate_temperature: float = Field(
         16.0, gt=0, description="τ; a decay is σ(…)^(1/τ), so the larger, the longer is remembered"
     )
+
+    @property
+    def key_width(self) -> int:
+        """d_k."""
+        return self.d_key or max(1, self.d_head // 2)
 
     def build(self, input_dim: int) -> GLA:
         """Build the model for inputs of `input_dim` features."""
@@ -63,15 +74,16 @@ class GLAAttention(Mixer):
     """
 
     def __init__(self, settings: GLASettings):
-        n_heads, d_head = settings.n_heads, settings.d_head
-        d_key = settings.d_key or max(1, d_head // 2)
+        n_heads, d_head, d_key = settings.n_heads, settings.d_head, settings.key_width
         super().__init__({"memory": (n_heads, d_key, d_head)})
         self.n_heads, self.d_key, self.temperature = n_heads, d_key, settings.gate_temperature
+        self.rotary = settings.rotary
+        self._attend = partial(rotated, gated_linear_attention) if settings.rotary else gated_linear_attention
         keys, values = n_heads * d_key, n_heads * d_head
         # W_q, W_k, W_v, W_g, W_1
         self._sizes = [keys, keys, values, values, settings.gate_rank]
         self.project = orthogonal_linear(settings.d_model, *self._sizes, bias=False)
-        self.decay = orthogonal_linear(settings.gate_rank, keys)
+        self.decay = orthogonal_linear(settings.gate_rank, keys // 2 if settings.rotary else keys)
         self.norm = nn.RMSNorm(d_head, eps=NORM_EPSILON)
         self.output = orthogonal_linear(values, settings.d_model, bias=False)
 
@@ -82,9 +94,7 @@ class GLAAttention(Mixer):
         query, key, value, gate, low_rank = self.project(h).split(self._sizes, dim=-1)
         query, key, value = (x.unflatten(-1, (self.n_heads, -1)) for x in (query, key, value))
         decay = torch.exp(self._log_decay(low_rank))
-        attention, memory = gated_linear_attention(
-            query * self.d_key**-0.5, key, value, decay, state["memory"], is_first
-        )
+        attention, memory = self._attend(query * self.d_key**-0.5, key, value, decay, state["memory"], is_first)
         return self.output(self.norm(attention).flatten(-2) * nn.functional.silu(gate)), {"memory": memory}
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
@@ -94,4 +104,5 @@ class GLAAttention(Mixer):
 
     def _log_decay(self, low_rank: Tensor) -> Tensor:
         """Return log α [B, T, H, d_k]."""
-        return (nn.functional.logsigmoid(self.decay(low_rank)) / self.temperature).unflatten(-1, (self.n_heads, -1))
+        logs = (nn.functional.logsigmoid(self.decay(low_rank)) / self.temperature).unflatten(-1, (self.n_heads, -1))
+        return torch.cat([logs, logs], dim=-1) if self.rotary else logs

@@ -8,6 +8,8 @@ normalised input h of a step:
 
 followed by W_o RMSNorm(o ⊙ swish(W_g h)) over the concatenated heads. conv is a causal convolution of each feature over
 the last steps. A step with a small Δ writes little and forgets little: it is passed over.
+With `rotary` keys and queries are rotated by the steps between them (:mod:`rllib_recattn.models.parts.rotation`), which
+is what the complex state of later versions does; here it is not learned.
 
 At the start Δ is 1 where h is 0, and the heads forget over time scales e^−a of 2 to `max_timescale` steps. The
 published layer starts with a Δ of 0.001 to 0.1: each step writes little to memories that thousands are to fill.
@@ -16,6 +18,7 @@ published layer starts with a Δ of 0.001 to 0.1: each step writes little to mem
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from pydantic import Field
@@ -23,14 +26,16 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.short_convolution import RECENT, ShortConvolution
+from rllib_recattn.models.parts.recent_steps import RECENT
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated
+from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
 
 NORM_EPSILON = 1e-5
 
 
-class Mamba2Settings(MultiHeadSettings):
+class Mamba2Settings(RotarySettings, MultiHeadSettings):
     """Settings of Mamba-2; the sizes are those of the other stacked models."""
 
     d_key: int | None = Field(
@@ -45,6 +50,11 @@ class Mamba2Settings(MultiHeadSettings):
         description="steps of the causal convolution of queries, keys and values; 4 as published; 0: none",
     )
     max_timescale: float = Field(64.0, ge=2, description="steps over which the slowest head forgets at the start")
+
+    @property
+    def key_width(self) -> int:
+        """d_k."""
+        return self.d_key or self.d_head
 
     def build(self, input_dim: int) -> Mamba2:
         """Build the model for inputs of `input_dim` features."""
@@ -76,13 +86,13 @@ class Mamba2Mixer(Mixer):
     """
 
     def __init__(self, settings: Mamba2Settings):
-        n_heads, d_head = settings.n_heads, settings.d_head
-        d_key = settings.d_key or d_head
+        n_heads, d_head, d_key = settings.n_heads, settings.d_head, settings.key_width
         values = n_heads * d_head
         convolution = ShortConvolution(2 * d_key + values, settings.conv_size) if settings.conv_size else None
         recent = {} if convolution is None else {RECENT: convolution.state_shape}
         super().__init__({"memory": (n_heads, d_key, d_head), **recent})
         self.n_heads, self.convolution = n_heads, convolution
+        self._attend = partial(rotated, gated_linear_attention) if settings.rotary else gated_linear_attention
         self._qkv_sizes = [d_key, d_key, values]
         # W_q, W_k, W_v | W_g | W_Δ
         self._sizes = [2 * d_key + values, values, n_heads]
@@ -104,7 +114,7 @@ class Mamba2Mixer(Mixer):
         query, key, value = nn.functional.silu(features).split(self._qkv_sizes, dim=-1)
         value = value.unflatten(-1, (self.n_heads, -1))
         step = self._step(step)
-        attention, new_state["memory"] = gated_linear_attention(
+        attention, new_state["memory"] = self._attend(
             query.unsqueeze(-2),
             key.unsqueeze(-2),
             step * value,

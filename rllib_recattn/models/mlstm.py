@@ -27,8 +27,9 @@ from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import normalised_linear_attention
 from rllib_recattn.models.parts.linear import Linear
 from rllib_recattn.models.parts.mixed_precision import without_autocast
+from rllib_recattn.models.parts.recent_steps import RECENT
 from rllib_recattn.models.parts.scan import running_maximum
-from rllib_recattn.models.parts.short_convolution import RECENT, ShortConvolution
+from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
 

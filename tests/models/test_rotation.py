@@ -96,16 +96,27 @@ def test_a_million_steps_leave_the_angles_exact():
     torch.testing.assert_close(full_turns, torch.tensor([[1.0, 1.0], [-1.0, 1.0]]), rtol=0, atol=1e-6)
 
 
+def test_the_models_with_outer_products_have_it():
+    assert set(NAMES) >= {"retnet", "gla", "mamba2", "delta_net", "gated_delta_net", "kda"}
+    assert [name for name in NAMES if settings_of(name)().rotary] == ["retnet"]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_setting_turns_a_models_keys(name):
+def test_a_setting_turns_a_models_keys_as_they_age_and_nothing_else(name):
     torch.manual_seed(0)
     model = build_model(name, input_dim=3, d_model=8, n_layers=1, rotary=True)
     plain = build_model(name, input_dim=3, d_model=8, n_layers=1, rotary=False)
     assert model.state_layout.parts == plain.state_layout.parts
-    plain.load_state_dict(model.state_dict())
+    paired = {"gla": ["decay"], "kda": ["decay_features", "decay_bias"]}.get(name, [])
+    weights = model.state_dict()
+    for key in [key for key in weights if key.split(".")[3:4] and key.split(".")[3] in paired]:
+        pairs = weights[key].unflatten(0, (4, -1))  # of each head
+        weights[key] = torch.cat([pairs, pairs], dim=1).flatten(0, 1)
+    plain.load_state_dict(weights)
     x = torch.randn(1, 6, 3)
-    y, _ = model(x, model.initial_state(1))
-    assert (y - plain(x, plain.initial_state(1))[0]).abs().max() > 1e-3
+    (y, _), (expected, _) = (each(x, each.initial_state(1)) for each in (model, plain))
+    torch.testing.assert_close(y[:, 0], expected[:, 0])  # of a key that is new
+    assert (y - expected)[:, 1:].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("name", "settings"), [(name, {"d_key": 3}) for name in NAMES] + [("retnet", {"d_head": 2})])
