@@ -149,21 +149,30 @@ class ProbeResult(Settings):
         )
 
     def ranked(self) -> list[str]:
-        """Return the labels, best first: by the mean share above chance, then by how soon tasks were solved."""
+        """Return the labels of models that have learned anything, the best first.
+
+        They are compared by the mean share above chance, a task that is still to be learned counting as chance, and
+        then by how soon tasks were solved.
+        """
 
         def rank(label: str) -> tuple[float, float]:
-            scores = [score for column in self.columns if (score := self.score(label, column))]
-            if not scores:
-                return 1.0, 0.0
-            updates = [self.settings.budget if score.updates is None else score.updates for score in scores]
-            return -statistics.mean(score.above_chance for score in scores), statistics.mean(updates)
+            scores = [self.score(label, column) for column in self.columns]
+            shares = [0.0 if score is None else score.above_chance for score in scores]
+            soon = [score.updates for score in scores if score is not None and score.updates is not None]
+            return -statistics.mean(shares), sum(soon) + self.settings.budget * (len(scores) - len(soon))
 
-        return sorted(self.models, key=rank)
+        return sorted((label for label, model in self.models.items() if any(model.cells.values())), key=rank)
 
     def only(self, labels: Sequence[str], tasks: Sequence[str]) -> ProbeResult:
         """Return the part of it that is about some models and tasks."""
+        models = {
+            label: model.model_copy(
+                update={"cells": {task: model.cells[task] for task in tasks if task in model.cells}}
+            )
+            for label, model in ((label, self.models[label]) for label in labels)
+        }
         columns = [column for column in self.columns if column.task in tasks]
-        return self.model_copy(update={"columns": columns, "models": {label: self.models[label] for label in labels}})
+        return self.model_copy(update={"columns": columns, "models": models})
 
 
 def read_result(path: Path) -> ProbeResult | None:

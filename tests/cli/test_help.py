@@ -11,7 +11,10 @@ from rllib_recattn.cli.main import main
 HEAVY = ("ray", "torch", "matplotlib", "pandas")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "file", "--help"], ["probe", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["train", "file", "--help"], ["probe", "--help"], ["--version"]],
+)
 def test_help_and_version_import_nothing_heavy(arguments):
     program = (
         "import atexit, sys\n"

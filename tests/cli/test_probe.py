@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from rllib_recattn.cli.main import main
 from rllib_recattn.probing import probe as module
 from rllib_recattn.probing.result import read_result
 from rllib_recattn.probing.table import explanation, probe_tables
+from rllib_recattn.probing.tasks import TASKS
 
 TINY = ["--budget", "2", "--parameters", "2000"]
 FEW = ["--tasks", "repeat-3, pairs", *TINY]
@@ -38,6 +40,12 @@ def test_it_prints_a_table_and_writes_the_numbers_and_a_figure(tmp_path):
     again = run("gru", "{name: gla, conv_size: 4}", *FEW, *files)
     assert again.stdout == done.stdout
     assert json.loads(data.read_text()) == content
+
+
+def test_the_help_and_the_documentation_name_every_task():
+    texts = [run("--help").output, (Path(__file__).parents[2] / "docs/probe.md").read_text(encoding="utf-8")]
+    for text in texts:
+        assert [task for task in TASKS if task not in " ".join(text.split())] == []
 
 
 def test_all_models_are_those_of_the_catalog(monkeypatch):

@@ -73,7 +73,7 @@ def test_what_a_file_holds_is_not_computed_again(tmp_path, learned):
         ("count", 0),
         ("count", 1),
     ]
-    assert [column.heading for column in more.columns] == ["pairs", "count"]
+    assert [column.heading for column in more.columns] == ["pairs", "count"] == list(more.models["gru"].cells)
     kept = read_result(path)
     assert [column.heading for column in kept.columns] == ["repeat-3", "pairs", "count"]
     assert kept.models["gru"].cells["repeat-3"] == first.models["gru"].cells["repeat-3"]
@@ -208,6 +208,7 @@ def test_scores_are_medians_over_seeds_and_the_best_come_first():
         "half": of_cells(pairs=[cell(None, 0.25), cell(90, 0.96), cell(None, 0.5)], beyond=[cell(20, 1.0, x8=0.4)]),
         "late": of_cells(pairs=[cell(100, 0.99), cell(300, 1.0)], beyond=[cell(20, 1.0, x8=0.96)]),
         "none": of_cells(),
+        "one": of_cells(pairs=[cell(20, 1.0)]),
         "soon": of_cells(pairs=[cell(50, 0.995)], beyond=[cell(None, 0.5, x8=0.96)]),
     }
     result = ProbeResult(settings=ProbeSettings(budget=300, parameters=9), columns=[pairs, beyond], models=models)
@@ -219,5 +220,5 @@ def test_scores_are_medians_over_seeds_and_the_best_come_first():
     assert (far.updates, far.right, far.solved, far.above_chance) == (None, 0.96, 1, pytest.approx(0.92))
     assert result.score("half", beyond).above_chance == 0
     assert result.score("none", pairs) is None
-    assert result.ranked() == ["soon", "late", "half", "none"]
+    assert result.ranked() == ["soon", "late", "one", "half"]
     assert ProbeResult.model_validate_json(result.model_dump_json()) == result
