@@ -165,12 +165,11 @@ class ProbeResult(Settings):
 
     def only(self, labels: Sequence[str], tasks: Sequence[str]) -> ProbeResult:
         """Return the part of it that is about some models and tasks."""
-        models = {
-            label: model.model_copy(
-                update={"cells": {task: model.cells[task] for task in tasks if task in model.cells}}
-            )
-            for label, model in ((label, self.models[label]) for label in labels)
-        }
+        models = {}
+        for label in labels:
+            cells = self.models[label].cells
+            kept = {task: cells[task] for task in tasks if task in cells}
+            models[label] = self.models[label].model_copy(update={"cells": kept})
         columns = [column for column in self.columns if column.task in tasks]
         return self.model_copy(update={"columns": columns, "models": models})
 
