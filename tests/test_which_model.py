@@ -10,7 +10,7 @@ from benchmarks import single_runs
 from benchmarks.results.sources import Sources
 from benchmarks.results.which_model import which_model_table
 from benchmarks.which_model import learn
-from benchmarks.which_model.plan import MODELS, TASKS, Run, all_runs
+from benchmarks.which_model.plan import ABLATIONS, MODELS, TASKS, Run, all_runs
 
 
 def test_models_differ_in_the_model_alone_and_tasks_in_what_is_theirs():
@@ -24,7 +24,7 @@ def test_models_differ_in_the_model_alone_and_tasks_in_what_is_theirs():
     assert all(config == shared[0] for config in shared)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *ABLATIONS])
 def test_every_model_can_be_built(model):
     assert Run(model, "tmaze_60", 0).experiment().model is not None
 

@@ -14,15 +14,16 @@ import os
 from pathlib import Path
 
 from benchmarks.single_runs import train_and_write
-from benchmarks.which_model.plan import MODELS, SEEDS, TASKS, all_runs
+from benchmarks.which_model.plan import ABLATIONS, MODELS, SEEDS, TASKS, all_runs
 
 RESULTS = Path(__file__).parent / "runs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [*MODELS, *ABLATIONS]
     parser.add_argument("--list", action="store_true", help="list the runs that are missing, and train none")
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=names, default=names)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -43,6 +43,23 @@ MODELS: dict[str, dict[str, Any]] = {
     "hgrn2-conv": {"name": "hgrn2", "conv_size": 4, **STACKED},
     "galite-conv": {"name": "galite", "conv_size": 4, **STACKED},
 }
+# What separates AGaLiTe from GLA on the task on which they differ most: one thing changed at a time. GaLiTe has
+# AGaLiTe's gates and, like GLA, the whole outer product of which AGaLiTe keeps r terms.
+ABLATION_TASK = "memory_s7"
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "galite": {"name": "galite", **STACKED},
+    **{
+        f"agalite-{name}": {"name": "agalite", **STACKED, **change}
+        for name, change in {
+            "r-8": {"r": 8},
+            "eta-1": {"eta": 1},
+            "gate-bias-0": {"gate_bias": 0.0},
+            "max-timescale-256": {"max_timescale": 256},
+            "output-gain-4": {"output_gain": 4},
+            "residual-sum": {"residual": "sum"},
+        }.items()
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a name of `MODELS`, a name of `TASKS`, a seed."""
+    """One training run: a name of `MODELS` or `ABLATIONS`, a name of `TASKS`, a seed."""
 
     model: str
     task: str
@@ -93,7 +110,8 @@ class Run:
 
         task = TASKS[self.task]
         base = experiment_of(task.example)
-        model = check_model({"encoder": ENCODER, "max_seq_len": task.max_seq_len} | MODELS[self.model], self.name)
+        block = {**MODELS, **ABLATIONS}[self.model]
+        model = check_model({"encoder": ENCODER, "max_seq_len": task.max_seq_len} | block, self.name)
         config = {"env_config": base.config["env_config"], **PPO, "gamma": task.gamma}
         stop = base.stop | {BUDGET: task.budget}
         return base.model_copy(update={"config": config, "model": model, "stop": stop, "name": self.model})
@@ -104,3 +122,5 @@ def all_runs() -> Iterator[Run]:
     for seed in SEEDS:
         for model in MODELS:
             yield from (Run(model, task, seed) for task in TASKS)
+        if seed == SEEDS[0]:
+            yield from (Run(model, ABLATION_TASK, seed) for model in ABLATIONS)

@@ -251,11 +251,20 @@ def which_model_rows():
         models.setdefault(run["model"], {}).setdefault(path.parent.name, []).append(run)
     rows = []
     for model, tasks in models.items():
-        plain = model.split("-conv")[0]
-        name = (NAMES.get(plain) or OTHER_NAMES[plain]) + (", short convolution" if plain != model else "")
+        plain, _, change = model.partition("-")
         cells = []
         for task in ("repeat_previous", "repeat_first", "memory_s7", "tmaze_60"):
             runs = sorted((not run["solved"], run["env_steps"]) for run in tasks.get(task, []))
             cells.append(", ".join("> " * unsolved + k(steps) for unsolved, steps in runs) or "–")
-        rows.append(row(name, *cells))
+        name = NAMES.get(plain) or OTHER_NAMES[plain]
+        if change in ("", "conv") and model != "galite":
+            rows.append(row(name + ", short convolution" * bool(change), *cells))
+        if change not in ("", "conv"):
+            setting, _, value = change.rpartition("-")
+            rows.append(row(f"{name}, `{setting.replace('-', '_')}: {value}`", cells[2]))
+        ablated = (
+            any(other.startswith("agalite-") and other != "agalite-conv" for other in models) or "galite" in models
+        )
+        if model in ("agalite", "galite", "gla") and ablated and "memory_s7" in tasks:
+            rows.append(row(name, cells[2]))
     return rows
