@@ -10,7 +10,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.mlstm import MLSTMMixer, MLSTMSettings, exponential_memory
 from rllib_recattn.models.parts.scan import running_maximum
 from rllib_recattn.models.registry import build_model
-from tests.models.memory_vectors import assert_agree, in_pieces, load
+from tests.models.memory_vectors import ATOL, assert_agree, in_pieces, load
 
 GATES = ("q", "k", "v", "input_gate", "forget_gate")
 
@@ -26,9 +26,10 @@ def empty(vectors, exponent):
 def test_outputs_and_states_are_those_of_xlstms_steps(split):
     vectors = load("mlstm")
     output, *state = in_pieces(exponential_memory, [vectors[key] for key in GATES], empty(vectors, 0.0), split)
-    torch.testing.assert_close(output, vectors["o_recurrent"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(output, vectors["o_recurrent"], rtol=0, atol=ATOL)
     for key, value in zip(("C", "n", "m"), state, strict=True):
-        torch.testing.assert_close(value.view_as(vectors[f"state_out/{key}"]), vectors[f"state_out/{key}"])
+        expected = vectors[f"state_out/{key}"]
+        torch.testing.assert_close(value.view_as(expected), expected, rtol=0, atol=ATOL)
 
 
 @pytest.mark.parametrize("split", [17, 5, 1])
@@ -36,7 +37,7 @@ def test_outputs_and_gradients_are_those_of_xlstms_parallel_form(split):
     """There m is the largest exponent so far, with no 0 before the first step, which tells in the size of ε alone."""
     vectors = load("mlstm")
     output, *_ = in_pieces(exponential_memory, [vectors[key] for key in GATES], empty(vectors, -math.inf), split)
-    assert_agree(vectors, output, {}, atol=1e-12)
+    assert_agree(vectors, output, {})
 
 
 def small(**settings) -> MLSTMMixer:
