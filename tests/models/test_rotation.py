@@ -119,6 +119,17 @@ def test_a_setting_turns_a_models_keys_as_they_age_and_nothing_else(name):
     assert (y - expected)[:, 1:].abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["gla", "kda"])
+def test_both_features_of_a_pair_decay_alike(name):
+    torch.manual_seed(0)
+    mixer = build_model(name, input_dim=3, d_model=8, n_layers=1, rotary=True).layers[0].mixer
+    forgotten = mixer.gates(torch.randn(2, 5, 8), {}, None, None)["1 − α"]
+    assert forgotten.shape == (2, 5, 4, 32)
+    left, right = forgotten.chunk(2, dim=-1)
+    torch.testing.assert_close(left, right, rtol=0, atol=0)
+    assert (left.amax(dim=-1) > left.amin(dim=-1)).all()
+
+
 @pytest.mark.parametrize(("name", "settings"), [(name, {"d_key": 3}) for name in NAMES] + [("retnet", {"d_head": 2})])
 def test_keys_that_are_no_pairs_are_refused(name, settings):
     with pytest.raises(SettingsError, match=r"rotary = True: rotates pairs of features, .* d_key should be even"):
