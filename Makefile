@@ -9,6 +9,7 @@ RESULT := results/$(EXAMPLE)/summary.txt
 # Two processes, each with a Ray of its own; one that is done takes over what the other has left.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/migration tests/experiment tests/cli tests/test_ray_internals.py
+KERNELS := $(wildcard rllib_recattn/models/kernels/*.cpp rllib_recattn/models/kernels/*.h)
 SOURCES := $(shell find rllib_recattn -name '*.py')
 
 export OMP_NUM_THREADS ?= 1
@@ -20,9 +21,9 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
 
-setup: $(VENV)/.installed  ## the environment in .venv, and system packages that it needs
+setup: $(VENV)/.installed $(VENV)/.kernels  ## the environment in .venv, and system packages that it needs
 
-$(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt scripts/system_packages.sh
 	PYTHON="$(PYTHON)" sh scripts/system_packages.sh
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, not " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,8 +32,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/system_packages.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps memory-gym
 	touch $@
 
-kernels: setup  ## optional, a minute and a C++ compiler: faster kernels for this machine
-	$(BIN)/python -m rllib_recattn.models.kernels.build
+kernels: $(VENV)/.kernels  ## the kernels in C++, again after changes of theirs; `make setup` builds them as well
+
+$(VENV)/.kernels: $(VENV)/.installed $(KERNELS)
+	@# Installing has built them, unless a source is newer; without a compiler nothing depends on them but speed.
+	$(BIN)/python -c 'import sys; from rllib_recattn.models.kernels.library import kernels; sys.exit(kernels() is None)' \
+		|| $(BIN)/python -m rllib_recattn.models.kernels.build || echo 'Without kernels in C++, see docs/kernels.md.' >&2
+	touch $@
 
 train: setup  ## train AGaLiTe on T-Maze; again only after changes, or after `make clean`
 	@if $(MAKE) --no-print-directory --question $(RESULT); then cat $(RESULT); else $(MAKE) --no-print-directory $(RESULT); fi

@@ -5,6 +5,7 @@ The front door:
 - :func:`use_model` gives any RLlib config of PPO, APPO or IMPALA a model with memory;
 - :func:`build_model` builds the same model as a plain PyTorch module;
 - :func:`list_models` lists the catalog;
+- :func:`kernels` says which instruction set its kernels are made for;
 - :func:`register_model` adds a model to it;
 - :func:`probe` finds out what models can remember, in a minute each;
 - :func:`register_model_v2` gives the models names in RLlib's old API stack;
@@ -25,6 +26,7 @@ from rllib_recattn.old_paths import find_moved_modules
 if TYPE_CHECKING:
     from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
+    from rllib_recattn.models.kernels.library import instruction_set as kernels
     from rllib_recattn.models.registry import build_model, list_models, models, register_model
     from rllib_recattn.probing.probe import probe
     from rllib_recattn.rl_module.use_model import use_model
@@ -33,6 +35,7 @@ __all__ = [
     "__version__",
     "build_model",
     "convert_checkpoint",
+    "kernels",
     "list_models",
     "models",  # the old name of list_models
     "probe",
@@ -44,6 +47,7 @@ __all__ = [
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
     "convert_checkpoint": "rllib_recattn.migration.checkpoints",
+    "kernels": "rllib_recattn.models.kernels.library:instruction_set",
     "list_models": "rllib_recattn.models.registry",
     "probe": "rllib_recattn.probing.probe",
     "register_model": "rllib_recattn.models.registry",
@@ -60,7 +64,8 @@ def __getattr__(name: str) -> Any:
     if name == "models":
         return import_module("rllib_recattn.models")
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+        module, _, attribute = _LAZY[name].partition(":")
+        return getattr(import_module(module), attribute or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

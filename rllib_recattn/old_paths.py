@@ -81,7 +81,11 @@ class OldPaths(MetaPathFinder, InspectLoader):
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find a module, if it has moved."""
-        return spec_from_loader(fullname, self) if fullname in MOVED else None
+        if fullname not in MOVED:
+            return None
+        now = find_spec(MOVED[fullname][0])
+        # What ``python -m`` runs is told by it where its file is.
+        return spec_from_loader(fullname, self, origin=now and now.origin)
 
     def is_package(self, fullname: str) -> bool:
         """Say whether modules were below it."""

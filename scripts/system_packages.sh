@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that the environment needs, where it may (root and apt); names them where it may not.
 # The module `venv`, which Debian splits off from Python, is needed by all; OpenGL only by MiniWorld, which draws with
-# it through EGL or, where that fails, on the virtual X server of xvfb.
+# it through EGL or, where that fails, on the virtual X server of xvfb; a C++ compiler only by the kernels.
 set -eu
 
 python=${PYTHON:-python3}
@@ -39,5 +39,13 @@ if [ "$(uname)" = Linux ] && ! has_opengl; then
         install $packages
     else
         echo "MiniWorld will have nowhere to draw. To train on it: sudo apt-get install $packages" >&2
+    fi
+fi
+
+if ! command -v c++ >/dev/null && ! command -v g++ >/dev/null && ! command -v clang++ >/dev/null; then
+    if may_install; then
+        install g++
+    else
+        echo "There is no C++ compiler. For models that are faster on CPUs: sudo apt-get install g++" >&2
     fi
 fi

@@ -39,7 +39,7 @@ def choose_kernels(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not wanted:
         monkeypatch.setattr(library, "kernels", lambda: None)
     elif library.kernels() is None:
-        pytest.skip("the kernels are not built: python -m rllib_recattn.models.kernels.build")
+        pytest.fail(f"there are no kernels: {library.why_none()}")
 
 
 BY_KERNELS = " by kernels"  # of which GTrXL stands for all that have only gates

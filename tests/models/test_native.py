@@ -1,16 +1,18 @@
 """The kernels in C++ against PyTorch's operations."""
 
 import copy
+import functools
 import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from rllib_recattn.models.diagnostics import gru_gate_updates
-from rllib_recattn.models.kernels import library
+from rllib_recattn.models.kernels import build, library
 from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.parts.blocks import GRUGate
@@ -32,9 +34,15 @@ def calls(monkeypatch):
             names.append(name)
             return getattr(ops, name)
 
-    for module in ("library", "attention", "block", "gate", "step"):
-        monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.kernels", Noting)
+    use(Noting, monkeypatch)
     return names
+
+
+def use(operators, monkeypatch):
+    """Have kernels be those that a function returns."""
+    monkeypatch.setattr(library, "kernels", operators)
+    for module in ("attention", "block", "gate", "step"):
+        monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", operators)
 
 
 def small_agalite(**settings):
@@ -257,40 +265,134 @@ def test_mixed_precision_and_export_are_pytorchs(calls):
     assert not any("rllib_recattn" in target for target in targets)
 
 
-def test_without_the_library_or_with_the_switch_there_are_none(monkeypatch, tmp_path):
-    library.kernels.cache_clear()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def supported_sets():
     try:
-        assert library.kernels() is None
-        library.kernels.cache_clear()
-        library.built_library().parent.mkdir()
-        library.built_library().write_text("no library")
-        monkeypatch.setenv(library.SWITCH, "0")
-        assert library.kernels() is None
-        library.kernels.cache_clear()
-        monkeypatch.delenv(library.SWITCH)
-        with pytest.warns(UserWarning, match=r"kernels_\w+\.so is not used: .* builds it again"):
-            assert library.kernels() is None
-    finally:
-        library.kernels.cache_clear()
+        return library.supported_sets()
+    except OSError:
+        return []
 
 
-def test_each_release_of_pytorch_has_a_library_of_its_own(monkeypatch):
-    names = {library.built_library().name}
-    monkeypatch.setattr(torch, "__version__", "0.0")
-    names.add(library.built_library().name)
-    monkeypatch.setattr(library, "SOURCES", library.SOURCES[:-1])
-    names.add(library.built_library().name)
-    assert len(names) == 3
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", supported_sets())
+def test_every_instruction_set_computes_the_same(name, dtype, threads, generator, monkeypatch):
+    operators = library.operators_of(name)
+    use(lambda: operators, monkeypatch)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    near = {"rtol": 1e-9, "atol": 1e-10} if dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-4}
+    for settings in ({"residual": "sum"}, {}, {"eta": 3, "r": 4, "d_head": 19}, {"d_model": 70, "n_layers": 1}):
+        model = small_agalite(**settings)
+        life = a_life(model, generator, steps=9, rows=4)
+        acting = life[0][:, :1], life[1], life[2][:, :1]
+        model.to(dtype)
+        life, acting = ([x if x.dtype == torch.bool else x.to(dtype) for x in each] for each in (life, acting))
+        found = []
+        for kernels in (lambda: operators, lambda: None):
+            monkeypatch.setattr(library, "kernels", kernels)
+            with torch.inference_mode():
+                step = model(*acting)
+            found.append((*results(model, *life), *step))
+        for ours, pytorchs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, pytorchs, **near)
+
+
+def test_threads_of_python_may_call_at_the_same_time(calls, generator, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    model = small_agalite()
+    lives = [a_life(model, generator, steps=11, rows=5) for _ in range(6)]
+    expected = [results(model, *life) for life in lives]
+    with ThreadPoolExecutor(6) as pool:
+        for found, wanted in zip(pool.map(lambda life: results(model, *life), lives * 5), expected * 5, strict=True):
+            for actual, value in zip(found, wanted, strict=True):
+                torch.testing.assert_close(actual, value, rtol=0, atol=0)
+
+
+def test_a_forked_process_has_threads_of_its_own(calls, generator, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    model = small_agalite()
+    life = a_life(model, generator, rows=5)
+    with torch.no_grad():
+        expected = model(*life)
+        child = os.fork()
+        if child == 0:
+            same = all(torch.equal(*pair) for pair in zip(model(*life), expected, strict=True))
+            os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_does_not_fit_is_refused_and_not_read(calls):
+    empty = torch.zeros(2, 3, 0)
+    keys, values = torch.zeros(2, HEADS, 3, 2 * D_HEAD), torch.zeros(2, HEADS, 2, D_HEAD)
+    with pytest.raises(ValueError, match="projections: size 0: should be 62"):
+        library.kernels().attention(empty, torch.zeros(2, 3, 3), None, keys, values)
+    with pytest.raises(ValueError, match="channels: size 2: should be 3"):
+        library.kernels().attention(torch.zeros(2, 3, 62), torch.zeros(2, 3, 2), None, keys, values)
+    with pytest.raises(TypeError, match="float64 among others of"):
+        library.kernels().attention(torch.zeros(2, 3, 62), torch.zeros(2, 3, 3), None, keys.double(), values)
+
+
+@pytest.fixture
+def fresh():
+    """The library is looked for again, before and behind the test."""
+    library._found.cache_clear()
+    yield
+    library._found.cache_clear()
+
+
+def test_with_the_switch_there_are_none_and_it_can_choose(fresh, monkeypatch):
+    sets = library.supported_sets()
+    assert sets, "the kernels are not built: make kernels"
+    monkeypatch.setenv(library.SWITCH, "0")
+    assert library.kernels() is library.instruction_set() is None
+    assert library.why_none() == "RLLIB_RECATTN_NATIVE=0 switches them off"
+    monkeypatch.setenv(library.SWITCH, sets[-1])
+    library._found.cache_clear()
+    assert (library.instruction_set(), library.why_none()) == (sets[-1], None)
+
+
+def test_without_the_library_it_says_how_to_build_one(fresh, monkeypatch, tmp_path):
+    monkeypatch.setattr(library, "HERE", tmp_path)
+    monkeypatch.setattr(library, "supported_sets", functools.partial(library.supported_sets, tmp_path))
+    monkeypatch.delenv(library.SWITCH, raising=False)
+    assert library.kernels() is None
+    assert "they were not built: python -m rllib_recattn.models.kernels.build" in library.why_none()
+    for name in library.instruction_sets():
+        (tmp_path / library.file_name(name)).write_text("no library")
+    library._found.cache_clear()
+    with pytest.warns(UserWarning, match="the kernels are not used: .* builds them again"):
+        assert library.kernels() is None
+
+
+def test_a_library_of_other_sources_is_not_used(fresh, monkeypatch):
+    monkeypatch.delenv(library.SWITCH, raising=False)
+    monkeypatch.setattr(library, "stamp", lambda: "another")
+    with pytest.warns(UserWarning, match="was built of other sources; python -m .* builds them again"):
+        assert library.kernels() is None
+
+
+def test_no_compiler_is_one_clear_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(RuntimeError, match=r"there is no C\+\+ compiler .* apt install g\+\+"):
+        build.build(tmp_path / "into")
+    assert not (tmp_path / "into").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("c++") and shutil.which("ninja")), reason="no compiler, or no ninja")
-def test_the_library_can_be_built_and_passes_these_tests(tmp_path):
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    build = [sys.executable, "-m", "rllib_recattn.models.kernels.build"]
-    subprocess.run(build, check=True, env=environment)
-    tests = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", __file__]
-    done = subprocess.run(tests, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler that has sanitizers")
+def test_nothing_is_read_or_written_beside_its_place(tmp_path):
+    """The address and undefined-behaviour sanitizers see each set compute, on one thread and on several."""
+    build.build(tmp_path, ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
+    asan = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "LD_PRELOAD": asan.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+    code = f"""
+import pathlib, sys, pytest
+from rllib_recattn.models.kernels import build, library
+library.HERE = pathlib.Path({str(tmp_path)!r})
+library.supported_sets.__defaults__ = library.operators_of.__defaults__ = (library.HERE,)
+names = "every_instruction_set or sequences_and_gradients or acting_steps or the_gate"
+sys.exit(pytest.main(["-q", "-p", "no:xdist", "-m", "not slow", "-k", names, {__file__!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout

@@ -176,7 +176,7 @@ def test_kernels_that_know_no_convolution_are_not_asked(steps, generator, monkey
     model, plain = small("agalite", conv_size=3).double(), small("agalite").double()
     x = torch.randn(2, steps, INPUT_DIM, generator=generator, dtype=torch.float64)
     for module in ("attention", "block", "gate", "step"):
-        monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.kernels", Refusing)
+        monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", Refusing)
     monkeypatch.setattr(library, "kernels", Refusing)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     for each, error in ((plain, AssertionError), (model, LookupError)):

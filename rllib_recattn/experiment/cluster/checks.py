@@ -35,6 +35,16 @@ class Finding:
     text: str
 
 
+def check_kernels() -> Finding:
+    """Say which kernels in C++ models on this machine's CPUs have, and if none, why and what to do."""
+    from rllib_recattn.models.kernels.library import instruction_set, why_none
+
+    reason = why_none()
+    if reason is None:
+        return Finding("ok", f"kernels in C++ for {instruction_set()}")
+    return Finding("note", f"no kernels in C++, AGaLiTe on a CPU is slower without them: {reason}")
+
+
 def check_answers(nodes: Sequence[Node]) -> Iterator[Finding]:
     """Find nodes that do not answer."""
     for node in nodes:

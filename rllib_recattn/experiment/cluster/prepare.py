@@ -153,6 +153,7 @@ def examine_this_machine(
     nodes, findings = _examined(lambda directory: [this_machine(directory)], storage_path)
     findings += checks.check_shared_memory(nodes)
     findings += checks.check_placement(nodes, configs)
+    findings.append(checks.check_kernels())
     if experiment is not None:
         findings += [_tried_here(env, env_config) for env, env_config in environments_of(experiment)]
     return Examination(nodes, findings)

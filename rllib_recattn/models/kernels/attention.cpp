@@ -1,60 +1,43 @@
-// AGaLiTe's attention over sequences as operators of PyTorch.
+// AGaLiTe's attention over sequences as operators.
 
-#include <torch/library.h>
-
+#include "operator.h"
 #include "sequence.h"
 
 namespace rllib_recattn {
 namespace {
 
-using at::Tensor;
-
-Tensor copy_of(const Tensor& x) { return x.clone(at::MemoryFormat::Contiguous); }
-
-std::optional<Tensor> contiguous(const std::optional<Tensor>& tensor) {
-  return tensor.has_value() ? std::optional<Tensor>(tensor->contiguous()) : std::nullopt;
-}
-
-// projected [B, T, P], channels [B, T, R], is_first [B, T] booleans, keys [B, H, R, η d], values [B, H, r, d].
-// Returns the attended values [B, T, H d], both memories after the last step, and the features [B, T, P].
-std::tuple<Tensor, Tensor, Tensor, Tensor> attention(const Tensor& projected, const Tensor& channels,
-                                                     const std::optional<Tensor>& is_first, const Tensor& keys_,
-                                                     const Tensor& values_) {
-  const Sizes n = sizes_of(keys_, values_);
-  TORCH_CHECK(projected.size(2) == n.projected() && channels.size(2) == n.channels, "sizes do not fit together");
-  const Tensor features = copy_of(projected), keys = copy_of(keys_), values = copy_of(values_);
-  AT_DISPATCH_FLOATING_TYPES(projected.scalar_type(), "attention", [&] {
-    activate(features.size(0) * features.size(1), n, features.data_ptr<scalar_t>());
-  });
-  return {read_sequence(features, channels.contiguous(), contiguous(is_first), keys, values), keys, values, features};
-}
-
-// Gradients of `projected`, `keys` and `values`, given those of the outputs and of the memories after the last step.
-std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& grad_attended, const Tensor& grad_keys_,
-                                                      const Tensor& grad_values_, const Tensor& features,
-                                                      const Tensor& channels, const std::optional<Tensor>& is_first,
-                                                      const Tensor& keys, const Tensor& values) {
-  const Tensor grad_keys = copy_of(grad_keys_), grad_values = copy_of(grad_values_);
-  const Tensor grad = read_sequence_back(grad_attended.contiguous(), grad_keys, grad_values, features,
-                                         channels.contiguous(), contiguous(is_first), keys.contiguous(),
-                                         values.contiguous());
-  return {grad, grad_keys, grad_values};
+// sizes: B, T, H, d, η, r + 1. The next of the arrays: the features, the channels, and where episodes begin.
+template <typename T>
+Sequences<T> sequences_in(Arrays<T>& arrays, const int64_t* sizes) {
+  const T *const features = arrays.next(), *const channels = arrays.next();
+  const bool* const is_first = arrays.template next_of<bool>();
+  return {sizes[0], sizes[1], features, channels, is_first, {sizes[2], sizes[3], sizes[4], sizes[5]}};
 }
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(rllib_recattn, library) {
-  library.def(
-      "attention(Tensor projected, Tensor channels, Tensor? is_first, Tensor keys, Tensor values)"
-      " -> (Tensor, Tensor, Tensor, Tensor)");
-  library.def(
-      "attention_backward(Tensor grad_attended, Tensor grad_keys, Tensor grad_values, Tensor features,"
-      " Tensor channels, Tensor? is_first, Tensor keys, Tensor values) -> (Tensor, Tensor, Tensor)");
+// Arrays: projections [B, T, P], which become features, channels, is_first; keys and values, which become those after
+// the last step; and to be written, the attended values [B, T, H d].
+template <typename T>
+void attention(Arrays<T> arrays, const int64_t* sizes) {
+  T* const projected = Arrays<T>(arrays).next();
+  const Sequences<T> sequences = sequences_in(arrays, sizes);
+  T *const keys = arrays.next(), *const values = arrays.next();
+  activate(sequences.rows * sequences.steps, sequences.n, projected);
+  read_sequence(sequences, keys, values, arrays.next());
 }
 
-TORCH_LIBRARY_IMPL(rllib_recattn, CPU, library) {
-  library.impl("attention", attention);
-  library.impl("attention_backward", attention_backward);
+// Arrays: features, channels, is_first, keys, values; ∂ of the attended values; those of the memories after the last
+// step, which become those of the ones before the first; and to be written, ∂ of the projections [B, T, P].
+template <typename T>
+void attention_backward(Arrays<T> arrays, const int64_t* sizes) {
+  const Sequences<T> sequences = sequences_in(arrays, sizes);
+  const T *const keys = arrays.next(), *const values = arrays.next(), *const grad_attended = arrays.next();
+  T *const grad_keys = arrays.next(), *const grad_values = arrays.next();
+  read_sequence_back(sequences, keys, values, grad_attended, grad_keys, grad_values, arrays.next());
 }
 
 }  // namespace rllib_recattn
+
+RLLIB_RECATTN_OPERATOR(attention)
+RLLIB_RECATTN_OPERATOR(attention_backward)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.kernels.library import kernels
+from rllib_recattn.models.kernels.library import loaded
 
 
 def attend(
@@ -36,12 +36,12 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, projected: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        attended, keys_after, values_after, features = kernels().attention(projected, channels, is_first, keys, values)
+        attended, keys_after, values_after, features = loaded().attention(projected, channels, is_first, keys, values)
         ctx.save_for_backward(features, channels, is_first, keys, values)
         return attended, keys_after, values_after
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad_projected, grad_keys, grad_values = kernels().attention_backward(*grads, *ctx.saved_tensors)
+        grad_projected, grad_keys, grad_values = loaded().attention_backward(*grads, *ctx.saved_tensors)
         return grad_projected, None, None, grad_keys, grad_values

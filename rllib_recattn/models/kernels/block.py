@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.kernels.gate import update_of
-from rllib_recattn.models.kernels.library import kernels
+from rllib_recattn.models.kernels.library import loaded
 from rllib_recattn.models.kernels.weights import Weights
 from rllib_recattn.models.torch_internals import global_hook_check, hooks_of
 
@@ -59,7 +59,7 @@ class _Block(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
-        *outputs, gates, hidden_gates, features, attended, rows = kernels().block(
+        *outputs, gates, hidden_gates, features, attended, rows = loaded().block(
             x, channels, is_first, keys, values, weights
         )
         kept = gates, hidden_gates, features, attended, rows
@@ -76,7 +76,7 @@ class _Block(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         inputs, weights, kept = saved[:5], saved[5 : 5 + ctx.n_weights], saved[5 + ctx.n_weights :]
-        of_x, of_keys, of_values, *of_weights = kernels().block_backward(
+        of_x, of_keys, of_values, *of_weights = loaded().block_backward(
             grad, grad_keys, grad_values, *inputs, weights, *kept
         )
         return of_x, None, None, of_keys, of_values, *of_weights

@@ -1,7 +1,7 @@
 // Functions of single numbers and of rows of them, in a form that compilers vectorise.
 #pragma once
 
-#include <ATen/Parallel.h>
+#include "parallel.h"
 
 #include <cstdint>
 #include <cstring>
@@ -45,7 +45,7 @@ inline T sigmoid(T x) {
 // Calls f(row, i) for all i < d of all rows. No call may depend on another one.
 template <typename F>
 void each(int64_t rows, int64_t d, const F f) {
-  at::parallel_for(0, rows, 32768 / d + 1, [=](int64_t begin, int64_t end) {
+  parallel_for(0, rows, 32768 / d + 1, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
 #pragma omp simd
       for (int64_t i = 0; i < d; ++i) f(row, i);

@@ -1,73 +1,47 @@
-// The GRU gate as operators of PyTorch.
+// The GRU gate as operators.
 
 #include "gate.h"
 
-#include <ATen/ATen.h>
-#include <torch/library.h>
+#include "operator.h"
 
 namespace rllib_recattn {
 namespace {
 
-using at::Tensor;
+template <typename T>
+GateWeights<T> weights_in(Arrays<T>& arrays) {
+  T *const bias = arrays.next(), *const from_sublayer = arrays.next(), *const from_skip = arrays.next();
+  return {bias, from_sublayer, from_skip, arrays.next()};
+}
 
 template <typename T>
-GateWeights<const T> weights_of(const Tensor& bias, const Tensor& from_sublayer, const Tensor& from_skip,
-                                const Tensor& from_reset_skip) {
-  return {bias.const_data_ptr<T>(), from_sublayer.const_data_ptr<T>(), from_skip.const_data_ptr<T>(),
-          from_reset_skip.const_data_ptr<T>()};
-}
-
-// skip x and sublayer y [N, D]; returns the output [N, D], r, u and c [N, 3 D], and r ⊙ x [N, D].
-std::tuple<Tensor, Tensor, Tensor> gate_forward(const Tensor& skip, const Tensor& sublayer, const Tensor& bias,
-                                                const Tensor& from_sublayer, const Tensor& from_skip,
-                                                const Tensor& from_reset_skip) {
-  const int64_t rows = skip.size(0), d = skip.size(1);
-  const Tensor output = at::empty({rows, d}, skip.options()), reset_skip = at::empty({rows, d}, skip.options());
-  const Tensor gates = at::empty({rows, 3 * d}, skip.options());
-  AT_DISPATCH_FLOATING_TYPES(skip.scalar_type(), "gate", [&] {
-    gate<scalar_t>(rows, d, skip.const_data_ptr<scalar_t>(), sublayer.const_data_ptr<scalar_t>(),
-                   weights_of<scalar_t>(bias, from_sublayer, from_skip, from_reset_skip),
-                   {gates.data_ptr<scalar_t>(), reset_skip.data_ptr<scalar_t>()}, output.data_ptr<scalar_t>());
-  });
-  return {output, gates, reset_skip};
-}
-
-// Returns the gradients of the arguments of gate_forward, given that of the output.
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> gate_backward(
-    const Tensor& grad, const Tensor& skip, const Tensor& sublayer, const Tensor& bias, const Tensor& from_sublayer,
-    const Tensor& from_skip, const Tensor& from_reset_skip, const Tensor& gates, const Tensor& reset_skip) {
-  const auto like = [](const Tensor& x) { return at::empty(x.sizes(), x.options()); };
-  const int64_t rows = skip.size(0), d = skip.size(1);
-  const Tensor of_skip = like(skip), of_sublayer = like(sublayer), of_gates = like(gates);
-  const Tensor of_bias = at::zeros_like(bias), of_w = at::zeros_like(from_sublayer);
-  const Tensor of_u = at::zeros_like(from_skip), of_u_reset = at::zeros_like(from_reset_skip);
-  AT_DISPATCH_FLOATING_TYPES(skip.scalar_type(), "gate_backward", [&] {
-    gate_back<scalar_t>(rows, d, grad.const_data_ptr<scalar_t>(), skip.const_data_ptr<scalar_t>(),
-                        sublayer.const_data_ptr<scalar_t>(),
-                        weights_of<scalar_t>(bias, from_sublayer, from_skip, from_reset_skip),
-                        {gates.const_data_ptr<scalar_t>(), reset_skip.const_data_ptr<scalar_t>()},
-                        of_gates.data_ptr<scalar_t>(), of_skip.data_ptr<scalar_t>(), of_sublayer.data_ptr<scalar_t>(),
-                        {of_bias.data_ptr<scalar_t>(), of_w.data_ptr<scalar_t>(), of_u.data_ptr<scalar_t>(),
-                         of_u_reset.data_ptr<scalar_t>()});
-  });
-  return {of_skip, of_sublayer, of_bias, of_w, of_u, of_u_reset};
+GateWeights<const T> constant(const GateWeights<T>& w) {
+  return {w.bias, w.from_sublayer, w.from_skip, w.from_reset_skip};
 }
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(rllib_recattn, library) {
-  library.def(
-      "gate(Tensor skip, Tensor sublayer, Tensor bias, Tensor from_sublayer, Tensor from_skip, Tensor from_reset_skip)"
-      " -> (Tensor, Tensor, Tensor)");
-  library.def(
-      "gate_backward(Tensor grad, Tensor skip, Tensor sublayer, Tensor bias, Tensor from_sublayer, Tensor from_skip,"
-      " Tensor from_reset_skip, Tensor gates, Tensor reset_skip)"
-      " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+// sizes: N, D. Arrays: x and y [N, D], b, W, U, U_g; and to be written z [N, D], r, u and c [N, 3 D], and r ⊙ x [N, D].
+template <typename T>
+void gate_forward(Arrays<T> arrays, const int64_t* sizes) {
+  const T *const skip = arrays.next(), *const sublayer = arrays.next();
+  const GateWeights<const T> w = constant(weights_in(arrays));
+  T *const output = arrays.next(), *const gates = arrays.next();
+  gate<T>(sizes[0], sizes[1], skip, sublayer, w, {gates, arrays.next()}, output);
 }
 
-TORCH_LIBRARY_IMPL(rllib_recattn, CPU, library) {
-  library.impl("gate", gate_forward);
-  library.impl("gate_backward", gate_backward);
+// sizes: N, D. Arrays: ∂z; those of gate_forward but for z; and to be written ∂x, ∂y and room [N, 3 D], and to be added
+// to ∂b, ∂W, ∂U, ∂U_g.
+template <typename T>
+void gate_backward(Arrays<T> arrays, const int64_t* sizes) {
+  const T *const grad = arrays.next(), *const skip = arrays.next(), *const sublayer = arrays.next();
+  const GateWeights<const T> w = constant(weights_in(arrays));
+  const T *const gates = arrays.next(), *const reset_skip = arrays.next();
+  T *const of_skip = arrays.next(), *const of_sublayer = arrays.next(), *const of_gates = arrays.next();
+  gate_back<T>(sizes[0], sizes[1], grad, skip, sublayer, w, {gates, reset_skip}, of_gates, of_skip, of_sublayer,
+               weights_in(arrays));
 }
 
 }  // namespace rllib_recattn
+
+RLLIB_RECATTN_OPERATOR(gate_forward)
+RLLIB_RECATTN_OPERATOR(gate_backward)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllib_recattn.models.kernels.library import kernels
+from rllib_recattn.models.kernels.library import loaded
 
 
 def gate(
@@ -40,7 +40,7 @@ def update_of(gates: Tensor) -> Tensor:
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        output, gates, reset_skip = kernels().gate(*arguments)
+        output, gates, reset_skip = loaded().gate(*arguments)
         ctx.save_for_backward(*arguments, gates, reset_skip)
         ctx.mark_non_differentiable(gates)
         return output, gates
@@ -48,4 +48,4 @@ class _Gate(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, ...]:
-        return tuple(kernels().gate_backward(grad.contiguous(), *ctx.saved_tensors))
+        return tuple(loaded().gate_backward(grad.contiguous(), *ctx.saved_tensors))

@@ -3,7 +3,7 @@
 
 #include "gemm.h"
 
-#include <ATen/Parallel.h>
+#include "parallel.h"
 
 #include <algorithm>
 #include <vector>
@@ -161,7 +161,7 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
         pack(depth, std::min(kWidth, columns - j), {b.at(start, column + j), b.row, b.column}, width_at(j),
              panels + j * depth);
       }
-      at::parallel_for(0, (m + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
+      parallel_for(0, (m + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
         for (int64_t first = begin * kBlock; first < std::min(end * kBlock, m); first += kBlock) {
           const int64_t rows = std::min(kBlock, m - first);
           T* const to = c + first * c_row + column;

@@ -1,13 +1,10 @@
 // The weights of a gated AGaLiTe block with a feed-forward part.
 #pragma once
 
-#include <ATen/ATen.h>
-
-#include <vector>
-
 #include "gate.h"
 #include "gemm.h"
 #include "norm.h"
+#include "operator.h"
 
 namespace rllib_recattn {
 
@@ -31,35 +28,24 @@ void apply_back(const Affine<const T>& affine, int64_t rows, int64_t m, int64_t 
   multiply<T>(m, n, rows, Matrix<T>{grad, m}.transposed(), {x, n}, of_weight, n, {true});
 }
 
-inline std::vector<at::Tensor> dense(at::TensorList weights) {
-  std::vector<at::Tensor> result;
-  for (const at::Tensor& weight : weights) result.push_back(weight.contiguous());
-  return result;
-}
-
 template <typename T>
 struct Layer {
-  static constexpr size_t kTensors = 20;
   Affine<T> project, output, norm;
   GateWeights<T> gate;
   Affine<T> hidden_norm, enter, leave;
   GateWeights<T> hidden_gate;
 
-  // w: in the order in which PyTorch lists them, and contiguous.
-  explicit Layer(const at::Tensor* w)
-      : project(affine(w)),
-        output(affine(w + 2)),
-        norm(affine(w + 4)),
-        gate(gate_weights(w + 6)),
-        hidden_norm(affine(w + 10)),
-        enter(affine(w + 12)),
-        leave(affine(w + 14)),
-        hidden_gate(gate_weights(w + 16)) {}
-
- private:
-  static T* data(const at::Tensor& tensor) { return static_cast<T*>(tensor.data_ptr()); }
-  static Affine<T> affine(const at::Tensor* w) { return {data(w[0]), data(w[1])}; }
-  static GateWeights<T> gate_weights(const at::Tensor* w) { return {data(w[0]), data(w[1]), data(w[2]), data(w[3])}; }
+  // The next of the arrays, in the order in which PyTorch lists weights. An initialiser list goes from left to right.
+  template <typename Mutable>
+  explicit Layer(Arrays<Mutable>& a)
+      : project{a.next(), a.next()},
+        output{a.next(), a.next()},
+        norm{a.next(), a.next()},
+        gate{a.next(), a.next(), a.next(), a.next()},
+        hidden_norm{a.next(), a.next()},
+        enter{a.next(), a.next()},
+        leave{a.next(), a.next()},
+        hidden_gate{a.next(), a.next(), a.next(), a.next()} {}
 };
 
 }  // namespace rllib_recattn

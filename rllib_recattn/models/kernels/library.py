@@ -1,55 +1,83 @@
-"""Finds the library of kernels that :mod:`rllib_recattn.models.kernels.build` has built for this machine, if it has."""
+"""Finds the library of kernels for this processor, and says when kernels serve."""
 
 from __future__ import annotations
 
-import hashlib
+import ctypes
 import os
-import platform
-import re
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.kernels.build import HERE, file_name, instruction_sets, sources, stamp
+from rllib_recattn.models.kernels.operators import Operators
 from rllib_recattn.models.parts.graphs import in_graph
 
-SOURCES = tuple(sorted(Path(__file__).parent.glob("*.[ch]*")))
 BUILD = "rllib_recattn.models.kernels.build"
-SWITCH = "RLLIB_RECATTN_NATIVE"  # "0": PyTorch's operations alone
+# "0": PyTorch's operations alone. An instruction set's name: that one, if the processor has it.
+SWITCH = "RLLIB_RECATTN_NATIVE"
 FEW_ROWS = 64
 
 
-def built_library() -> Path:
-    """Return where the library is, or would be, for this processor, this release of PyTorch and these sources.
+def instruction_set() -> str | None:
+    """Say which instruction set the kernels in use are made for.
 
-    A processor's instructions are part of the name, since the library uses what the compiler found, and a home
-    directory may be shared by many machines.
+    Returns:
+        Such as "x86-64-v4" or "neon"; None if there are no kernels: they are switched off, were not built as the
+        package was installed, or this processor has too few instructions. `rllib doctor` tells which.
+
+    Example:
+        >>> import rllib_recattn as ra
+        >>> ra.kernels() in ("x86-64-v4", "x86-64-v3", "x86-64-v2", "neon", "generic", None)
+        True
     """
-    cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
-    flags = re.search(r"^(?:flags|Features)\s*:.*$", text, re.MULTILINE)
-    key = hashlib.sha256(f"{platform.machine()} {flags and flags.group()} {torch.__version__}".encode())
-    for source in SOURCES:
-        key.update(source.read_bytes())
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rllib_recattn"
-    return directory / f"kernels_{key.hexdigest()[:16]}.so"
+    found = _found()
+    return None if found is None else found[0]
 
 
-@cache
-def kernels() -> Any:
-    """Load the library and return its operators; None if it is not built, is switched off, or cannot be loaded."""
-    library = built_library()
-    if os.environ.get(SWITCH) == "0" or not library.exists():
-        return None
+def kernels() -> Operators | None:
+    """Load the best library for this processor and return its operators; None if there is none, see above."""
+    found = _found()
+    return None if found is None else found[1]
+
+
+def loaded() -> Operators:
+    """Return the operators, where :func:`serve` has said that there are some."""
+    operators = kernels()
+    assert operators is not None
+    return operators
+
+
+def supported_sets(directory: Path = HERE) -> list[str]:
+    """Return the instruction sets that are built and that this processor has, the best first.
+
+    Raises:
+        OSError: If one of the libraries cannot be loaded.
+    """
+    built = [name for name in instruction_sets() if (directory / file_name(name)).exists()]
+    if not built:
+        return []
+    # The last one has the fewest instructions, and knows what the processor has.
+    path = directory / file_name(built[-1])
     try:
-        torch.ops.load_library(str(library))
-    except OSError as error:
-        warnings.warn(f"{library} is not used: {error}; python -m {BUILD} builds it again", stacklevel=2)
+        supports = ctypes.CDLL(str(path)).supports
+    except AttributeError as error:
+        raise OSError(f"{path} is no library of kernels") from error
+    supports.restype = ctypes.c_int64
+    return [name for name in built if supports(ctypes.c_int64(_level(name)))]
+
+
+def why_none() -> str | None:
+    """Say in half a sentence why there are no kernels; None if there are."""
+    if kernels() is not None:
         return None
-    return torch.ops.rllib_recattn
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH}=0 switches them off"
+    if not any((HERE / file_name(name)).exists() for name in instruction_sets()):
+        return f"they were not built: python -m {BUILD} does it, with a C++ compiler"
+    return "none of those that were built can be used on this processor"
 
 
 def serve(*tensors: Tensor) -> bool:
@@ -71,3 +99,40 @@ def serve_products(n_rows: int, *tensors: Tensor) -> bool:
     Where PyTorch may take several threads it is left to, but for products so small that it would take one as well.
     """
     return serve(*tensors) and (n_rows <= FEW_ROWS or torch.get_num_threads() == 1)
+
+
+def operators_of(name: str, directory: Path = HERE) -> Operators:
+    """Load the library of an instruction set, which the processor has to have.
+
+    Raises:
+        OSError: If it cannot be loaded, or was built of other sources than those that lie here.
+    """
+    path = directory / file_name(name)
+    library = ctypes.CDLL(str(path))
+    try:
+        library.made_of.restype = ctypes.c_char_p
+        made_of = library.made_of().decode()
+    except AttributeError as error:
+        raise OSError(f"{path} is no library of kernels") from error
+    if sources() and made_of != stamp():
+        raise OSError(f"{path} was built of other sources")
+    return Operators(library)
+
+
+@cache
+def _found() -> tuple[str, Operators] | None:
+    wanted = os.environ.get(SWITCH, "")
+    if wanted == "0":
+        return None
+    try:
+        names = supported_sets()
+        chosen = wanted if wanted in names else names[0] if names else None
+        return None if chosen is None else (chosen, operators_of(chosen))
+    except OSError as error:
+        warnings.warn(f"the kernels are not used: {error}; python -m {BUILD} builds them again", stacklevel=3)
+        return None
+
+
+def _level(name: str) -> int:
+    """Return 4 for x86-64-v4."""
+    return int(name[-1]) if name.startswith("x86-64-v") else 0

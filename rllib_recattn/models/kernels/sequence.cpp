@@ -1,16 +1,13 @@
 #include "sequence.h"
 
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-
 #include <vector>
+
+#include "parallel.h"
 
 namespace rllib_recattn {
 namespace {
 
-using at::Tensor;
-
-// A row's tensors: features [T, P], channels [T, R], is_first [T].
+// A row's arrays: features [T, P], channels [T, R], is_first [T].
 template <typename T>
 struct Row {
   const T *projected, *channels;
@@ -18,12 +15,10 @@ struct Row {
   int64_t steps;
   Sizes n;
 
-  Row(const Tensor& features_, const Tensor& channels_, const std::optional<Tensor>& first, const Sizes& sizes,
-      int64_t row)
-      : steps(features_.size(1)), n(sizes) {
-    projected = features_.const_data_ptr<T>() + row * steps * n.projected();
-    channels = channels_.const_data_ptr<T>() + row * steps * n.channels;
-    is_first = first.has_value() ? first->const_data_ptr<bool>() + row * steps : nullptr;
+  Row(const Sequences<T>& all, int64_t row) : steps(all.steps), n(all.n) {
+    projected = all.features + row * steps * n.projected();
+    channels = all.channels + row * steps * n.channels;
+    is_first = all.is_first ? all.is_first + row * steps : nullptr;
   }
   Features<const T> features(int64_t t, int64_t head) const { return {projected + t * n.projected(), n, head}; }
   bool starts(int64_t t) const { return is_first && is_first[t]; }
@@ -81,47 +76,40 @@ void read_back(const Row<T>& row, int64_t head, const T* keys, const T* values, 
 
 }  // namespace
 
-Tensor read_sequence(const Tensor& features, const Tensor& channels, const std::optional<Tensor>& is_first,
-                     const Tensor& keys, const Tensor& values) {
-  const Sizes n = sizes_of(keys, values);
-  const int64_t rows = features.size(0), steps = features.size(1);
-  const Tensor output = at::empty({rows, steps, n.width()}, features.options());
-  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "read_sequence", [&] {
-    at::parallel_for(0, rows * n.heads, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t index = begin; index < end; ++index) {
-        const int64_t row = index / n.heads, head = index % n.heads;
-        const auto some = n.eta == 4 ? read<4, scalar_t> : read<0, scalar_t>;
-        some(Row<scalar_t>(features, channels, is_first, n, row), head, keys.data_ptr<scalar_t>() + index * n.keys(),
-             values.data_ptr<scalar_t>() + index * n.values(), output.data_ptr<scalar_t>() + row * steps * n.width());
-      }
-    });
+template <typename T>
+void read_sequence(const Sequences<T>& sequences, T* keys, T* values, T* attended) {
+  const Sizes& n = sequences.n;
+  parallel_for(0, sequences.rows * n.heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t row = index / n.heads, head = index % n.heads;
+      const auto some = n.eta == 4 ? read<4, T> : read<0, T>;
+      some(Row<T>(sequences, row), head, keys + index * n.keys(), values + index * n.values(),
+           attended + row * sequences.steps * n.width());
+    }
   });
-  return output;
 }
 
-Tensor read_sequence_back(const Tensor& grad_attended, const Tensor& grad_keys, const Tensor& grad_values,
-                          const Tensor& features, const Tensor& channels, const std::optional<Tensor>& is_first,
-                          const Tensor& keys, const Tensor& values) {
-  const Sizes n = sizes_of(keys, values);
-  const int64_t rows = features.size(0), steps = features.size(1);
-  const Tensor grad = at::empty(features.sizes(), features.options());
-  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "read_sequence_back", [&] {
-    at::parallel_for(0, rows * n.heads, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t index = begin; index < end; ++index) {
-        const int64_t row = index / n.heads, head = index % n.heads;
-        const bool usual = n.eta == 4 && n.channels == 3;  // the defaults
-        const auto back = usual ? read_back<4, 3, scalar_t> : read_back<0, 0, scalar_t>;
-        back(Row<scalar_t>(features, channels, is_first, n, row), head,
-             keys.const_data_ptr<scalar_t>() + index * n.keys(),
-             values.const_data_ptr<scalar_t>() + index * n.values(),
-             grad_attended.const_data_ptr<scalar_t>() + row * steps * n.width(),
-             grad_keys.data_ptr<scalar_t>() + index * n.keys(),
-             grad_values.data_ptr<scalar_t>() + index * n.values(),
-             grad.data_ptr<scalar_t>() + row * steps * n.projected());
-      }
-    });
+template <typename T>
+void read_sequence_back(const Sequences<T>& sequences, const T* keys, const T* values, const T* grad_attended,
+                        T* grad_keys, T* grad_values, T* grad_projected) {
+  const Sizes& n = sequences.n;
+  parallel_for(0, sequences.rows * n.heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t row = index / n.heads, head = index % n.heads;
+      const bool usual = n.eta == 4 && n.channels == 3;  // the defaults
+      const auto back = usual ? read_back<4, 3, T> : read_back<0, 0, T>;
+      back(Row<T>(sequences, row), head, keys + index * n.keys(), values + index * n.values(),
+           grad_attended + row * sequences.steps * n.width(), grad_keys + index * n.keys(),
+           grad_values + index * n.values(), grad_projected + row * sequences.steps * n.projected());
+    }
   });
-  return grad;
 }
+
+template void read_sequence<float>(const Sequences<float>&, float*, float*, float*);
+template void read_sequence<double>(const Sequences<double>&, double*, double*, double*);
+template void read_sequence_back<float>(const Sequences<float>&, const float*, const float*, const float*, float*,
+                                        float*, float*);
+template void read_sequence_back<double>(const Sequences<double>&, const double*, const double*, const double*, double*,
+                                         double*, double*);
 
 }  // namespace rllib_recattn
