@@ -85,7 +85,7 @@ class OldPaths(MetaPathFinder, InspectLoader):
             return None
         now = find_spec(MOVED[fullname][0])
         # What ``python -m`` runs is told by it where its file is.
-        return spec_from_loader(fullname, self, origin=now and now.origin)
+        return spec_from_loader(fullname, self, origin=None if now is None else now.origin)
 
     def is_package(self, fullname: str) -> bool:
         """Say whether modules were below it."""
