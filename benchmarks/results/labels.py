@@ -40,6 +40,7 @@ _OTHERS = {
     "delta_net": "DeltaNet",
     "gated_delta_net": "Gated DeltaNet",
     "kda": "KDA",
+    "min_gru": "minGRU",
     "frame_stack": "frame stack",
     "memoryless": "no memory",
 }

@@ -35,6 +35,7 @@ MODELS = (
     "rate",
     "lstm",
     "gru",
+    "min_gru",
     "frame_stack",
 )  # all but those that cannot: memoryless
 SEED = 0

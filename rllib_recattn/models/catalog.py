@@ -18,6 +18,7 @@ from rllib_recattn.models.lstm import LSTMSettings
 from rllib_recattn.models.mamba2 import Mamba2Settings
 from rllib_recattn.models.memoryless import MemorylessSettings
 from rllib_recattn.models.mlstm import MLSTMSettings
+from rllib_recattn.models.min_gru import MinGRUSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
 from rllib_recattn.models.retnet import RetNetSettings
@@ -111,6 +112,12 @@ register_model(
     GRUSettings,
     description="gated recurrent unit, PyTorch's: a smaller LSTM",
     source="arXiv 1406.1078",
+)
+register_model(
+    "min_gru",
+    MinGRUSettings,
+    description="minGRU: a GRU whose gates look at the input alone, so that it is a linear recurrence",
+    source="arXiv 2410.01201",
 )
 register_model(
     "memoryless",

@@ -123,7 +123,7 @@ def changed(text, change):
 def test_the_committed_schema_is_current(own_models):
     """After a change: rllib schema --output schema/experiment.schema.json."""
     assert json.loads(COMMITTED.read_text(encoding="utf-8")) == experiment_schema()
-    assert COMMITTED.stat().st_size < 200_000
+    assert COMMITTED.stat().st_size < 300_000
 
 
 def test_it_knows_all_algorithms_and_models(validator, own_models):
