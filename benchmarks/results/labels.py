@@ -41,6 +41,8 @@ _OTHERS = {
     "gated_delta_net": "Gated DeltaNet",
     "kda": "KDA",
     "min_gru": "minGRU",
+    "lru": "LRU",
+    "rtu": "RTU",
     "frame_stack": "frame stack",
     "memoryless": "no memory",
 }

@@ -36,6 +36,8 @@ MODELS = (
     "lstm",
     "gru",
     "min_gru",
+    "lru",
+    "rtu",
     "frame_stack",
 )  # all but those that cannot: memoryless
 SEED = 0

@@ -47,6 +47,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "lstm": [{"d_model": 8}, {"d_model": 8, "n_layers": 2, "max_timescale": 16.0}],
     "gru": [{"d_model": 8}, {"d_model": 6, "n_layers": 2}],
     "min_gru": [{"d_model": 8, "n_layers": 2}, {"d_model": 8, "n_layers": 1, "d_state": 5, "conv_size": 0}],
+    "lru": [{"d_model": 8, "n_layers": 2, "max_timescale": 16.0}],
+    "rtu": [{"d_model": 8, "n_layers": 1, "d_state": 5}],
     "memoryless": [{"d_model": 8, "n_layers": 1}],
     "frame_stack": [{"d_model": 8, "n_layers": 1, "n_frames": 3}, {"d_model": 8, "n_layers": 1, "residual": "sum"}],
     "hybrid": [
