@@ -43,6 +43,7 @@ _OTHERS = {
     "min_gru": "minGRU",
     "lru": "LRU",
     "rtu": "RTU",
+    "ffm": "FFM",
     "frame_stack": "frame stack",
     "memoryless": "no memory",
 }

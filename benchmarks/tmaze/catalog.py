@@ -38,6 +38,7 @@ MODELS = (
     "min_gru",
     "lru",
     "rtu",
+    "ffm",
     "frame_stack",
 )  # all but those that cannot: memoryless
 SEED = 0

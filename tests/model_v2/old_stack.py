@@ -38,6 +38,7 @@ TINY = {
     "min_gru": {"d_model": 8, "n_layers": 1},
     "lru": {"d_model": 8, "n_layers": 1},
     "rtu": {"d_model": 8, "n_layers": 1},
+    "ffm": {"d_model": 8, "n_layers": 1, "memory_size": 4},
     "memoryless": {"d_model": 8, "n_layers": 1},
     "frame_stack": {"d_model": 8, "n_layers": 1, "n_frames": 3},
     "hybrid": {"models": [{"name": "gtrxl", "d_model": 8, "n_layers": 1, "memory_length": 3}, {"name": "gru"}]},
