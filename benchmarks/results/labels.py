@@ -44,6 +44,7 @@ _OTHERS = {
     "lru": "LRU",
     "rtu": "RTU",
     "ffm": "FFM",
+    "slstm": "sLSTM",
     "frame_stack": "frame stack",
     "memoryless": "no memory",
 }

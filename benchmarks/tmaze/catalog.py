@@ -39,6 +39,7 @@ MODELS = (
     "lru",
     "rtu",
     "ffm",
+    "slstm",
     "frame_stack",
 )  # all but those that cannot: memoryless
 SEED = 0

@@ -21,6 +21,7 @@ from rllib_recattn.models.min_gru import MinGRUSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
 from rllib_recattn.models.rtu import RTUSettings
+from rllib_recattn.models.slstm import SLSTMSettings
 
 register_model(
     "agalite",
@@ -111,6 +112,12 @@ register_model(
     FFMSettings,
     description="fast and forgetful memory: features that turn at several frequencies as they fade",
     source="arXiv 2310.04128",
+)
+register_model(
+    "slstm",
+    SLSTMSettings,
+    description="sLSTM of xLSTM: an LSTM with exponential gates, in heads",
+    source="arXiv 2405.04517",
 )
 register_model(
     "memoryless",

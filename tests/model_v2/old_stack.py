@@ -39,6 +39,7 @@ TINY = {
     "lru": {"d_model": 8, "n_layers": 1},
     "rtu": {"d_model": 8, "n_layers": 1},
     "ffm": {"d_model": 8, "n_layers": 1, "memory_size": 4},
+    "slstm": {"d_model": 8, "n_layers": 1, "n_heads": 2, "d_head": 4},
     "memoryless": {"d_model": 8, "n_layers": 1},
     "frame_stack": {"d_model": 8, "n_layers": 1, "n_frames": 3},
     "hybrid": {"models": [{"name": "gtrxl", "d_model": 8, "n_layers": 1, "memory_length": 3}, {"name": "gru"}]},

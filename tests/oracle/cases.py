@@ -50,6 +50,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "lru": [{"d_model": 8, "n_layers": 2, "max_timescale": 16.0}],
     "rtu": [{"d_model": 8, "n_layers": 1, "d_state": 5}],
     "ffm": [{"d_model": 8, "n_layers": 1, "memory_size": 5, "context_size": 3}],
+    "slstm": [STACKED, {**ONE_LAYER, "conv_size": 3, "residual": "sum"}],
     "memoryless": [{"d_model": 8, "n_layers": 1}],
     "frame_stack": [{"d_model": 8, "n_layers": 1, "n_frames": 3}, {"d_model": 8, "n_layers": 1, "residual": "sum"}],
     "hybrid": [
