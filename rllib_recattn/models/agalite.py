@@ -10,6 +10,10 @@ channels j = 1 … r with frequency ω_j, at time t:
 
 followed by W_o over the concatenated heads. s obeys the recurrence of k̃ with a cosine of 1, so the two are kept as
 r + 1 rows of one memory.
+
+The paper and the authors' code differ in the channels: the paper has r + 1 of them, ω_j = 2πj/r with j = 0 … r, the
+code r, ω = linspace(−π, π, r). `frequencies` chooses between the two and this package's own, which are all different;
+:meth:`rllib_recattn.models.parts.oscillation.Oscillation.of` says what becomes of each.
 """
 
 from __future__ import annotations
@@ -45,7 +49,8 @@ class AGaLiTeSettings(LinearAttentionSettings):
     r: int = Field(2, gt=0, description="number of oscillating channels")
     frequencies: FrequencyChoice = Field(
         "distinct",
-        description='"distinct": r different channels; "published": as the authors\' code has them',
+        description='"distinct": r different channels; "published": r, as the authors\' code has them; "paper": r + 1, '
+        "as their paper has them",
     )
     max_timescale: float = Field(
         64.0,
@@ -66,7 +71,8 @@ class AGaLiTeSettings(LinearAttentionSettings):
 class AGaLiTe(Stack):
     """A stack of blocks with AGaLiTe attention, behind one Dense layer with relu.
 
-    State: n_layers · n_heads · d_head · ((r + 1) η + r) numbers and one clock for the whole stack.
+    State: n_layers · n_heads · d_head · ((r + 1) η + r) numbers and one clock for the whole stack; with the paper's
+    frequencies r is larger by 1.
 
     Args:
         input_dim: D_in, features of each input step.
@@ -133,10 +139,12 @@ class AGaLiTeAttention(ExpandedAttention):
     has_kernels = True  # which compute the features, too: a subclass with others has none
 
     def __init__(self, settings: AGaLiTeSettings):
-        n_heads, d_head, r = settings.n_heads, settings.d_head, settings.r
-        parts = {"keys": (n_heads, r + 1, settings.eta * d_head), "values": (n_heads, r, d_head)}
+        n_heads, d_head = settings.n_heads, settings.d_head
+        n_channels = len(Oscillation.of(settings.frequencies, settings.r).frequencies)
+        parts = {"keys": (n_heads, n_channels + 1, settings.eta * d_head), "values": (n_heads, n_channels, d_head)}
         super().__init__(parts, settings, settings.eta)
-        self.r = r
+        self.r, self.n_channels = settings.r, n_channels
+        self.has_kernels = self.has_kernels and n_channels == settings.r  # by which they know r
         # γ is a product of two sigmoids, of which only one has such biases: it starts at half of what they say.
         for bias in self.gate_biases():
             spread_timescales(bias, settings.max_timescale, n_heads)
@@ -171,7 +179,7 @@ class AGaLiTeAttention(ExpandedAttention):
 
     def _read(self, overlap: Tensor, values: Tensor) -> Tensor:
         """Return the outputs [B, T, D], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""
-        channels, normaliser = overlap.split([self.r, 1], dim=-1)
+        channels, normaliser = overlap.split([self.n_channels, 1], dim=-1)
         numerator = (values * channels.unsqueeze(-1)).sum(dim=-2)
         return self.output((numerator / (2 * self.r * normaliser + ATTENTION_EPSILON)).flatten(-2))
 

@@ -1,5 +1,6 @@
 """AGaLiTe against vectors that the authors' published implementation made; see reference_vectors/README.md."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -93,6 +94,31 @@ def test_frequencies_are_the_published_ones(reference):
     ours = torch.tensor(reference.build().oscillation.frequencies, dtype=torch.float64)
     # One channel alone: linspace(−π, π, 1) is −π.
     torch.testing.assert_close(ours, reference["omegas"], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("r", [1, 3])
+def test_the_papers_frequencies_are_its_equations_written_out(r, generator):
+    model = build_model("agalite", input_dim=3, d_model=6, n_layers=1, n_heads=2, d_head=2, frequencies="paper", r=r)
+    model, mixer = model.double(), model.layers[0].mixer
+    assert model.state_layout.parts["layers.0.keys"] == (2, r + 2, 8)
+    x = torch.randn(1, 7, 3, generator=generator, dtype=torch.float64)
+    seen = []
+    hook = mixer.register_forward_hook(lambda _, given, out: seen.append((given[0], out[0])))
+    model(x, model.initial_state(1), torch.tensor([[0, 0, 0, 0, 1, 0, 0]]))
+    hook.remove()
+    ((h, output),) = seen
+    gated_key, query, gamma, gated_value, beta = (part[0] for part in mixer.features(h))
+    for t in range(7):
+        if t in (0, 4):
+            first, keys, values, total = t, [0] * (r + 1), [0] * (r + 1), 0
+        total = (1 - gamma[t]) * total + gated_key[t]
+        for j in range(r + 1):
+            cosine = math.cos(2 * math.pi * j / r * (t - first + 1))
+            keys[j] = (1 - gamma[t]) * keys[j] + cosine * gated_key[t]
+            values[j] = (1 - beta[t]) * values[j] + cosine * gated_value[t]
+        read = sum(values[j] * (keys[j] * query[t]).sum(-1, keepdim=True) for j in range(r + 1))
+        attended = read / (2 * r * (total * query[t]).sum(-1, keepdim=True) + 1e-5)
+        torch.testing.assert_close(output[0, t], mixer.output(attended.flatten()), rtol=0, atol=1e-12)
 
 
 def test_the_size_that_the_paper_uses_has_a_state_of_56_kib():

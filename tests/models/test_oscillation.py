@@ -29,7 +29,21 @@ def test_published_channels_with_r_2_are_one():
     torch.testing.assert_close(table[:, 0], table[:, 1])
 
 
-@pytest.mark.parametrize("choice", ["distinct", "published"])
+@pytest.mark.parametrize("r", [1, 2, 3, 5])
+def test_the_papers_channels_are_its_own(r):
+    """ω_j = 2πj/r for j = 0 … r, at t = 1, 2, …; j and r − j are one channel, at r = 1 both are constant."""
+    table = cosine_table(Oscillation.of("paper", r), 12)
+    expected = [[math.cos(2 * math.pi * j / r * t) for j in range(r + 1)] for t in range(1, 13)]
+    torch.testing.assert_close(table, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(table, table.flip(1), rtol=0, atol=1e-12)
+    if r == 1:
+        torch.testing.assert_close(table, torch.ones_like(table), rtol=0, atol=1e-12)
+
+
+CHOICES = ["distinct", "published", "paper"]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("r", [1, 2, 3, 4])
 def test_the_period_is_one(choice, r):
     oscillation = Oscillation.of(choice, r)
@@ -38,7 +52,7 @@ def test_the_period_is_one(choice, r):
     torch.testing.assert_close(cosine_table(oscillation, len(steps)), unwrapped, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("choice", ["distinct", "published"])
+@pytest.mark.parametrize("choice", CHOICES)
 def test_phases_are_exact_after_100_million_steps(choice):
     r, chunk = 3, 1_000_000
     oscillation = Oscillation.of(choice, r)

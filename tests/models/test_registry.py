@@ -201,7 +201,7 @@ def test_build_model_applies_the_settings():
         ({"n_heads": "4"}, r"n_heads = '4': .*integer"),
         ({"n_heads": 4.0}, r"n_heads = 4.0: .*integer"),
         ({"n_heads": True}, r"n_heads = True: .*integer"),
-        ({"frequencies": "distict"}, r"frequencies = 'distict': .*'distinct' or 'published'"),
+        ({"frequencies": "distict"}, r"frequencies = 'distict': .*'distinct', 'published' or 'paper'"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

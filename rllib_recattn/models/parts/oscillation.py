@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rllib_recattn.models.parts.counters import count_on, widened
 
-FrequencyChoice = Literal["distinct", "published"]
+FrequencyChoice = Literal["distinct", "published", "paper"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Oscillation:
     what r ≥ 4 published channels read, it counts, and an agent that acts starts its episodes at 0.
 
     Attributes:
-        frequencies: ω_1 … ω_r in radians per step.
+        frequencies: ω_1 … ω_r in radians per step, one for each channel.
         offset: t of an agent's first step; step n (from 0) uses t = n + offset.
         period: Number of steps after which every cosine repeats.
     """
@@ -41,7 +41,7 @@ class Oscillation:
 
     @classmethod
     def of(cls, choice: FrequencyChoice, n_channels: int) -> Oscillation:
-        """Return the oscillation named `choice` with r = `n_channels`.
+        """Return the oscillation named `choice` with r = `n_channels`, of which "paper" has one more.
 
         "distinct": ω_j = (2j − 1)π / 2r and t = n + ½, the DCT-IV basis. Write D(k) = Σ_j cos(ω_j k) =
         sin(πk) / (2 sin(πk / 2r)): for integer k it is exactly 0 unless 2r divides k, where it is ±r. Hence
@@ -54,11 +54,19 @@ class Oscillation:
         published results. There ω and −ω are one channel; with r = 2 both channels are (−1)^t. The authors' clock runs
         on through resets, so that what an episode computes depends on how many steps there were before it; with r ≤ 3
         it does not, up to signs of the memory that cancel out.
+
+        "paper": ω_j = 2πj / r for j = 0 … r and t = n + 1, as the paper writes them. These are r + 1 channels, of which
+        j and r − j are one. At r = 1, the paper's own value, both cosines are 1 at every step: nothing oscillates, and
+        what is left is one sum of keys and one of values. The authors' code has two of its channels there, (−1)^t both,
+        and so as large a state, of which half is wasted likewise.
         """
         if choice == "distinct":
             step = math.pi / (2 * n_channels)
             odd_multiples = tuple((2 * j + 1) * step for j in range(n_channels))
             return cls(odd_multiples, offset=0.5, period=4 * n_channels)
+        if choice == "paper":
+            multiples = tuple(2 * math.pi * j / n_channels for j in range(n_channels + 1))
+            return cls(multiples, offset=1.0, period=n_channels)
         if n_channels == 1:
             return cls((-math.pi,), offset=2.0, period=2)
         grid = tuple(-math.pi + 2 * math.pi * j / (n_channels - 1) for j in range(n_channels))
