@@ -30,7 +30,7 @@ def models(name: str | None) -> None:
         _print("State: float32 numbers for one agent, with default settings. Settings of a model: rllib models MODEL")
         return
     info = find_model(name)
-    _print(f"{name}: {info.description} ({info.source})")
+    _print(f"{name if ':' in name else info.name}: {info.description} ({info.source})")
     for_each = " for each feature of the inputs" if info.state_per_feature else ""
     _print(f"State with default settings: {info.state_size:,} numbers, {_kib(info)} KiB{for_each}")
     _print(_settings_table(info))

@@ -17,6 +17,7 @@ import torch
 from rllib_recattn.errors import SettingsError, suggest, validate
 from rllib_recattn.importing import import_named
 from rllib_recattn.models.base import ModelSettings, SequenceModel
+from rllib_recattn.models.other_names import nearest_model, same_model
 
 # What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
 RESERVED_SETTINGS = frozenset(
@@ -144,8 +145,11 @@ def model_names() -> list[str]:
 def find_model(name: str) -> ModelInfo:
     """Look a model up; ``"package.module:name"`` imports the module that registers it.
 
+    Other spellings of a name, and names that a model has elsewhere, find it as well: ``"Gated-DeltaNet"``, ``"MLP"``.
+
     Raises:
-        SettingsError: If there is no such model, or its module cannot be imported.
+        SettingsError: If there is no such model, or its module cannot be imported. Of models known from elsewhere it
+            names the nearest.
     """
     if not isinstance(name, str):
         raise SettingsError(f"unknown model {name!r}: should be a name")
@@ -156,9 +160,13 @@ def find_model(name: str) -> ModelInfo:
         return _CATALOG[plain]
     if colon:
         raise SettingsError(f"unknown model {name!r}: {module!r} registers no {plain!r}: {suggest(plain, _CATALOG)}")
+    known = same_model(name, _CATALOG)
+    if known is not None:
+        return _CATALOG[known]
+    nearest = nearest_model(name, _CATALOG)
     raise SettingsError(
-        f"unknown model {name!r}: {suggest(name, _CATALOG)} (one that is not built in is named 'module:name', with "
-        "an importable module that registers it)"
+        f"unknown model {name!r}: {nearest or suggest(name, _CATALOG)} (one that is not built in is named "
+        "'module:name', with an importable module that registers it)"
     )
 
 
@@ -172,7 +180,7 @@ def settings_of(name: str) -> type[ModelSettings]:
 
 
 def qualified_name(name: str) -> str:
-    """Return the name by which processes that have imported nothing find a model as well.
+    """Return the name by which processes that have imported nothing find a model as well, as the catalog spells it.
 
     That of a model that a script or a notebook itself defines is left as it is: no other process can import it.
 
@@ -181,9 +189,11 @@ def qualified_name(name: str) -> str:
     """
     info = find_model(name)
     module = info.settings.__module__
-    if _is_built_in(info) or ":" in name or module == "__main__":
+    if ":" in name:
         return name
-    return f"{module}:{name}"
+    if _is_built_in(info) or module == "__main__":
+        return info.name
+    return f"{module}:{info.name}"
 
 
 def model_settings(name: str, settings: Mapping[str, Any], where: str | None = None) -> ModelSettings:

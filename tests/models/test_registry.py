@@ -44,7 +44,7 @@ def test_models_lists_the_catalog_with_a_description_and_a_source():
 
 
 def test_a_model_of_the_catalog_is_the_file_of_its_name(own_models):
-    interface = {"__init__", "base", "catalog", "diagnostics", "registry", "torch_internals"}
+    interface = {"__init__", "base", "catalog", "diagnostics", "other_names", "registry", "torch_internals"}
     files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
     assert files - interface == set(registry.model_names())
     for info in ra.list_models():

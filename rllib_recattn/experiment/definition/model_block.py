@@ -9,7 +9,7 @@ from pydantic import create_model
 
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.experiment.definition.spec import ModelBlock
-from rllib_recattn.models.registry import model_names, settings_of
+from rllib_recattn.models.registry import find_model, model_names
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 
@@ -30,9 +30,12 @@ def check_model(block: Mapping[str, Any], where: str) -> ModelBlock:
     if "name" not in block:
         raise SettingsError(f"{where}: the setting 'name' is missing; valid are: {', '.join(model_names())}")
     try:
-        settings = settings_of(block["name"])
+        info = find_model(block["name"])
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
+    settings = info.settings
+    if ":" not in block["name"]:
+        block = {**block, "name": info.name}  # as the catalog spells it
     # One schema for all that may stand side by side, so that a misspelt key finds its neighbours of both kinds.
     validate(create_model(settings.__name__, __base__=(settings, RecurrenceSettings), name=(str, ...)), block, where)
     own = {key: value for key, value in block.items() if key in settings.model_fields}
