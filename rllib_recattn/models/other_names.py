@@ -21,6 +21,10 @@ ALIASES = {
     "fastandforgetfulmemory": "ffm",
     "linearrecurrentunit": "lru",
     "recurrenttraceunit": "rtu",
+    "fart": "linear_attention",
+    "fastautoregressivetransformer": "linear_attention",
+    "lineartransformer": "linear_attention",
+    "retentivenetwork": "retnet",
 }
 """A name, without spaces and signs and in small letters → the model of the catalog that it is."""
 
@@ -36,7 +40,6 @@ NEAREST = {
     "elman": ("gru", "it is a recurrent network with a hidden vector too, and has gates by which gradients last"),
     "indrnn": ("min_gru", "its features are recurrent each by itself too, and are read in parallel"),
     "dnc": ("delta_net", "it is a memory that is written over and read by keys too, in place of addressed slots"),
-    "fart": ("gla", "it is linear attention, with decays that FART has not"),
     "fwp": ("delta_net", "its delta rule is that of fast weight programmers"),
     "lmu": ("lru", "it is a linear recurrence of fixed speeds too, which are learned and not those of Legendre"),
     "s4d": ("lru", "it is a diagonal state space model too, in discrete time"),
@@ -56,8 +59,6 @@ _LONG_NAMES = {
     "independentlyrecurrentneuralnetwork": "indrnn",
     "diffneuralcomputer": "dnc",
     "differentiableneuralcomputer": "dnc",
-    "fastautoregressivetransformer": "fart",
-    "lineartransformer": "fart",
     "fastweightprogrammer": "fwp",
     "fastweights": "fwp",
     "legendrememoryunit": "lmu",
