@@ -22,6 +22,7 @@ from benchmarks.palette import COLOURS, colour_of
 from benchmarks.results import cost as costs
 from benchmarks.results import whole_runs
 from benchmarks.results.labels import LABELS
+from benchmarks.results.probe import draw_catalog_probe
 from benchmarks.results.sources import Json, Sources
 from rllib_recattn.experiment.figures.figure_style import tidy
 from rllib_recattn.experiment.records.metrics import metric_label
@@ -40,6 +41,7 @@ def draw_all(sources: Sources, out: Path) -> list[str]:
         "whole-runs": whole_runs_by_context,
         "success-by-corridor": success_by_corridor,
         "learning-curves": learning_curves,
+        "probe": draw_catalog_probe,
     }
     out.mkdir(parents=True, exist_ok=True)
     drawn = []

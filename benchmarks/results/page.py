@@ -11,6 +11,7 @@ from benchmarks.results import comparisons, cost, memory, tmaze, whole_runs
 from benchmarks.results.context import CONTEXT, context_table
 from benchmarks.results.environments import environments
 from benchmarks.results.phrases import phrases
+from benchmarks.results.probe import catalog_probe_table
 from benchmarks.results.ranking import ranking_table
 from benchmarks.results.recall import probe_table
 from benchmarks.results.sources import Sources
@@ -27,6 +28,7 @@ FIGURES = {
     "whole-runs": "Steps per second and peak memory of whole runs of RLlib by context",
     "success-by-corridor": "Success by the length of the corridor",
     "learning-curves": "Learning curves on each corridor",
+    "probe": "Models by tasks: updates until 95 % of the answers are right, or the share that is right",
 }
 
 
@@ -63,6 +65,7 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         "ablation_length": ABLATION_LENGTH,
         "ablation_table": memory.ablation_table(sources),
         "probe_table": probe_table(sources),
+        "catalog_probe_table": catalog_probe_table(sources),
         "environments": environments(sources),
         "plumbing_table": plumbing_table(sources),
         **phrases(sources),
