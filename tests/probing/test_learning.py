@@ -47,12 +47,17 @@ def test_a_model_learns_what_it_can():
 
 
 def test_the_seed_decides_all():
+    starts = []
+
     def build():
-        return ra.build_model("gru", input_dim=N_SYMBOLS, d_model=16)
+        model = ra.build_model("gru", input_dim=N_SYMBOLS, d_model=16)
+        starts.append(next(model.parameters())[0, 0].item())
+        return model
 
     cells = [learn(build, TASKS["repeat-3"], seed, budget=4) for seed in (0, 0, 1)]
     first, again, other = (cell.model_copy(update={"cpu_seconds": 0.0}) for cell in cells)
     assert first == again != other
+    assert starts[0] == starts[1] != starts[2]
 
 
 def test_nobodys_random_numbers_or_threads_change():
