@@ -1,7 +1,8 @@
 """Models of equal size: the width with which a model has about as many parameters as wanted.
 
 What a user sets stays. Of the rest the number of layers and heads is small, and one width is searched for: that of the
-model, and of all heads together. A hybrid's models share it.
+model, and of all heads together. A hybrid's models share it. Where a model takes few widths of its heads, that of the
+model is searched for once more by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _STEP = 2
 _WIDEST = 4096
 # Settings may refuse a width, such as one that their heads do not divide.
 _TRIES = 16
+_FAR_OFF = 1.05
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,12 @@ def size_model(block: Mapping[str, Any], n_parameters: int, input_dim: int) -> S
     if width is None:
         _build(at(_STEP * N_HEADS), input_dim)  # says what is wrong
         raise SettingsError(f"{block['name']}: no width goes with these settings")
-    return _sized(at(width), input_dim, searched=True)
+    found = _sized(at(width), input_dim, searched=True)
+    if "d_head" in found.block and "d_head" not in own and _off(found.n_parameters, n_parameters) > _FAR_OFF:
+        own = {**own, "d_head": found.block["d_head"]}
+        alone = size_model({"name": block["name"], **own}, n_parameters, input_dim)
+        found = min(found, alone, key=lambda model: _off(model.n_parameters, n_parameters))
+    return found
 
 
 def count_parameters(model: SequenceModel) -> int:
@@ -121,7 +128,12 @@ def _nearest(count: Callable[[int], int | None], wanted: int) -> int | None:
         if middle is None or middle[0] >= high[0]:
             break
         low, high = (middle, high) if middle[1] < wanted else (low, middle)
-    return min((low, *([high] if high else [])), key=lambda one: max(one[1] / wanted, wanted / one[1]))[0]
+    return min((low, *([high] if high else [])), key=lambda one: _off(one[1], wanted))[0]
+
+
+def _off(count: int, wanted: int) -> float:
+    """Return by what factor a count is off, up or down."""
+    return max(count / wanted, wanted / count)
 
 
 def _parameters(block: Mapping[str, Any], input_dim: int) -> int | None:

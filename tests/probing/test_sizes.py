@@ -7,6 +7,7 @@ import pytest
 import rllib_recattn as ra
 import tests.probing.models  # noqa: F401 (it registers a model)
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.models.gla import GLASettings
 from rllib_recattn.models.gru import GRUSettings
 from rllib_recattn.probing.sizes import count_parameters, size_model
 
@@ -87,6 +88,20 @@ def test_widths_that_a_model_refuses_are_passed_over(monkeypatch):
     )
     with pytest.raises(SettingsError, match="should be a multiple of 6"):
         size_model({"name": "gru"}, 5_000, 24)
+
+
+def test_a_model_whose_heads_take_few_widths_has_its_size_all_the_same(monkeypatch):
+    build = GLASettings.build
+
+    def build_some(self, input_dim):
+        if self.d_head % 8:
+            raise SettingsError(f"d_head = {self.d_head}: should be a multiple of 8")
+        return build(self, input_dim)
+
+    monkeypatch.setattr(GLASettings, "build", build_some)
+    sized = size_model({"name": "gla"}, 50_000, 24)
+    assert sized.block["d_head"] % 8 == 0
+    assert sized.n_parameters == pytest.approx(50_000, rel=0.05)
 
 
 def test_a_wrong_setting_is_named():
