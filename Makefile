@@ -1,13 +1,15 @@
 # `make train` trains an agent that remembers; `make test` runs the tests. Both set up what is missing first.
 
 PYTHON ?= python3
+PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 RAY := 2.54.1
 EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
-# Two processes, each with a Ray of its own; one that is done takes over what the other has left.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# Processes with a Ray of their own; one that is done takes over what others have left. Some wait while others compute, so
+# that three are quicker than two on two CPUs.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/migration tests/experiment tests/cli tests/test_ray_internals.py
 KERNELS := $(wildcard rllib_recattn/models/kernels/*.cpp rllib_recattn/models/kernels/*.h)
 SOURCES := $(shell find rllib_recattn -name '*.py')
