@@ -381,7 +381,10 @@ def test_no_compiler_is_one_clear_error(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="no compiler that has sanitizers")
 def test_nothing_is_read_or_written_beside_its_place(tmp_path):
-    """The address and undefined-behaviour sanitizers see each set compute, on one thread and on several."""
+    """The address and undefined-behaviour sanitizers see each set compute, on one thread and on several.
+
+    What they find they write to the process's own output, which pytest must leave alone.
+    """
     build.build(tmp_path, ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
     asan = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {**os.environ, "LD_PRELOAD": asan.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
@@ -391,7 +394,7 @@ from rllib_recattn.models.kernels import build, library
 library.HERE = pathlib.Path({str(tmp_path)!r})
 library.supported_sets.__defaults__ = library.operators_of.__defaults__ = (library.HERE,)
 names = "every_instruction_set or sequences_and_gradients or acting_steps or the_gate"
-sys.exit(pytest.main(["-q", "-p", "no:xdist", "-m", "not slow", "-k", names, {__file__!r}]))
+sys.exit(pytest.main(["-q", "-s", "-p", "no:xdist", "-m", "not slow", "-k", names, {__file__!r}]))
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

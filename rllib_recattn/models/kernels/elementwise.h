@@ -19,7 +19,7 @@ inline T relu(T x) {
 template <typename T>
 inline T sigmoid(T x) {
   constexpr bool kFloat = std::is_same_v<T, float>;
-  using Bits = std::conditional_t<kFloat, int32_t, int64_t>;
+  using Bits = std::conditional_t<kFloat, uint32_t, uint64_t>;  // whose shifts may drop bits
   constexpr int kMantissa = kFloat ? 23 : 52;
   constexpr T kLimit = kFloat ? 87 : 708;  // e^kLimit is a normal number
   // What is added to it is rounded to an integer, which then is in its lowest bits.
