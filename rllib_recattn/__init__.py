@@ -8,6 +8,7 @@ The front door:
 - :func:`kernels` says which instruction set its kernels are made for;
 - :func:`register_model` adds a model to it;
 - :func:`probe` finds out what models can remember, in a minute each;
+- :func:`load_agent` loads a trained agent, to act outside of RLlib;
 - :func:`register_model_v2` gives the models names in RLlib's old API stack;
 - :func:`convert_checkpoint` moves trained agents from one API stack to the other.
 
@@ -24,6 +25,7 @@ from rllib_recattn.envs import register_envs
 from rllib_recattn.old_paths import find_moved_modules
 
 if TYPE_CHECKING:
+    from rllib_recattn.experiment.trained_agents.load import load_agent
     from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
     from rllib_recattn.models.kernels.library import instruction_set as kernels
@@ -37,6 +39,7 @@ __all__ = [
     "convert_checkpoint",
     "kernels",
     "list_models",
+    "load_agent",
     "models",  # the old name of list_models
     "probe",
     "register_model",
@@ -49,6 +52,7 @@ _LAZY = {
     "convert_checkpoint": "rllib_recattn.migration.checkpoints",
     "kernels": "rllib_recattn.models.kernels.library:instruction_set",
     "list_models": "rllib_recattn.models.registry",
+    "load_agent": "rllib_recattn.experiment.trained_agents.load",
     "probe": "rllib_recattn.probing.probe",
     "register_model": "rllib_recattn.models.registry",
     "register_model_v2": "rllib_recattn.model_v2",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import rllib_recattn
 from rllib_recattn.experiment.cluster.nodes import PACKAGE, Node, NodeFacts
 
 
@@ -27,5 +26,5 @@ def what_it_has(node: Node, driver: NodeFacts) -> str:
 
 def shipped_package() -> dict[str, Any]:
     """Return the runtime environment with which Ray sends this process's package to every node."""
-    directory = Path(rllib_recattn.__file__).parent
+    directory = Path(__file__).parents[2]
     return {"py_modules": [str(directory)], "excludes": ["__pycache__"]}

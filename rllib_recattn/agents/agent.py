@@ -1,0 +1,301 @@
+"""An agent that acts, one step at a time, and remembers.
+
+Shape suffixes: B rows of a batch, L logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllib_recattn.agents.actions import Actions
+from rllib_recattn.agents.description import AgentDescription
+from rllib_recattn.agents.network import ActingNetwork
+from rllib_recattn.agents.observations import Observations
+from rllib_recattn.agents.state import AgentState
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.previous import PreviousInputs
+
+Rows = Sequence[int] | Sequence[bool] | np.ndarray
+"""Some rows of a batch, by their numbers or as booleans [B]."""
+
+
+class Step(NamedTuple):
+    """All that a step gives.
+
+    Attributes:
+        actions: For the environment, a row each [B, …], nested like the action space.
+        state: The state after it.
+        logits: [B, L], float32, laid out as RLlib's.
+        values: [B], float32; None unless the agent was loaded with ``values=True``.
+    """
+
+    actions: Any
+    state: AgentState
+    logits: Tensor
+    values: Tensor | None
+
+
+class Agent:
+    """A trained agent with its memory, made by :func:`rllib_recattn.load_agent`.
+
+    It acts for one environment, or for the rows of a batch of them, each with a memory of its own: ``reset(n_rows=8)``.
+    Actions are what the environment gets, scaled to its bounds as RLlib does. It is not thread-safe: threads need an
+    agent each, or take turns with :meth:`step`, whose state they keep themselves.
+
+    Args:
+        description: What it is.
+        weights: Its weights, by the names in :class:`ActingNetwork`; those of a value function may be left over.
+        device: Where it computes, as PyTorch names it.
+        seed: Of the actions that are drawn; None: they follow PyTorch's own random state.
+        values: Whether to compute values as well.
+
+    Attributes:
+        description: As given.
+        observation_space: What it is given.
+        action_space: What it returns.
+        network: Its networks.
+
+    Raises:
+        SettingsError: If it has no values and they are asked for, or the weights are not its own.
+    """
+
+    def __init__(
+        self,
+        description: AgentDescription,
+        weights: Mapping[str, Tensor],
+        *,
+        device: str | torch.device = "cpu",
+        seed: int | None = None,
+        values: bool = False,
+    ):
+        if values and not description.has_values:
+            raise SettingsError("values = True: this agent was saved without its value function")
+        self.description = description
+        self.observation_space, self.action_space = description.observation_space, description.action_space
+        self._device = _checked_device(device)
+        self._observations = Observations(self.observation_space)
+        self._actions = Actions(self.action_space, description.normalize_actions, description.clip_actions)
+        self._previous = PreviousInputs(self.action_space, description.inputs)
+        self.network = _network(description, self._actions.n_logits, self._previous.size, values)
+        load_weights(self.network, weights)
+        self.network.requires_grad_(False).eval().to(self._device)
+        self._generator: torch.Generator | None = None
+        if seed is not None:
+            self.seed(seed)
+        self._n_rows: int | None = None
+        self._state = self.initial_state(1)
+        self._last: Step | None = None
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows :meth:`act` acts for; None: for one agent, without a dimension for rows."""
+        return self._n_rows
+
+    @property
+    def logits(self) -> np.ndarray:
+        """The logits [B, L] of the last :meth:`act`, or [L] of one agent."""
+        return self._of_last("logits")
+
+    @property
+    def values(self) -> np.ndarray:
+        """The values [B] of the observations of the last :meth:`act`, or [] of one agent."""
+        return self._of_last("values")
+
+    def seed(self, seed: int) -> None:
+        """Begin the random numbers again by which actions are drawn."""
+        if type(seed) is not int or not 0 <= seed < 1 << 63:
+            raise SettingsError(f"seed = {seed!r}: should be a whole number ≥ 0")
+        self._generator = torch.Generator(device=self._device).manual_seed(seed)
+
+    def reset(self, rows: Rows | None = None, *, n_rows: int | Literal["as before"] | None = "as before") -> None:
+        """Forget: an episode begins.
+
+        Args:
+            rows: Which rows begin an episode, by their numbers or as booleans [B], such as ``terminated | truncated``;
+                None: all.
+            n_rows: How many rows there are from now on, all of which begin; None: one agent, whose observations have no
+                dimension for rows.
+
+        Raises:
+            SettingsError: If there is no such row.
+        """
+        if n_rows != "as before":
+            if rows is not None:
+                raise SettingsError("reset: takes rows, or n_rows of which all begin, not both")
+            if n_rows is not None and (type(n_rows) is not int or n_rows < 1):
+                raise SettingsError(f"reset: n_rows = {n_rows!r}: should be a whole number ≥ 1, or None for one agent")
+            self._n_rows = n_rows
+        if rows is None:
+            self._state, self._last = self.initial_state(self._n_rows or 1), None
+        else:
+            self._state = self.forget(self._state, rows)
+
+    def act(self, observation: Any, *, reward: Any = None, explore: bool = False) -> Any:
+        """Return the action for an observation, and remember both.
+
+        Args:
+            observation: Of the observation space; after ``reset(n_rows=B)`` one for each row, its leaves [B, …], as
+                Gymnasium's vector environments give them.
+            reward: What the environment gave for the last action, or [B]; only agents that read it
+                (``use_prev_reward``) need it, and not in the first step of an episode.
+            explore: Whether to draw the action, as in training, rather than to take the most likely one.
+
+        Returns:
+            The action, nested like the action space; of rows, its leaves are [B, …].
+
+        Raises:
+            SettingsError: If the observation is none of the space, or the reward is missing.
+        """
+        self._last = self._step(observation, self._state, self._n_rows, reward, explore)
+        self._state = self._last.state
+        return self._last.actions
+
+    def initial_state(self, n_rows: int) -> AgentState:
+        """Return the state of so many rows at the beginning of an episode, for :meth:`step`."""
+        with torch.no_grad():
+            memories = tuple(self.network.initial_states(n_rows))
+        size = self._previous.size
+        previous = np.zeros((n_rows, size), np.float32) if size else None
+        return AgentState(memories, previous, np.zeros(n_rows, bool))
+
+    def forget(self, state: AgentState, rows: Rows) -> AgentState:
+        """Return a state in which some rows begin an episode; see :meth:`reset`."""
+        which = _chosen(rows, state.n_rows)
+        index = torch.from_numpy(which).to(self._device)
+        initial = self.initial_state(state.n_rows)
+        memories = tuple(
+            torch.where(index[:, None], fresh, kept)
+            for fresh, kept in zip(initial.memories, state.memories, strict=True)
+        )
+        previous = None if state.previous is None else np.where(which[:, None], 0, state.previous).astype(np.float32)
+        return AgentState(memories, previous, state.begun & ~which)
+
+    def step(
+        self, observations: Any, state: AgentState, *, reward: Any = None, explore: bool = False
+    ) -> tuple[Any, AgentState]:
+        """Act for rows whose state is given, and return the actions with the state after them.
+
+        What :meth:`act` remembers stays as it is.
+
+        Args:
+            observations: One for each row of the state, their leaves [B, …].
+            state: From :meth:`initial_state`, or from the step before; it is not changed.
+            reward: As in :meth:`act`, [B].
+            explore: As in :meth:`act`.
+
+        Raises:
+            SettingsError: As :meth:`act`.
+        """
+        actions, after, _, _ = self.full_step(observations, state, reward=reward, explore=explore)
+        return actions, after
+
+    def full_step(self, observations: Any, state: AgentState, *, reward: Any = None, explore: bool = False) -> Step:
+        """Do what :meth:`step` does, and return logits and values as well."""
+        return self._step(observations, state, state.n_rows, reward, explore)
+
+    def _step(self, obs: Any, state: AgentState, rows: int | None, reward: Any, explore: bool) -> Step:
+        inputs = self._observations.batch(obs, rows, self._device)
+        previous = None
+        if state.previous is not None:
+            encoded = self._with_reward(state, reward)
+            previous = torch.from_numpy(encoded).to(self._device)
+        with torch.no_grad():
+            logits, values, memories = self.network(inputs, previous, list(state.memories))
+            chosen = self._actions.choose(logits, explore, self._generator)
+        after = None
+        if state.previous is not None:
+            after = self._previous.encode(chosen, np.zeros(state.n_rows, np.float32), state.n_rows)
+        begun = np.ones(state.n_rows, bool)
+        actions = self._actions.for_env(chosen, one=rows is None)
+        return Step(actions, AgentState(tuple(memories), after, begun), logits, values)
+
+    def _with_reward(self, state: AgentState, reward: Any) -> np.ndarray:
+        assert state.previous is not None
+        if not self.description.inputs.use_prev_reward or not state.begun.any():
+            return state.previous
+        if reward is None:
+            raise SettingsError(
+                "reward is missing: this agent reads the reward before each observation (use_prev_reward = true); pass "
+                "what the environment gave for the last action, act(observation, reward=…), or call reset() where an "
+                "episode begins"
+            )
+        try:
+            given = np.asarray(reward, dtype=np.float32)
+        except (TypeError, ValueError):
+            given = np.empty(0, np.float32)
+        if given.shape not in {(state.n_rows,), *([()] if state.n_rows == 1 else [])}:
+            wanted = f"{state.n_rows} numbers, one for each row" if state.n_rows > 1 else "a number"
+            raise SettingsError(f"reward = {reward!r}: should be {wanted}")
+        encoded = state.previous.copy()
+        encoded[:, -1] = np.where(state.begun, given, 0)
+        return encoded
+
+    def _of_last(self, name: str) -> np.ndarray:
+        value = getattr(self._last, name, None)
+        if self._last is None:
+            raise SettingsError(f"agent.{name}: there are none before act(observation) is called")
+        if value is None:
+            raise SettingsError("agent.values: load the agent with load_agent(…, values=True)")
+        array: np.ndarray = value.cpu().numpy()
+        return array[0] if self._n_rows is None else array
+
+
+def load_weights(network: ActingNetwork, weights: Mapping[str, Tensor]) -> None:
+    """Load an agent's weights into its networks; those of a value function that it does without are left out.
+
+    Raises:
+        SettingsError: If one is missing, superfluous, or of another shape or dtype.
+    """
+    expected = network.state_dict()
+    unused = ("value.", "critic_encoder.")
+    for name in weights.keys() - expected.keys():
+        if not name.startswith(unused) or any(each.startswith("value.") for each in expected):
+            raise SettingsError(f"weights: {name!r} is none of this agent's")
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise SettingsError(f"weights: {name!r} is missing")
+        given = weights[name]
+        if given.shape != tensor.shape or given.dtype != tensor.dtype:
+            raise SettingsError(
+                f"weights: {name!r} has shape {list(given.shape)} and dtype {given.dtype}; should have "
+                f"{list(tensor.shape)} and {tensor.dtype}"
+            )
+    network.load_state_dict({name: weights[name] for name in expected})
+
+
+def _network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:
+    # Nobody's random numbers change by weights that are replaced at once.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        return ActingNetwork(description, n_logits, n_previous, values)
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        checked = torch.device(device)
+        torch.empty(0, device=checked)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"device = {device!r}: should be one that PyTorch has here, such as 'cpu': {reason}"
+        ) from None
+    return checked
+
+
+def _chosen(rows: Any, n_rows: int) -> np.ndarray:
+    """Return booleans [B] of rows that are given by their numbers or as booleans."""
+    given = np.asarray(rows)
+    if given.dtype == bool and given.shape == (n_rows,):
+        return given
+    if given.ndim == 1 and given.size == 0:
+        return np.zeros(n_rows, bool)
+    whole = given.ndim == 1 and given.dtype.kind in "iu"
+    if not whole or given.min() < 0 or given.max() >= n_rows:
+        raise SettingsError(f"rows = {rows!r}: should be numbers from 0 to {n_rows - 1}, or {n_rows} booleans")
+    which = np.zeros(n_rows, bool)
+    which[given] = True
+    return which

@@ -1,0 +1,129 @@
+"""The networks of an agent that acts: what RLlib's module computes in a step, in plain PyTorch.
+
+Shape suffixes: B rows, P numbers of a previous action and reward, S numbers of state, L logits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+import tree
+from torch import Tensor, nn
+
+from rllib_recattn.agents.description import AgentDescription, HeadSettings
+from rllib_recattn.agents.heads import Head
+from rllib_recattn.agents.nesting import leaves_in_rllibs_order, nested_like
+from rllib_recattn.inputs.input_settings import encoder_settings
+from rllib_recattn.inputs.spaces import Path, leaf_at, leaves
+from rllib_recattn.inputs.tokenizer import Tokenizer
+from rllib_recattn.models.base import SequenceModel
+
+_SMALL = 1e-6  # what RLlib's filter adds to a standard deviation
+
+
+class ActingNetwork(nn.Module):
+    """A policy, and its value function if there is one.
+
+    Args:
+        description: The agent.
+        n_logits: L.
+        n_previous: P.
+        values: Whether to compute values, of an agent that has them.
+
+    Attributes:
+        encoder: The policy's.
+        critic_encoder: The value function's own; None if it has none.
+    """
+
+    def __init__(self, description: AgentDescription, n_logits: int, n_previous: int, values: bool):
+        super().__init__()
+        self._seen_space, self._limit = description.seen_space, description.filter_limit
+        filtered = filtered_leaves(description.observation_space) if description.has_filter else []
+        self._filtered = [path for path, _ in filtered]
+        self.filters = nn.ModuleList(_Statistics(leaf.shape or ()) for _, leaf in filtered)
+        self.encoder = _Encoder(description, n_previous)
+        own_critic = values and not description.vf_share_layers
+        self.critic_encoder = _Encoder(description, n_previous) if own_critic else None
+        self.policy = Head(description.settings.output_dim, n_logits, description.head)
+        layers = {"free_log_std": False, "log_std_limit": None}
+        self.value = None
+        if values:
+            head = HeadSettings(**{**description.head.model_dump(), **layers})
+            self.value = Head(description.settings.output_dim, 1, head)
+
+    def initial_states(self, rows: int) -> list[Tensor]:
+        """Return the states [B, S] at the beginning of an episode, of each encoder."""
+        return [encoder.model.initial_state(rows).detach().clone() for encoder in self._encoders()]
+
+    def forward(
+        self, obs: Any, previous: Tensor | None, states: list[Tensor]
+    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """Compute a step.
+
+        Args:
+            obs: Observations [B, …], nested like their space.
+            previous: The previous actions and rewards [B, P]; None if P is 0.
+            states: The states before it [B, S], of each encoder.
+
+        Returns:
+            Logits [B, L], values [B] or None, and the states after it.
+        """
+        obs = self._normalised(obs)
+        outputs = [encoder(obs, previous, state) for encoder, state in zip(self._encoders(), states, strict=True)]
+        logits = self.policy(outputs[0][0])
+        values = None if self.value is None else self.value(outputs[-1][0])[:, 0]
+        return logits, values, [state for _, state in outputs]
+
+    def _encoders(self) -> list[_Encoder]:
+        return [self.encoder, *([] if self.critic_encoder is None else [self.critic_encoder])]
+
+    def _normalised(self, obs: Any) -> Any:
+        if self.filters:
+            obs = self._filter(obs)
+        return tree.map_structure(lambda x: x.float() if x.dtype == torch.float64 else x, obs)
+
+    def _filter(self, obs: Any) -> Any:
+        values = {path: leaf_at(obs, path) for path, _ in leaves(self._seen_space)}
+        for path, statistics in zip(self._filtered, self.filters, strict=True):
+            values[path] = statistics(values[path], self._limit)
+        return nested_like(self._seen_space, values)
+
+
+def filtered_leaves(space: gym.Space) -> list[tuple[Path, gym.Space]]:
+    """Return the leaves of observations that RLlib's filter normalises, with the keys of each Dict sorted."""
+    choices = (gym.spaces.Discrete, gym.spaces.MultiDiscrete)
+    return [(path, leaf) for path, leaf in leaves_in_rllibs_order(space) if not isinstance(leaf, choices)]
+
+
+class _Statistics(nn.Module):
+    """The means and standard deviations by which RLlib's ``MeanStdFilter`` normalises, which learn no more."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(shape, dtype=torch.float64))
+
+    def forward(self, x: Tensor, limit: float | None) -> Tensor:
+        y = (x.double() - self.mean) / (self.std + _SMALL)
+        return (y if limit is None else y.clamp(-limit, limit)).to(x.dtype)
+
+
+class _Encoder(nn.Module):
+    """What :class:`~rllib_recattn.rl_module.encoder.TorchRecAttnEncoder` computes, with the same names of weights."""
+
+    def __init__(self, description: AgentDescription, n_previous: int):
+        super().__init__()
+        self.tokenizer = Tokenizer(description.seen_space, encoder_settings(description.inputs.encoder))
+        self.model: SequenceModel = description.settings.build(self.tokenizer.output_dim + n_previous)
+
+    def forward(self, obs: Any, previous: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.tokenizer(tree.map_structure(lambda part: part[:, None], obs))
+        if previous is not None:
+            x = torch.cat([x, previous[:, None]], dim=-1)
+        y, state = self.model(x, state)
+        return y[:, 0], state

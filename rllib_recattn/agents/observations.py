@@ -1,0 +1,105 @@
+"""What an environment gives, checked and made into a batch.
+
+Shape suffixes: B rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from rllib_recattn.agents.nesting import nested_like, path_text
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.spaces import Path, leaves
+
+# PyTorch computes with none of these.
+_DTYPES = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
+
+
+class Observations:
+    """Makes tensors of the observations of a space.
+
+    Args:
+        space: The observation space.
+    """
+
+    def __init__(self, space: gym.Space):
+        self._space = space
+        self._leaves = leaves(space)
+
+    def batch(self, obs: Any, rows: int | None, device: torch.device) -> Any:
+        """Make tensors [B, …], nested like the space, of an observation.
+
+        Args:
+            obs: An observation; or one for each row, its leaves [B, …].
+            rows: B; None for one observation without that dimension.
+            device: Where the tensors are to be.
+
+        Raises:
+            SettingsError: If it is none of the space, with the key and the shape.
+        """
+        tensors = {}
+        for path, leaf in self._leaves:
+            value = self._array(self._at(obs, path), path, leaf, rows)
+            dtype = _DTYPES.get(value.dtype.name)
+            value = np.ascontiguousarray(value if dtype is None else value.astype(dtype))
+            tensor = torch.from_numpy(value if value.flags.writeable else value.copy())
+            tensors[path] = tensor.reshape(rows or 1, *(leaf.shape or ())).to(device)
+        return nested_like(self._space, tensors)
+
+    def _at(self, obs: Any, path: Path) -> Any:
+        space, value = self._space, obs
+        for depth, key in enumerate(path):
+            is_dict = isinstance(space, gym.spaces.Dict)
+            if not isinstance(value, Mapping if is_dict else (tuple, list)):
+                kind = "a mapping" if is_dict else "a tuple"
+                raise self._wrong(path[:depth], f"is a {type(value).__name__}; should be {kind}")
+            there = list(value) if is_dict else list(range(len(value)))
+            if key not in there:
+                raise self._wrong(path[: depth + 1], f"is missing; there are: {', '.join(map(repr, there)) or 'none'}")
+            space, value = space[key], value[key]  # type: ignore[index]
+        return value
+
+    def _array(self, value: Any, path: Path, leaf: gym.Space, rows: int | None) -> np.ndarray:
+        wanted = (*(() if rows is None else (rows,)), *(leaf.shape or ()))
+        try:
+            array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
+        except (ValueError, TypeError, RuntimeError):
+            array = np.empty(0, dtype=object)
+        if array.dtype.kind not in "biuf":
+            raise self._wrong(path, f"is {type(value).__name__}; should be numbers of shape {wanted}")
+        if array.shape != wanted:
+            raise self._wrong(path, f"has shape {array.shape}; should be {wanted}{_rows_text(array, wanted, rows)}")
+        dtype = np.dtype(leaf.dtype)
+        if array.dtype != dtype:
+            if array.dtype.kind == "f" and dtype.kind != "f":
+                raise self._wrong(path, f"has dtype {array.dtype}; should be {dtype}")
+            if dtype.kind in "iu" and array.size:
+                bounds = np.iinfo(dtype)
+                if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
+                    raise self._wrong(path, f"has numbers outside of {dtype}")
+            array = array.astype(dtype)
+        self._check_choices(array, path, leaf)
+        return array
+
+    def _check_choices(self, array: np.ndarray, path: Path, leaf: gym.Space) -> None:
+        """Refuse choices that there are not, of which an encoder makes zeros without a word."""
+        if isinstance(leaf, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+            sizes = leaf.n if isinstance(leaf, gym.spaces.Discrete) else leaf.nvec
+            if ((array < leaf.start) | (array >= leaf.start + sizes)).any():
+                raise self._wrong(path, f"is {array.tolist()}, which is not in {leaf}")
+
+    def _wrong(self, path: Path, problem: str) -> SettingsError:
+        return SettingsError(f"observation{path_text(path)}: {problem} (observation space {self._space})")
+
+
+def _rows_text(array: np.ndarray, wanted: tuple[int, ...], rows: int | None) -> str:
+    if rows is None and array.shape[1:] == wanted and array.ndim == len(wanted) + 1:
+        return f"; for {len(array)} rows at once call agent.reset(n_rows={len(array)}) first"
+    if rows is not None and array.shape == wanted[1:]:
+        return f"; the agent acts for {rows} rows, call agent.reset(n_rows=None) to act for one"
+    return ""

@@ -1,0 +1,1 @@
+"""Trained agents of RLlib's checkpoints, ready to act."""

@@ -1,0 +1,97 @@
+"""From an RLModule of this package to what an agent is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from rllib_recattn.agents.description import HeadActivation, HeadSettings
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, InputSettings
+from rllib_recattn.models.registry import recorded_settings
+from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
+from rllib_recattn.rl_module.modules import RecAttnAPPOModule, RecAttnPPOModule
+from rllib_recattn.rl_module.recurrence import settings_in
+
+# The names of RLlib's weights begin with the former, and those of the networks that act with the latter.
+_NAMES = {
+    "encoder.encoder.": "encoder.",
+    "encoder.actor_encoder.": "encoder.",
+    "encoder.critic_encoder.": "critic_encoder.",
+    "pi.net.mlp.": "policy.layers.",
+    "pi.log_std": "policy.log_std",
+    "vf.net.mlp.": "value.layers.",
+}
+_LIMIT = "pi.log_std_clip_param_const"
+
+
+def check_module(module: Any, where: str) -> None:
+    """Refuse a module of which nobody knows what it computes.
+
+    Raises:
+        SettingsError: If it is none of this package's, or is one with code of the user's.
+    """
+    model_config = module.model_config if isinstance(module.model_config, Mapping) else {}
+    if MODEL_CONFIG_KEY not in model_config:
+        raise SettingsError(f"{where}: its module, a {type(module).__name__}, has no model of this package")
+    for kind, own in (("module", type(module)), ("catalog", type(module.catalog))):
+        if own not in (RecAttnPPOModule, RecAttnAPPOModule, RecAttnCatalog):
+            raise SettingsError(
+                f"{where}: its {kind} {own.__module__}.{own.__qualname__} may compute anything; only those of this "
+                "package can act without RLlib"
+            )
+
+
+def weights_of(module: Any) -> dict[str, Tensor]:
+    """Return the weights of the networks that act, by their names in :class:`ActingNetwork`."""
+    weights = {}
+    for name, tensor in module.state_dict().items():
+        begin = next((begin for begin in _NAMES if name.startswith(begin) and not name.startswith(_LIMIT)), None)
+        if begin is not None:
+            weights[_NAMES[begin] + name.removeprefix(begin)] = tensor.detach().cpu().clone()
+    return weights
+
+
+def model_of(module: Any, where: str) -> dict[str, Any]:
+    """Return the fields of an :class:`AgentDescription` that a module decides.
+
+    Raises:
+        SettingsError: If one of its settings has no counterpart.
+    """
+    model_config = module.model_config
+    recurrence = settings_in(model_config)
+    settings = dict(model_config[MODEL_CONFIG_KEY])
+    name = settings.pop("model")
+    names = module.state_dict().keys()
+    own_critic = any(key.startswith("encoder.critic_encoder.") for key in names)
+    return {
+        "model": name,
+        "settings": recorded_settings(name, settings, where),
+        "inputs": InputSettings(**{key: getattr(recurrence, key) for key in InputSettings.model_fields}),
+        "head": _head(module, model_config, where),
+        "has_values": any(key.startswith("vf.net.") for key in names) and (recurrence.vf_share_layers or own_critic),
+        "vf_share_layers": recurrence.vf_share_layers,
+    }
+
+
+def _head(module: Any, model_config: Mapping[str, Any], where: str) -> HeadSettings:
+    # RLlib's defaults stand in the catalog's copy.
+    merged = {**vars(module.catalog).get("_model_config_dict", {}), **model_config}
+    activation = merged.get("head_fcnet_activation") or "linear"
+    name = str(activation).lower()
+    name = RLLIB_ACTIVATIONS.get(name, name)
+    if name not in get_args(HeadActivation):
+        known = ", ".join(get_args(HeadActivation))
+        raise SettingsError(f"{where}: head_fcnet_activation = {activation!r} cannot be carried; known are: {known}")
+    limits: dict[str, Tensor] = {key: value for key, value in module.state_dict().items() if key == _LIMIT}
+    limited = bool(module.pi.clip_log_std)
+    return HeadSettings(
+        widths=[int(width) for width in merged.get("head_fcnet_hiddens") or ()],
+        activation=name,  # type: ignore[arg-type]
+        layer_norm=bool(merged.get("head_fcnet_use_layernorm", False)),
+        free_log_std=bool(merged.get("free_log_std")),
+        log_std_limit=float(limits[_LIMIT].min()) if limited and torch.isfinite(limits[_LIMIT]).all() else None,
+    )

@@ -1,0 +1,125 @@
+"""Where an agent is loaded from, and what is refused because nobody knows what it does."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.connectors.env_to_module import FlattenObservations, MeanStdFilter
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+import rllib_recattn as ra
+from rllib_recattn.checkpoint_files import MODULES
+from rllib_recattn.errors import SettingsError, SettingsWarning
+from rllib_recattn.model_v2.register import register_model_v2
+from rllib_recattn.rl_module.catalog import RecAttnCatalog
+from rllib_recattn.rl_module.modules import RecAttnPPOModule
+from tests.agents.checkpoints import config_of, save
+from tests.model_v2.old_stack import old_stack_config
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
+
+
+class OwnModule(RecAttnPPOModule):
+    pass
+
+
+@pytest.fixture(scope="module")
+def checkpoint(ray_session, tmp_path_factory):
+    return save(config_of("gru"), tmp_path_factory.mktemp("plain"))
+
+
+def test_a_run_a_checkpoint_and_a_modules_folder_are_one_agent(checkpoint, tmp_path):
+    observation = np.array([0.1, -0.2, 0.3])
+    run = tmp_path / "run" / "trial"
+    run.mkdir(parents=True)
+    shutil.copytree(checkpoint, run / "checkpoint_000000")
+    agents = [ra.load_agent(path) for path in (checkpoint, str(checkpoint), run.parent, run)]
+    agents.append(ra.load_agent(checkpoint / MODULES / "default_policy"))
+    shutil.copytree(checkpoint / MODULES / "default_policy", tmp_path / "alone")
+    with pytest.warns(SettingsWarning, match="does not say what connectors did to observations and actions"):
+        agents.append(ra.load_agent(tmp_path / "alone"))
+    assert len({int(agent.act(observation)) for agent in agents}) == 1
+    assert all(np.array_equal(agent.logits, agents[0].logits) for agent in agents)
+
+
+def test_a_finished_run_succeeds_or_not_as_rllib_says(finished_run):
+    import gymnasium as gym
+
+    from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
+
+    agent = ra.load_agent(finished_run.result.run_dir)
+    env = gym.make("rllib_recattn/TMaze-v0", corridor_length=3, max_episode_steps=12)
+    expected = evaluate_checkpoint(finished_run.result.run_dir, episodes=10)
+    for episode in expected.episodes:
+        observation, _ = env.reset(seed=episode.seed)
+        agent.reset()
+        total, steps, done = 0.0, 0, False
+        while not done:
+            observation, reward, terminated, truncated, info = env.step(agent.act(observation))
+            done = terminated or truncated
+            total, steps = total + reward, steps + 1
+        assert (total, steps, info.get("success")) == (episode.episode_return, episode.length, episode.success)
+
+
+def test_one_of_several_policies_is_chosen(ray_session, tmp_path):
+    from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
+
+    config = PPOConfig().environment(MultiAgentCartPole, env_config={"num_agents": 2}).env_runners(num_env_runners=0)
+    config.multi_agent(policies={"a", "b"}, policy_mapping_fn=lambda agent, *args, **kwargs: "ab"[agent])
+    config.debugging(log_level="ERROR")
+    checkpoint = save(ra.use_model(config, "gru", d_model=8), tmp_path)
+    with pytest.raises(SettingsError, match="has several policies; choose one by policy=…: a, b"):
+        ra.load_agent(checkpoint)
+    with pytest.raises(SettingsError, match="policy = 'c': valid are: a, b"):
+        ra.load_agent(checkpoint, policy="c")
+    one, other = (ra.load_agent(checkpoint, policy=name) for name in "ab")
+    again = ra.load_agent(checkpoint / MODULES / "b")
+    for agent in (one, other, again):
+        agent.act(np.array([0.1, 0.2, 0.3, 0.4]))
+    assert np.array_equal(other.logits, again.logits)
+    assert not np.array_equal(one.logits, other.logits)
+
+
+@pytest.mark.parametrize(
+    ("connector", "named"),
+    [
+        (lambda env, spaces, device: FlattenObservations(), r"flatten_observations\.FlattenObservations"),
+        (lambda env, spaces, device: [MeanStdFilter(), MeanStdFilter()], "a filter of observations.*more than once"),
+    ],
+)
+def test_connectors_that_nobody_knows_are_refused(connector, named, ray_session, tmp_path):
+    config = PPOConfig().env_runners(env_to_module_connector=connector)
+    checkpoint = save(config_of("gru", config=config), tmp_path)
+    with pytest.raises(SettingsError, match=named):
+        ra.load_agent(checkpoint)
+
+
+def test_modules_that_may_compute_anything_are_refused(ray_session, tmp_path):
+    config = config_of("gru")
+    config.rl_module(rl_module_spec=RLModuleSpec(module_class=OwnModule, catalog_class=RecAttnCatalog))
+    checkpoint = save(config, tmp_path)
+    with pytest.raises(SettingsError, match=r"its module tests\.agents\.test_load\.OwnModule may compute anything"):
+        ra.load_agent(checkpoint)
+
+
+def test_agents_without_a_model_of_ours_are_refused(ray_session, tmp_path):
+    config = PPOConfig().environment("CartPole-v1").env_runners(num_env_runners=0).debugging(log_level="ERROR")
+    with pytest.raises(SettingsError, match="DefaultPPOTorchRLModule, has no model of this package"):
+        ra.load_agent(save(config, tmp_path))
+
+
+def test_an_agent_of_the_old_stack_is_told_to_be_converted(ray_session, tmp_path):
+    register_model_v2()
+    checkpoint = save(old_stack_config(), tmp_path)
+    with pytest.raises(SettingsError, match=r"old API stack; convert it first, rllib_recattn\.convert_checkpoint"):
+        ra.load_agent(checkpoint)
+
+
+def test_what_is_no_agent_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="there is no such directory"):
+        ra.load_agent(tmp_path / "nothing")
+    with pytest.raises(SettingsError, match="there is no checkpoint in here"):
+        ra.load_agent(tmp_path)
