@@ -20,6 +20,8 @@ from rllib_recattn.agents.state import AgentState
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.previous import PreviousInputs
 
+_LARGEST_STATE = 1 << 26  # numbers, a quarter of a gigabyte
+
 Rows = Sequence[int] | Sequence[bool] | np.ndarray
 """Some rows of a batch, by their numbers or as booleans [B]."""
 
@@ -87,6 +89,7 @@ class Agent:
         self._generator: torch.Generator | None = None
         if seed is not None:
             self.seed(seed)
+        _check_state_size(self.network)
         self._n_rows: int | None = None
         self._state = self.initial_state(1)
         self._last: Step | None = None
@@ -272,6 +275,12 @@ def _network(description: AgentDescription, n_logits: int, n_previous: int, valu
     # Nobody's random numbers change by weights that are replaced at once.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         return ActingNetwork(description, n_logits, n_previous, values)
+
+
+def _check_state_size(network: ActingNetwork) -> None:
+    size = network.encoder.model.state_size
+    if size > _LARGEST_STATE:
+        raise SettingsError(f"settings: a state has {size} numbers; should have {_LARGEST_STATE} at most")
 
 
 def _checked_device(device: str | torch.device) -> torch.device:

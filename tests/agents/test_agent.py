@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -193,18 +191,6 @@ def test_wrong_devices_seeds_and_weights():
     ):
         with pytest.raises(SettingsError, match=message):
             Agent(description, changed)
-
-
-def test_it_acts_where_there_is_no_ray():
-    code = (
-        "import sys; sys.modules['ray'] = None\n"
-        "from tests.agents.small import agent_of\n"
-        "import numpy as np\n"
-        "print(agent_of(inputs={'use_prev_action': True}).act(np.zeros(3)).shape)\n"
-        "print([name for name in sys.modules if name.startswith(('ray.', 'gymnasium.envs.mujoco', 'scipy.stats'))])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == ["()", "[]"]
 
 
 def test_its_networks_do_not_change_random_numbers():

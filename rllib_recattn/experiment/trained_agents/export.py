@@ -1,0 +1,102 @@
+"""Writing the agents of a checkpoint into folders that load without Ray, and run no code when they are loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from rllib_recattn.agents.stored import is_stored, read_agent, write_agent
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.trained_agents.policies import read_policies
+
+
+@dataclass(frozen=True)
+class ExportedAgent:
+    """What was written.
+
+    Attributes:
+        policy: The policy's id.
+        folder: Where it is.
+        model: The model's name.
+        parameters: How many numbers its weights are, those of a value function included.
+    """
+
+    policy: str
+    folder: Path
+    model: str
+    parameters: int
+
+
+def export_agents(
+    checkpoint: Path, out: Path, *, policy: str | None = None, force: bool = False
+) -> list[ExportedAgent]:
+    """Write the agents of a checkpoint, which is a pickle: export none that you do not trust.
+
+    A single agent lies in the folder itself, several in folders in it that have the names of their policies. All of it
+    is written beside the folder, read back, and put in its place at once.
+
+    Args:
+        checkpoint: A run's directory, a checkpoint, or an RLModule's folder.
+        out: The folder to write.
+        policy: Which policy, of several; None: all of them.
+        force: Whether to replace agents that are there already.
+
+    Raises:
+        SettingsError: If there is something already, or an agent cannot act without RLlib.
+        OSError: If it cannot be written.
+    """
+    check_out(out, force)
+    policies = read_policies(checkpoint, policy)
+    for name in policies:
+        if len(policies) > 1 and not re.fullmatch(r"\w[\w.-]*", name):
+            raise SettingsError(
+                f"policy {name!r}: cannot be the name of a folder; export it alone, with its id as policy"
+            )
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = (out.with_name(f".{out.name}-{os.getpid()}-{kind}") for kind in ("new", "old"))
+    fresh.mkdir()
+    try:
+        exported = []
+        for name, trained in policies.items():
+            within = fresh / name if len(policies) > 1 else fresh
+            within.mkdir(exist_ok=True)
+            write_agent(trained.description, trained.weights, within)
+            read_agent(within, trust=True, values=trained.description.has_values)
+            size = sum(map(Tensor.numel, trained.weights.values()))
+            exported.append(ExportedAgent(name, out / within.relative_to(fresh), trained.description.model, size))
+        if out.exists():
+            out.rename(old)
+        fresh.rename(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    return exported
+
+
+def check_out(out: Path, force: bool) -> None:
+    """Refuse to write where something lies already.
+
+    Raises:
+        SettingsError: If there is something, with what would be right.
+    """
+    if not (out.exists() or out.is_symlink()):
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise SettingsError(f"--out {str(out)!r}: there is something of this name; should be a new folder")
+    if out.resolve() == Path.cwd():
+        raise SettingsError(f"--out {str(out)!r}: is the folder that you are in; should be another one")
+    content = list(out.iterdir())
+    if content and not force:
+        raise SettingsError(f"--out {str(out)!r}: there is such a folder already; replace the agent in it with --force")
+    if content and not (is_stored(out) or all(is_stored(each) for each in content)):
+        raise SettingsError(
+            f"--out {str(out)!r}: holds something else than exported agents, which --force replaces only"
+        )

@@ -1,0 +1,107 @@
+"""``rllib export``: agents in folders."""
+
+from __future__ import annotations
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
+
+import rllib_recattn as ra
+from rllib_recattn.agents.stored import SETTINGS_FILE, WEIGHTS_FILE
+from rllib_recattn.cli.main import main
+from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.observation_filter import filter_observations
+from tests.agents.checkpoints import assert_plays_alike, config_of, save
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
+
+
+def export(*arguments):
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(ray_session, tmp_path_factory):
+    box = gym.spaces.Box(-5, 9, (2,), np.float64)
+    config = filter_observations(PPOConfig())
+    config = config_of(
+        "gru", box, box, config=config, vf_share_layers=False, use_prev_action=True, use_prev_reward=True
+    )
+    return save(config, tmp_path_factory.mktemp("exported"), iterations=1)
+
+
+def test_what_is_exported_plays_as_rllib_does(checkpoint, tmp_path):
+    out = tmp_path / "a folder" / "agent"
+    done = export(checkpoint, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert f"Wrote {out}: policy default_policy, gru, " in done.output.replace("\n", " ")
+    assert sorted(path.name for path in out.iterdir()) == [SETTINGS_FILE, WEIGHTS_FILE]
+    assert [path.name for path in out.parent.iterdir()] == ["agent"]
+    assert json.loads((out / SETTINGS_FILE).read_text())["has_filter"]
+    agent = ra.load_agent(out, values=True)
+    assert_plays_alike(checkpoint, agent)
+    before = ra.load_agent(checkpoint, values=True)
+    for each in (agent, before):
+        each.reset()
+        each.act(np.array([1.0, 2.0]))
+    assert agent.values == before.values
+
+
+def test_what_is_there_is_not_lost(checkpoint, tmp_path):
+    out = tmp_path / "agent"
+    assert export(checkpoint, "-o", out).exit_code == 0
+    done = export(checkpoint, "-o", out)
+    assert done.exit_code != 0
+    assert "replace the agent in it with --force" in " ".join(done.output.split())
+    (out / SETTINGS_FILE).write_text("{}")
+    assert export(checkpoint, "-o", out, "--force").exit_code == 0
+    ra.load_agent(out)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    done = export(checkpoint, "-o", tmp_path / "mine", "--force")
+    assert "holds something else than exported agents" in " ".join(done.output.split())
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "all of it"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent", "mine"]
+    done = export(out, "-o", tmp_path / "again")
+    assert "is an exported agent already" in " ".join(done.output.split())
+
+
+def test_nothing_is_left_of_what_could_not_be_written(checkpoint, tmp_path, monkeypatch):
+    from rllib_recattn.experiment.trained_agents import export as module
+
+    def fail(*args, **kwargs):
+        raise SettingsError("no")
+
+    monkeypatch.setattr(module, "read_agent", fail)
+    with pytest.raises(SettingsError, match="no"):
+        module.export_agents(checkpoint, tmp_path / "agent")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_policies_lie_in_a_folder_each(ray_session, tmp_path):
+    config = PPOConfig().environment(MultiAgentCartPole, env_config={"num_agents": 2}).env_runners(num_env_runners=0)
+    config.multi_agent(policies={"a", "b"}, policy_mapping_fn=lambda agent, *args, **kwargs: "ab"[agent])
+    config.debugging(log_level="ERROR")
+    checkpoint, out = save(ra.use_model(config, "gru", d_model=8), tmp_path), tmp_path / "agents"
+    done = export(checkpoint, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
+    with pytest.raises(SettingsError, match="has several policies; choose one by policy=…: a, b"):
+        ra.load_agent(out)
+    with pytest.raises(SettingsError, match="policy = 'c': valid are: a, b"):
+        ra.load_agent(out, policy="c")
+    logits = []
+    for path in (checkpoint, out):
+        for policy in "ab":
+            agent = ra.load_agent(path, policy=policy)
+            agent.act([0.1, 0.2, 0.3, 0.4])
+            logits.append(agent.logits)
+    assert np.array_equal(logits[:2], logits[2:])
+    assert not np.array_equal(logits[0], logits[1])
+    assert export(checkpoint, "-o", tmp_path / "b", "--policy", "b").exit_code == 0
+    ra.load_agent(tmp_path / "b").act([0.1, 0.2, 0.3, 0.4])
