@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from rllib_recattn.experiment.algorithm.build import build_config
 from rllib_recattn.experiment.definition.load import load_experiment
 from rllib_recattn.experiment.definition.yaml_file import read_yaml
+from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.models.registry import model_names
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +41,23 @@ def test_an_experiment_with_the_name_of_a_tuned_example_is_that_example():
         for name in re.findall(r"^([\w-]+):", text, re.MULTILINE):
             if (EXAMPLES / f"{name}.yaml").exists():
                 assert path == f"tuned_examples/{name}.yaml"
+
+
+def test_the_script_that_loads_an_agent_counts_as_rllib_does(finished_run):
+    code = next(text for _, text in blocks("python") if "load_agent" in text)
+    small = {
+        '"results/tmaze-agalite-ppo"': repr(str(finished_run.result.run_dir)),
+        '"rllib_recattn/TMaze-v0"': '"rllib_recattn/TMaze-v0", corridor_length=3, max_episode_steps=12',
+        "100": "30",
+    }
+    assert all(text in code for text in small)
+    for text, smaller in small.items():
+        code = code.replace(text, smaller)
+    with redirect_stdout(io.StringIO()) as output:
+        exec(code, {})
+    evaluated = evaluate_checkpoint(finished_run.result.run_dir, episodes=30)
+    successes = sum(bool(episode.success) for episode in evaluated.episodes)
+    assert output.getvalue() == f"{successes} of 30 episodes succeeded\n"
 
 
 def test_the_config_in_python_is_that_of_the_tuned_example():

@@ -37,7 +37,8 @@ SETTINGS_FILE = "agent.json"
 WEIGHTS_FILE = "weights.safetensors"
 
 _LARGEST_FILE = 1 << 26  # bytes of settings
-_LARGEST_NUMBER = 1_000_000  # of a setting, such as a width or the length of a memory
+_LARGEST_WHOLE_NUMBER = 1 << 16  # of a setting, such as a width or the length of a memory
+_LARGEST_NUMBER = 1e9
 _LARGEST_BUFFER = 1 << 26
 _SPACES = ("observation_space", "seen_space", "action_space")
 
@@ -165,8 +166,9 @@ def _strings(data: Any) -> Iterator[str]:
 
 
 def _check_numbers(data: Any, where: str) -> None:
-    if isinstance(data, int | float) and abs(data) > _LARGEST_NUMBER:
-        raise SettingsError(f"{where}: {data!r}: should be {_LARGEST_NUMBER} at most")
+    largest = _LARGEST_WHOLE_NUMBER if isinstance(data, int) else _LARGEST_NUMBER
+    if isinstance(data, int | float) and abs(data) > largest:
+        raise SettingsError(f"{where}: {data!r}: should be {largest:,} at most")
     for each in data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ():
         _check_numbers(each, where)
 

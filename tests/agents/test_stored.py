@@ -128,15 +128,15 @@ def changed(folder, *path, value):
         ),
         (["inputs", "encoder"], "antigravity:fly", "names code to be imported"),
         (["settings", "models"], [{"name": "this:that"}], "names code to be imported, 'this:that'"),
-        (["settings", "d_model"], 10**9, "settings: 1000000000: should be 1000000 at most"),
-        (["settings", "n_layers"], 10**6, "settings: ask for more weights than there are"),
-        (["settings", "d_head"], 10**6, "settings: ask for more weights than there are"),
+        (["settings", "d_model"], 10**9, "settings: 1000000000: should be 65,536 at most"),
+        (["settings", "n_layers"], 2**16, "settings: ask for more weights than there are"),
+        (["settings", "d_head"], 2**16, "settings: ask for more weights than there are"),
         (["settings", "d_model"], -3, "d_model = -3"),
         (["settings", "d_model"], "wide", "d_model = 'wide'"),
         (["settings", "gate_bias"], float("nan"), "NaN is no number"),
         (["settings", "n_heads"], 2, "has shape .* should have"),
         (["settings", "more"], 1, "unknown setting 'more'"),
-        (["head", "widths"], [10**6] * 10**4, "ask for more weights than there are"),
+        (["head", "widths"], [2**16] * 10**4, "ask for more weights than there are"),
         (["head", "free_log_std"], True, "which only actions of a Box have"),
         (["has_values"], "yes", "has_values = 'yes'"),
         (["filter_limit"], -1.0, "filter_limit = -1.0"),
@@ -160,9 +160,9 @@ def test_edited_settings_are_refused(path, value, message, tmp_path):
 
 
 def test_memories_beyond_all_bounds_are_refused(tmp_path):
-    written(tmp_path, model="gtrxl", settings={"d_model": 64, "n_layers": 2})
-    changed(tmp_path, "settings", "memory_length", value=10**6)
-    with pytest.raises(SettingsError, match=r"a state has 128000\d+ numbers; should have 67108864 at most"):
+    written(tmp_path, model="gtrxl", settings={"d_model": 128, "n_layers": 9})
+    changed(tmp_path, "settings", "memory_length", value=2**16)
+    with pytest.raises(SettingsError, match=r"a state has 75497473 numbers; should have 67108864 at most"):
         read_agent(tmp_path)
 
 
