@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AgentState:
     """The states of the rows of a batch, made by :meth:`Agent.initial_state` and :meth:`Agent.step`.
 

@@ -27,7 +27,14 @@ CASES: dict[str, dict[str, Any]] = {
     "Discrete": {"action": ACTIONS["Tuple"], "vf_share_layers": False, **BOTH},
     "MultiBinary": {"model": "rate", "use_prev_reward": True, "vf_share_layers": False},
     "Dict": {"model": "gla", "action": ACTIONS["Dict"], "vf_share_layers": False, **BOTH},
-    "Tuple": {"model": "hybrid", "model_config": {"head_fcnet_hiddens": [6, 5], "head_fcnet_activation": "tanh"}},
+    "Tuple": {
+        "model": "hybrid",
+        "model_config": {
+            "head_fcnet_hiddens": [6, 5],
+            "head_fcnet_activation": "tanh",
+            "head_fcnet_use_layernorm": True,
+        },
+    },
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,16 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 import rllib_recattn as ra
 from rllib_recattn.checkpoint_files import MODULES
 from rllib_recattn.errors import SettingsError, SettingsWarning
+from rllib_recattn.experiment.checkpoints.checkpoint import load_config
+from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.model_v2.register import register_model_v2
 from rllib_recattn.rl_module.catalog import RecAttnCatalog
 from rllib_recattn.rl_module.modules import RecAttnPPOModule
+from rllib_recattn.rl_module.observation_filter import filter_observations
 from tests.agents.checkpoints import config_of, save
 from tests.model_v2.old_stack import old_stack_config
+from tests.rl_module.inputs.random_env import ACTIONS
+from tests.rl_module.test_offline import trainable_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
 
@@ -95,6 +101,50 @@ def test_connectors_that_nobody_knows_are_refused(connector, named, ray_session,
     checkpoint = save(config_of("gru", config=config), tmp_path)
     with pytest.raises(SettingsError, match=named):
         ra.load_agent(checkpoint)
+
+
+def test_without_the_state_of_connectors_the_config_tells(ray_session, tmp_path):
+    """As where nothing samples in the process of the algorithm, or nothing is evaluated."""
+    config = PPOConfig().environment(normalize_actions=False, clip_actions=True)
+    box = ACTIONS["Box"]
+    checkpoint = save(config_of("gru", action=box, config=config, use_prev_action=True), tmp_path)
+    before = ra.load_agent(checkpoint)
+    shutil.rmtree(checkpoint / "env_runner")
+    after = ra.load_agent(checkpoint)
+    assert after.description == before.description
+    assert (after.description.normalize_actions, after.description.clip_actions) == (False, True)
+
+    for number, function in enumerate((lambda env, spaces, device: [], None)):
+        config = PPOConfig().env_runners(env_to_module_connector=function)
+        if function is None:
+            filter_observations(config)
+        (tmp_path / str(number)).mkdir()
+        checkpoint = save(config_of("gru", config=config), tmp_path / str(number))
+        shutil.rmtree(checkpoint / "env_runner")
+        with pytest.raises(SettingsError, match=r"its connector env_to_module_connector = .* may change"):
+            ra.load_agent(checkpoint)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["BC", "MARWIL"])
+def test_an_agent_that_learnt_offline(algorithm, ray_session, tmp_path):
+    trained = trainable_config(algorithm, tmp_path).build_algo()
+    try:
+        trained.train()
+        checkpoint = trained.save_to_path(str(tmp_path / "checkpoint"))
+    finally:
+        trained.stop()
+    player = NewStackPlayer(Path(checkpoint), load_config(Path(checkpoint)))
+    try:
+        episode = player.sample(0, explore=False)
+    finally:
+        player.stop()
+    agent = ra.load_agent(checkpoint)
+    for t in range(len(episode)):
+        assert agent.act(episode.get_observations(t)) == episode.get_actions(t)
+        np.testing.assert_allclose(
+            agent.logits, np.ravel(episode.get_extra_model_outputs("action_dist_inputs", t)), rtol=0, atol=1e-6
+        )
 
 
 def test_modules_that_may_compute_anything_are_refused(ray_session, tmp_path):

@@ -14,6 +14,7 @@ from rllib_recattn.agents.description import AgentDescription
 from rllib_recattn.checkpoint_files import MODULES, RLLIB_FILE, reading
 from rllib_recattn.errors import SettingsError, SettingsWarning, suggest
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
+from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 from rllib_recattn.experiment.trained_agents.modules import check_module, model_of, weights_of
 from rllib_recattn.experiment.trained_agents.pipelines import Connectors, read_connectors
 
@@ -59,6 +60,11 @@ def read_policies(path: Path, policy: str | None = None) -> dict[str, TrainedPol
             f"{where}: is of RLlib's old API stack; convert it first, rllib_recattn.convert_checkpoint(checkpoint, "
             "out), and load what that writes"
         )
+    with quiet_ray():
+        return _read(checkpoint, policy, where)
+
+
+def _read(checkpoint: Path, policy: str | None, where: str) -> dict[str, TrainedPolicy]:
     config = load_config(checkpoint)
     folders = {each.name: each for each in sorted((checkpoint / MODULES).iterdir()) if each.is_dir()}
     if policy is not None and policy not in folders:
@@ -94,7 +100,7 @@ def _alone(folder: Path) -> TrainedPolicy:
         ),
         stacklevel=4,
     )
-    with reading(folder):
+    with quiet_ray(), reading(folder):
         return _trained(folder, Connectors(normalize_actions=True, clip_actions=False), where)
 
 
