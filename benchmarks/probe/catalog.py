@@ -3,7 +3,7 @@
     python -m benchmarks.probe.catalog
 
 Writes catalog.json beside this file, after each model and task. What it holds already is not run again, so that a model
-that joins the catalog is added by the same command. Half an hour on one core.
+that joins the catalog is added by the same command. Half a minute to two minutes for each on one core.
 """
 
 from __future__ import annotations
