@@ -22,7 +22,7 @@ class HeadSettings(Settings):
     activation: HeadActivation = "relu"
     layer_norm: bool = Field(False, description="whether hidden layers are normalised")
     free_log_std: bool = Field(False, description="whether log standard deviations are weights of their own")
-    log_std_limit: float | None = Field(None, gt=0, description="how far log standard deviations are from 0 at most")
+    log_std_limit: float | None = Field(None, ge=0, description="how far log standard deviations are from 0 at most")
 
 
 @dataclass(frozen=True)

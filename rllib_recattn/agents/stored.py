@@ -191,7 +191,7 @@ def _read_weights(file: Path, where: str) -> dict[str, Tensor]:
 def _description(stored: _Stored, where: str) -> AgentDescription:
     spaces = {key: space_from_data(getattr(stored, key), f"{where}: {key}") for key in _SPACES}
     head = validate(HeadSettings, stored.head, f"{where}: head")
-    if (head.free_log_std or head.log_std_limit) and not isinstance(spaces["action_space"], gym.spaces.Box):
+    if (head.free_log_std or head.log_std_limit is not None) and not isinstance(spaces["action_space"], gym.spaces.Box):
         raise SettingsError(f"{where}: head: has log standard deviations, which only actions of a Box have")
     seen, given = (dict(leaves(spaces[key])) for key in ("seen_space", "observation_space"))
     if {path: _kind(leaf) for path, leaf in seen.items()} != {path: _kind(leaf) for path, leaf in given.items()}:

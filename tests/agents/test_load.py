@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from ray.rllib.algorithms.ppo import PPOConfig
@@ -15,6 +16,7 @@ import rllib_recattn as ra
 from rllib_recattn.checkpoint_files import MODULES
 from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.experiment.checkpoints.checkpoint import load_config
+from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
 from rllib_recattn.experiment.evaluation.new_stack import NewStackPlayer
 from rllib_recattn.model_v2.register import register_model_v2
 from rllib_recattn.rl_module.catalog import RecAttnCatalog
@@ -52,10 +54,6 @@ def test_a_run_a_checkpoint_and_a_modules_folder_are_one_agent(checkpoint, tmp_p
 
 
 def test_a_finished_run_succeeds_or_not_as_rllib_says(finished_run):
-    import gymnasium as gym
-
-    from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
-
     agent = ra.load_agent(finished_run.result.run_dir)
     env = gym.make("rllib_recattn/TMaze-v0", corridor_length=3, max_episode_steps=12)
     expected = evaluate_checkpoint(finished_run.result.run_dir, episodes=10)
@@ -68,6 +66,20 @@ def test_a_finished_run_succeeds_or_not_as_rllib_says(finished_run):
             done = terminated or truncated
             total, steps = total + reward, steps + 1
         assert (total, steps, info.get("success")) == (episode.episode_return, episode.length, episode.success)
+
+
+def test_what_the_page_shows_runs(finished_run):
+    page = (Path(__file__).parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")
+    loading, one, many, states = (block.split("```")[0] for block in page.split("```python\n")[1:])
+    assert "results/tmaze-agalite-ppo" in loading
+    env = gym.make("rllib_recattn/TMaze-v0")
+    namespace = {"gym": gym, "env": env}
+    exec(loading.replace("results/tmaze-agalite-ppo", str(finished_run.result.run_dir)), namespace)
+    exec(one, namespace)
+    exec(many.replace("1000", "10"), namespace)
+    namespace["observations"] = namespace["observations"][:1]
+    exec(states, namespace)
+    assert namespace["actions"].shape == (1,)
 
 
 def test_one_of_several_policies_is_chosen(ray_session, tmp_path):

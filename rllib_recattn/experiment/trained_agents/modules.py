@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
-import torch
+from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 from torch import Tensor
 
 from rllib_recattn.agents.description import HeadActivation, HeadSettings
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, InputSettings
 from rllib_recattn.models.registry import recorded_settings
+from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
-from rllib_recattn.rl_module.modules import RecAttnAPPOModule, RecAttnPPOModule
 from rllib_recattn.rl_module.recurrence import settings_in
 
 # The names of RLlib's weights begin with the former, and those of the networks that act with the latter.
@@ -38,7 +39,7 @@ def check_module(module: Any, where: str) -> None:
     if MODEL_CONFIG_KEY not in model_config:
         raise SettingsError(f"{where}: its module, a {type(module).__name__}, has no model of this package")
     for kind, own in (("module", type(module)), ("catalog", type(module.catalog))):
-        if own not in (RecAttnPPOModule, RecAttnAPPOModule, RecAttnCatalog):
+        if own not in (RecAttnCatalog, *(algorithm.module for algorithm in ALGORITHMS)):
             raise SettingsError(
                 f"{where}: its {kind} {own.__module__}.{own.__qualname__} may compute anything; only those of this "
                 "package can act without RLlib"
@@ -71,27 +72,25 @@ def model_of(module: Any, where: str) -> dict[str, Any]:
         "model": name,
         "settings": recorded_settings(name, settings, where),
         "inputs": InputSettings(**{key: getattr(recurrence, key) for key in InputSettings.model_fields}),
-        "head": _head(module, model_config, where),
+        "head": _head(module, where),
         "has_values": any(key.startswith("vf.net.") for key in names) and (recurrence.vf_share_layers or own_critic),
         "vf_share_layers": recurrence.vf_share_layers,
     }
 
 
-def _head(module: Any, model_config: Mapping[str, Any], where: str) -> HeadSettings:
-    # RLlib's defaults stand in the catalog's copy.
-    merged = {**vars(module.catalog).get("_model_config_dict", {}), **model_config}
-    activation = merged.get("head_fcnet_activation") or "linear"
+def _head(module: Any, where: str) -> HeadSettings:
+    config = module.pi.config
+    activation = config.hidden_layer_activation or "linear"
     name = str(activation).lower()
     name = RLLIB_ACTIVATIONS.get(name, name)
     if name not in get_args(HeadActivation):
         known = ", ".join(get_args(HeadActivation))
         raise SettingsError(f"{where}: head_fcnet_activation = {activation!r} cannot be carried; known are: {known}")
-    limits: dict[str, Tensor] = {key: value for key, value in module.state_dict().items() if key == _LIMIT}
-    limited = bool(module.pi.clip_log_std)
+    limit = float(module.state_dict()[_LIMIT].min())
     return HeadSettings(
-        widths=[int(width) for width in merged.get("head_fcnet_hiddens") or ()],
+        widths=[int(width) for width in config.hidden_layer_dims],
         activation=name,  # type: ignore[arg-type]
-        layer_norm=bool(merged.get("head_fcnet_use_layernorm", False)),
-        free_log_std=bool(merged.get("free_log_std")),
-        log_std_limit=float(limits[_LIMIT].min()) if limited and torch.isfinite(limits[_LIMIT]).all() else None,
+        layer_norm=bool(config.hidden_layer_use_layernorm),
+        free_log_std=isinstance(config, FreeLogStdMLPHeadConfig),
+        log_std_limit=limit if config.clip_log_std and math.isfinite(limit) else None,
     )
