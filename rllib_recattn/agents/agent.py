@@ -6,7 +6,7 @@ Shape suffixes: B rows of a batch, L logits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from rllib_recattn.agents.actions import Actions
 from rllib_recattn.agents.description import AgentDescription
-from rllib_recattn.agents.network import ActingNetwork
+from rllib_recattn.agents.network import ActingNetwork, build_network, load_weights
 from rllib_recattn.agents.observations import Observations
-from rllib_recattn.agents.state import AgentState
+from rllib_recattn.agents.state import AgentState, Step
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.previous import PreviousInputs
 
@@ -24,22 +24,6 @@ _LARGEST_STATE = 1 << 26  # numbers, a quarter of a gigabyte
 
 Rows = Sequence[int] | Sequence[bool] | np.ndarray
 """Some rows of a batch, by their numbers or as booleans [B]."""
-
-
-class Step(NamedTuple):
-    """All that a step gives.
-
-    Attributes:
-        actions: For the environment, a row each [B, …], nested like the action space.
-        state: The state after it.
-        logits: [B, L], float32, laid out as RLlib's.
-        values: [B], float32; None unless the agent was loaded with ``values=True``.
-    """
-
-    actions: Any
-    state: AgentState
-    logits: Tensor
-    values: Tensor | None
 
 
 class Agent:
@@ -83,7 +67,7 @@ class Agent:
         self._observations = Observations(self.observation_space)
         self._actions = Actions(self.action_space, description.normalize_actions, description.clip_actions)
         self._previous = PreviousInputs(self.action_space, description.inputs)
-        self.network = _network(description, self._actions.n_logits, self._previous.size, values)
+        self.network = build_network(description, self._actions.n_logits, self._previous.size, values)
         load_weights(self.network, weights)
         self.network.requires_grad_(False).eval().to(self._device)
         self._generator: torch.Generator | None = None
@@ -246,35 +230,6 @@ class Agent:
             raise SettingsError("agent.values: load the agent with load_agent(…, values=True)")
         array: np.ndarray = value.cpu().numpy()
         return array[0] if self._n_rows is None else array
-
-
-def load_weights(network: ActingNetwork, weights: Mapping[str, Tensor]) -> None:
-    """Load an agent's weights into its networks; those of a value function that it does without are left out.
-
-    Raises:
-        SettingsError: If one is missing, superfluous, or of another shape or dtype.
-    """
-    expected = network.state_dict()
-    unused = ("value.", "critic_encoder.")
-    for name in weights.keys() - expected.keys():
-        if not name.startswith(unused) or any(each.startswith("value.") for each in expected):
-            raise SettingsError(f"weights: {name!r} is none of this agent's")
-    for name, tensor in expected.items():
-        if name not in weights:
-            raise SettingsError(f"weights: {name!r} is missing")
-        given = weights[name]
-        if given.shape != tensor.shape or given.dtype != tensor.dtype:
-            raise SettingsError(
-                f"weights: {name!r} has shape {list(given.shape)} and dtype {given.dtype}; should have "
-                f"{list(tensor.shape)} and {tensor.dtype}"
-            )
-    network.load_state_dict({name: weights[name] for name in expected})
-
-
-def _network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:
-    # Nobody's random numbers change by weights that are replaced at once.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        return ActingNetwork(description, n_logits, n_previous, values)
 
 
 def _check_state_size(network: ActingNetwork) -> None:

@@ -5,6 +5,7 @@ Shape suffixes: B rows, P numbers of a previous action and reward, S numbers of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from rllib_recattn.agents.description import AgentDescription, HeadSettings
 from rllib_recattn.agents.heads import Head
 from rllib_recattn.agents.nesting import leaves_in_rllibs_order, nested_like
+from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import encoder_settings
 from rllib_recattn.inputs.spaces import Path, leaf_at, leaves
 from rllib_recattn.inputs.tokenizer import Tokenizer
@@ -127,3 +129,33 @@ class _Encoder(nn.Module):
             x = torch.cat([x, previous[:, None]], dim=-1)
         y, state = self.model(x, state)
         return y[:, 0], state
+
+
+def build_network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:
+    """Build an agent's networks, with weights that are to be replaced."""
+    # Nobody's random numbers change by weights that are replaced at once.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        return ActingNetwork(description, n_logits, n_previous, values)
+
+
+def load_weights(network: ActingNetwork, weights: Mapping[str, Tensor]) -> None:
+    """Load an agent's weights into its networks; those of a value function that it does without are left out.
+
+    Raises:
+        SettingsError: If one is missing, superfluous, or of another shape or dtype.
+    """
+    expected = network.state_dict()
+    unused = ("value.", "critic_encoder.")
+    for name in weights.keys() - expected.keys():
+        if not name.startswith(unused) or any(each.startswith("value.") for each in expected):
+            raise SettingsError(f"weights: {name!r} is none of this agent's")
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise SettingsError(f"weights: {name!r} is missing")
+        given = weights[name]
+        if given.shape != tensor.shape or given.dtype != tensor.dtype:
+            raise SettingsError(
+                f"weights: {name!r} has shape {list(given.shape)} and dtype {given.dtype}; should have "
+                f"{list(tensor.shape)} and {tensor.dtype}"
+            )
+    network.load_state_dict({name: weights[name] for name in expected})

@@ -1,11 +1,12 @@
-"""What an agent carries from step to step.
+"""What an agent carries from step to step, and what a step gives.
 
-Shape suffixes: B rows, S numbers of state, P numbers of a previous action and reward.
+Shape suffixes: B rows, S numbers of state, L logits, P numbers of a previous action and reward.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -29,3 +30,19 @@ class AgentState:
     def n_rows(self) -> int:
         """B."""
         return len(self.begun)
+
+
+class Step(NamedTuple):
+    """All that a step gives.
+
+    Attributes:
+        actions: For the environment, a row each [B, …], nested like the action space.
+        state: The state after it.
+        logits: [B, L], float32, laid out as RLlib's.
+        values: [B], float32; None unless the agent was loaded with ``values=True``.
+    """
+
+    actions: Any
+    state: AgentState
+    logits: Tensor
+    values: Tensor | None

@@ -7,6 +7,7 @@ that are there.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -220,17 +221,18 @@ def _kind(leaf: gym.Space) -> Any:
 @contextmanager
 def _registrations_limited(weights: Mapping[str, Tensor]) -> Iterator[None]:
     """End the making of networks that are far larger than the weights that there are for them."""
+    thread = threading.get_ident()  # PyTorch tells of what others make as well
     left = {"tensors": 2 * len(weights) + 100, "numbers": 2 * sum(map(Tensor.numel, weights.values())) + 100_000}
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and not is_lazy(parameter):
+        if parameter is not None and not is_lazy(parameter) and threading.get_ident() == thread:
             left["tensors"] -= 1
             left["numbers"] -= parameter.numel()
             if min(left.values()) < 0:
                 raise SettingsError(f"settings: ask for more weights than there are in {WEIGHTS_FILE}")
 
     def check(module: nn.Module, name: str, buffer: Tensor | None) -> None:
-        if buffer is not None and buffer.numel() > _LARGEST_BUFFER:
+        if buffer is not None and threading.get_ident() == thread and buffer.numel() > _LARGEST_BUFFER:
             raise SettingsError(f"settings: ask for {buffer.numel()} numbers in one part of a network")
 
     hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(check)]

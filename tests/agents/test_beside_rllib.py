@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import gymnasium as gym
@@ -20,12 +21,20 @@ from tests.rl_module.inputs.random_env import ACTIONS, OBSERVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env")
 
+# RLlib lays the logits of a Dict out by its sorted keys, and this package the features of a previous action in order.
+UNSORTED = gym.spaces.Dict(OrderedDict([("b", gym.spaces.Discrete(2)), ("a", gym.spaces.Box(-3, 4, (2,)))]))
 BOTH = {"use_prev_action": True, "use_prev_reward": True}
 CASES: dict[str, dict[str, Any]] = {
     "vector": {"model": "gtrxl", "action": ACTIONS["Box"], **BOTH},
     "image 7x7": {"model": "lstm", "action": ACTIONS["MultiDiscrete"], "use_prev_action": True},
     "Discrete": {"action": ACTIONS["Tuple"], "vf_share_layers": False, **BOTH},
-    "MultiBinary": {"model": "rate", "use_prev_reward": True, "vf_share_layers": False},
+    "MultiBinary": {
+        "model": "rate",
+        "action": UNSORTED,
+        "use_prev_action": True,
+        "use_prev_reward": True,
+        "vf_share_layers": False,
+    },
     "Dict": {"model": "gla", "action": ACTIONS["Dict"], "vf_share_layers": False, **BOTH},
     "Tuple": {
         "model": "hybrid",

@@ -57,6 +57,7 @@ def test_what_is_written_is_what_is_read(model, tmp_path):
         Box(np.array([-np.inf, -1.5]), np.array([0.1, np.inf]), dtype=np.float64),
         Box(np.array([[0, 1]]), np.array([[2**63 - 1, 3]]), dtype=np.int64),
         Box(0, 2**64 - 1, (2,), np.uint64),
+        Dict(OrderedDict([("b", Discrete(2)), ("a", Discrete(3))])),
         Dict(OrderedDict([("b", Discrete(2, dtype=np.int32)), ("a", MultiBinary(3)), (3, Discrete(2))])),
         Tuple(()),
     ],
