@@ -70,11 +70,12 @@ def test_every_model_plays_alike(model, action, ray_session, tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"model_config": {"free_log_std": True, "log_std_clip_param": 0.5}},
+        {"model_config": {"free_log_std": True}},
+        {"model_config": {"log_std_clip_param": 0.01}},
         {"config": PPOConfig().environment(normalize_actions=False, clip_actions=True)},
         {"config": APPOConfig()},
     ],
-    ids=["free log std", "clipped", "APPO"],
+    ids=["free log std", "limited log std", "clipped", "APPO"],
 )
 def test_boxes_are_scaled_and_clipped_alike(settings, ray_session, tmp_path):
     # Narrow and beside 0, so that they are clipped.
