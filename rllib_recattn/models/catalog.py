@@ -14,12 +14,16 @@ from rllib_recattn.models.gtrxl import GTrXLSettings
 from rllib_recattn.models.hgrn2 import HGRN2Settings
 from rllib_recattn.models.hybrid import HybridSettings
 from rllib_recattn.models.kda import KDASettings
+from rllib_recattn.models.linear_attention import LinearTransformerSettings
 from rllib_recattn.models.lru import LRUSettings
 from rllib_recattn.models.lstm import LSTMSettings
+from rllib_recattn.models.mamba2 import Mamba2Settings
 from rllib_recattn.models.memoryless import MemorylessSettings
 from rllib_recattn.models.min_gru import MinGRUSettings
+from rllib_recattn.models.mlstm import MLSTMSettings
 from rllib_recattn.models.rate import RATESettings
 from rllib_recattn.models.registry import register_model
+from rllib_recattn.models.retnet import RetNetSettings
 from rllib_recattn.models.rtu import RTUSettings
 from rllib_recattn.models.slstm import SLSTMSettings
 
@@ -40,6 +44,18 @@ register_model(
     GTrXLSettings,
     description="gated Transformer-XL: attention over a sliding window of the last steps",
     source="arXiv 1910.06764",
+)
+register_model(
+    "linear_attention",
+    LinearTransformerSettings,
+    description="linear transformer: an outer-product memory that forgets nothing within an episode",
+    source="arXiv 2006.16236",
+)
+register_model(
+    "retnet",
+    RetNetSettings,
+    description="RetNet: an outer-product memory with fixed decays that tells how old its keys are",
+    source="arXiv 2307.08621",
 )
 register_model(
     "gla",
@@ -70,6 +86,18 @@ register_model(
     KDASettings,
     description="Kimi delta attention: the delta rule with a learned decay for each feature of the keys",
     source="arXiv 2510.26692",
+)
+register_model(
+    "mamba2",
+    Mamba2Settings,
+    description="Mamba-2: a state space whose steps decide what they write and how much is kept",
+    source="arXiv 2405.21060",
+)
+register_model(
+    "mlstm",
+    MLSTMSettings,
+    description="mLSTM of the xLSTM: an outer-product memory with exponential gates",
+    source="arXiv 2405.04517",
 )
 register_model(
     "rate",
@@ -120,16 +148,16 @@ register_model(
     source="arXiv 2405.04517",
 )
 register_model(
-    "memoryless",
-    MemorylessSettings,
-    description="feed-forward blocks without memory: what a task needs none for",
-    source="arXiv 2303.01859",
-)
-register_model(
     "frame_stack",
     FrameStackSettings,
     description="feed-forward blocks over the last few inputs side by side, which are its state",
     source="Nature, 2015",
+)
+register_model(
+    "memoryless",
+    MemorylessSettings,
+    description="feed-forward blocks without memory: what a task needs none for",
+    source="arXiv 2303.01859",
 )
 register_model(
     "hybrid",
