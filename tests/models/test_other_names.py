@@ -12,7 +12,7 @@ from rllib_recattn.models import registry
 from rllib_recattn.models.other_names import _LONG_NAMES, ALIASES, NEAREST, nearest_model, same_model
 from rllib_recattn.models.registry import find_model, model_names, qualified_name
 
-THE_SAME = {"MLP": "memoryless", "Stack": "frame_stack", "LSTM": "lstm", "GRU": "gru"}
+THE_SAME = {"MLP": "memoryless", "Stack": "frame_stack", "LSTM": "lstm", "GRU": "gru", "FART": "linear_attention"}
 POPGYM = ["MLP", "PosMLP", "Stack", "TCN", "Elman", "LSTM", "GRU", "IndRNN", "DNC", "FART", "FWP", "LMU", "S4D"]
 
 

@@ -268,3 +268,20 @@ def which_model_rows():
         if model in ("agalite", "galite", "gla") and ablated and "memory_s7" in tasks:
             rows.append(row(name, cells[2]))
     return rows
+
+
+def catalog_probe_rows():
+    """One seed each, so far."""
+    found = read("probe/catalog.json")
+    columns = [(column["task"], str(column["times"])) for column in found["columns"]]
+    rows = [row("chance", "", *(f"{100 * column['chance']:.0f} %" for column in found["columns"]))]
+    for name, model in found["models"].items():
+        cells = []
+        for task, times in columns:
+            (cell,) = model["cells"][task].values()
+            right = cell["beyond"][times] if times != "1" else cell["right"]
+            solved = cell["updates"] is not None and times == "1"
+            # What is not all right is not called 100 %.
+            cells.append(str(cell["updates"]) if solved else f"{100 if right == 1 else min(round(100 * right), 99)} %")
+        rows.append(row(name, f"{model['parameters']:,}", *cells))
+    return rows

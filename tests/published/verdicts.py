@@ -21,6 +21,7 @@ from tests.published.reading import (
 from tests.published.training import (
     ablation_rows,
     all_tasks,
+    catalog_probe_rows,
     comparable,
     comparison_rows,
     environment_rows,
@@ -198,6 +199,7 @@ def all_rows():
         tmaze_rows,
         which_model_rows,
         probe_rows,
+        catalog_probe_rows,
         cost_rows,
         context_rows,
         beside_lstm_rows,
