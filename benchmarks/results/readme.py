@@ -1,4 +1,4 @@
-"""What the README shows of the results: two figures, and what they say."""
+"""What the README shows of the results: two figures and what they say, and which model to take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textwrap import dedent
 
 from benchmarks.readme import write_between
-from benchmarks.results import cost
+from benchmarks.results import choosing, cost
 from benchmarks.results.page import figure
 from benchmarks.results.phrases import growth, reached
 from benchmarks.results.sources import Sources
@@ -33,5 +33,6 @@ def block(sources: Sources, drawn: Sequence[str]) -> str:
 
 
 def write_block(sources: Sources, drawn: Sequence[str]) -> None:
-    """Put the block between its marks in the project's README."""
+    """Put the blocks between their marks in the project's README."""
     write_between((BEGIN, END), block(sources, drawn))
+    write_between(choosing.MARKS, choosing.choosing_table(sources))

@@ -26,7 +26,7 @@ def which_model_table(sources: Sources) -> str:
     rows = [["model", *(task.title for task in TASKS.values())]]
     for model in MODELS:
         if model in found:
-            rows.append([_label(model), *(_cell(found[model].get(task, [])) for task in TASKS)])
+            rows.append([_label(model), *(steps_of_seeds(found[model].get(task, [])) for task in TASKS)])
     budgets = ", ".join(f"{task.title} {steps(task.budget)}" for task in TASKS.values())
     told = ", ".join(
         f"`{key}` {PPO[key]:g}" for key in ("lr", "entropy_coeff", "vf_loss_coeff", "lambda_", "num_epochs")
@@ -46,7 +46,7 @@ def which_model_ablations(sources: Sources) -> str:
     if not set(shown) & set(ABLATIONS):
         return not_measured(PLACE, f"{COMMAND} --models {' '.join(ABLATIONS)}")
     rows = [["model", TASKS[ABLATION_TASK].title]]
-    rows += [[_label(model), _cell(found[model][ABLATION_TASK])] for model in shown]
+    rows += [[_label(model), steps_of_seeds(found[model][ABLATION_TASK])] for model in shown]
     return f"{table(rows)}\n\n{made_by(PLACE, COMMAND)}"
 
 
@@ -59,7 +59,8 @@ def runs(sources: Sources) -> Found:
     return found
 
 
-def _cell(task_runs: list[Json]) -> str:
+def steps_of_seeds(task_runs: list[Json]) -> str:
+    """Write the steps until solved of each seed, and behind “>” those after which one ended unsolved."""
     if not task_runs:
         return NOTHING
     ordered = sorted(task_runs, key=lambda run: (not run["solved"], run["env_steps"]))
