@@ -65,10 +65,9 @@ def _of_four_tasks(sources: Sources) -> list[str]:
             counts.append(len(task_runs))
     if not texts:
         return [NOTHING, NOTHING]
-    return [
-        f"steps until solved (“>”: not solved): {'; '.join(texts)} ([beside others](docs/results.md#four-small-tasks-the-same-settings))",
-        f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts)),
-    ]
+    seen = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts))
+    link = "[beside others](docs/results.md#four-small-tasks-the-same-settings)"
+    return [f"steps until solved (“>”: not solved): {'; '.join(texts)} ({link})", seen]
 
 
 def _of_probe(sources: Sources, labels: tuple[str, ...], headings: tuple[str, ...]) -> list[str]:
