@@ -7,7 +7,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
-from rllib_recattn.models.registry import register_model
 from rllib_recattn.probing.tasks import N_SYMBOLS, Task
 from tests.probing.answers import answers_by_hand
 
@@ -58,6 +57,3 @@ class NoMemory(SequenceModel):
 
     def read(self, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         return self.layer(x).tanh(), state
-
-
-register_model("no_memory_of_tests", NoMemorySettings, description="no memory", source="none")

@@ -134,7 +134,7 @@ def test_a_model_that_has_changed_is_learned_again(tmp_path, learned, monkeypatc
 
 
 def test_a_model_of_another_package_whose_state_is_empty():
-    name = "tests.probing.models:no_memory_of_tests"
+    name = "tests.probing.registered:no_memory_of_tests"
     result = ra.probe({"name": name, "width": 5}, **TINY)
     (label,) = result.models
     assert label == f"{name} (width 5)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 import rllib_recattn as ra
-import tests.probing.models  # noqa: F401 (it registers a model)
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.gla import GLASettings
 from rllib_recattn.models.gru import GRUSettings
@@ -66,8 +65,9 @@ def test_a_hybrids_models_share_a_width():
 
 
 def test_a_model_that_nobody_can_size_is_as_it_is():
-    sized = size_model({"name": "no_memory_of_tests"}, 20_000, 24)
-    assert (sized.block, sized.n_parameters, sized.state_size) == ({"name": "no_memory_of_tests"}, 200, 0)
+    name = "tests.probing.registered:no_memory_of_tests"
+    sized = size_model({"name": name}, 20_000, 24)
+    assert (sized.block, sized.n_parameters, sized.state_size) == ({"name": name}, 200, 0)
     assert not sized.searched
 
 
