@@ -14,7 +14,12 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "tuned_examples").glob("*.yaml"))
 
 
 def is_slow(path):
-    """All but T-Maze's and AGaLiTe's with PPO: they repeat what these show, with other models or EnvRunners."""
+    """All but T-Maze's and AGaLiTe's with PPO: they repeat what these show, with other models or EnvRunners.
+
+    So do most models on T-Maze with 10 cells, whose files differ in the model alone.
+    """
+    if path.stem.startswith("tmaze-10-"):
+        return path.stem.removeprefix("tmaze-10-").split("-")[0] not in ("agalite", "gtrxl", "lstm")
     return "tmaze" not in path.stem.replace("memory-tmaze", "") and not path.stem.endswith("-agalite-ppo")
 
 
@@ -24,7 +29,7 @@ def test_there_are_examples():
     tasks = ["minigrid-memory-s7", "minigrid-memory-s13", "miniworld-memory-tmaze", "mystery-path-grid"]
     tasks += ["popgym-repeat-first-easy", "popgym-repeat-previous-easy"]
     assert names >= {f"{task}-{model}-ppo.yaml" for task in tasks for model in ("agalite", "gtrxl", "lstm")}
-    assert len(list(filter(is_slow, EXAMPLES))) < len(EXAMPLES) // 2
+    assert len([path for path in EXAMPLES if not is_slow(path)]) > 10
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,13 @@ def first_iteration(model: str, learner_class: type[RecAttnPPOLearner]) -> dict[
         algorithm.stop()
 
 
-@pytest.mark.parametrize("model", model_names())
+# tests/models/test_mixed_precision.py asks more of each model by itself.
+TRIED = ("agalite", "gated_delta_net", "gtrxl", "lstm")
+
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=[] if name in TRIED else [pytest.mark.slow]) for name in model_names()]
+)
 def test_an_update_is_that_of_float32_within_the_tolerance(ray_session, model):
     exact, half = (first_iteration(model, learner) for learner in (RecAttnPPOLearner, HalfPrecisionLearner))
     for metric in ("total_loss", "policy_loss", "vf_loss", "entropy"):
