@@ -36,6 +36,7 @@ from rllib_recattn.models.registry import recorded_settings
 
 SETTINGS_FILE = "agent.json"
 WEIGHTS_FILE = "weights.safetensors"
+FORMAT = "rllib_recattn.agent"
 
 _LARGEST_FILE = 1 << 26  # bytes of settings
 _LARGEST_WHOLE_NUMBER = 1 << 16  # of a setting, such as a width or the length of a memory
@@ -66,8 +67,30 @@ class _Stored(Settings):
 
 
 def is_stored(folder: Path) -> bool:
-    """Tell whether there is an agent in a folder."""
+    """Tell whether there is an agent in a folder, be it damaged."""
     return (folder / SETTINGS_FILE).is_file()
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder is what :func:`write_agent` writes, and holds nothing else."""
+    return _is_marked(folder) and sorted(each.name for each in folder.iterdir()) == [SETTINGS_FILE, WEIGHTS_FILE]
+
+
+def beside_agents(folder: Path) -> list[str]:
+    """Return the names of what in a folder is neither part of an agent nor, whole, the agent of one of its policies."""
+    own = (SETTINGS_FILE, WEIGHTS_FILE) if _is_marked(folder) else ()
+    return sorted(each.name for each in folder.iterdir() if each.name not in own and (own or not is_whole(each)))
+
+
+def _is_marked(folder: Path) -> bool:
+    files = [folder / SETTINGS_FILE, folder / WEIGHTS_FILE]
+    if folder.is_symlink() or any(file.is_symlink() or not file.is_file() for file in files):
+        return False
+    try:
+        data = json.loads(files[0].read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("format") == FORMAT
 
 
 def write_agent(description: AgentDescription, weights: Mapping[str, Tensor], folder: Path) -> None:
@@ -77,7 +100,7 @@ def write_agent(description: AgentDescription, weights: Mapping[str, Tensor], fo
         SettingsError: If its spaces cannot be stored.
         OSError: If it cannot be written.
     """
-    data: dict[str, Any] = {"format": "rllib_recattn.agent", "version": 1, "written_by": __version__}
+    data: dict[str, Any] = {"format": FORMAT, "version": 1, "written_by": __version__}
     for key in _Stored.model_fields.keys() - data.keys():
         value = getattr(description, key)
         data[key] = space_to_data(value) if key in _SPACES else value
@@ -133,7 +156,7 @@ def _read_settings(file: Path, where: str) -> _Stored:
     if not isinstance(data, dict):
         raise SettingsError(f"{where}: {file.name} should hold a mapping, not a {type(data).__name__}")
     version = data.get("version")
-    if data.get("format") == "rllib_recattn.agent" and type(version) is int and version > 1:
+    if data.get("format") == FORMAT and type(version) is int and version > 1:
         raise SettingsError(
             f"{where}: version = {version}: was written by a later version of rllib_recattn, "
             f"{data.get('written_by')!r}; this is {__version__}"

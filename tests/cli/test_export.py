@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -58,7 +59,6 @@ def test_what_is_there_is_not_lost(checkpoint, tmp_path):
     done = export(checkpoint, "-o", out)
     assert done.exit_code != 0
     assert "replace the agent in it with --force" in " ".join(done.output.split())
-    (out / SETTINGS_FILE).write_text("{}")
     assert export(checkpoint, "-o", out, "--force").exit_code == 0
     ra.load_agent(out)
     (tmp_path / "mine").mkdir()
@@ -69,6 +69,43 @@ def test_what_is_there_is_not_lost(checkpoint, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["agent", "mine"]
     done = export(out, "-o", tmp_path / "again")
     assert "is an exported agent already" in " ".join(done.output.split())
+
+
+def test_only_what_was_exported_is_replaced(checkpoint, tmp_path):
+    agent = tmp_path / "agent"
+    assert export(checkpoint, "-o", agent).exit_code == 0
+
+    def folder(name, *parts):
+        made = tmp_path / name
+        made.mkdir()
+        for part in parts:
+            shutil.copytree(agent, made / part) if part else shutil.copytree(agent, made, dirs_exist_ok=True)
+        return made
+
+    mine = folder("mine")
+    (mine / SETTINGS_FILE).write_text("{}")
+    (mine / WEIGHTS_FILE).write_bytes(b"")
+    beside = folder("beside", "")
+    (beside / "notes.txt").write_text("kept")
+    hidden = folder("hidden", "")
+    (hidden / ".git").mkdir()
+    among = folder("among", "a", "b")
+    (among / "plot.png").write_bytes(b"kept")
+    within = folder("within", "a", "b")
+    (within / "b" / "notes.txt").write_text("kept")
+    link = folder("link", "a")
+    (link / "b").symlink_to(agent, target_is_directory=True)
+    cases = [(mine, "'agent.json', 'weights.safetensors'"), (beside, "'notes.txt'"), (hidden, "'.git'")]
+    cases += [(among, "'plot.png'"), (within, "'b'"), (link, "'b'")]
+    for out, named in cases:
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        done = export(checkpoint, "-o", out, "--force")
+        text = " ".join(done.output.split())
+        assert done.exit_code != 0, out
+        assert "holds something else than exported agents" in text
+        assert named in text
+        assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert export(checkpoint, "-o", folder("empty"), "--force").exit_code == 0
 
 
 def test_nothing_is_left_of_what_could_not_be_written(checkpoint, tmp_path, monkeypatch):
@@ -103,5 +140,9 @@ def test_several_policies_lie_in_a_folder_each(ray_session, tmp_path):
             logits.append(agent.logits)
     assert np.array_equal(logits[:2], logits[2:])
     assert not np.array_equal(logits[0], logits[1])
+    done = export(checkpoint, "-o", out, "--policy", "b", "--force")
+    assert "holds the agents of the policies 'a', 'b', of which 'b' would replace all" in " ".join(done.output.split())
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
+    assert export(checkpoint, "-o", out, "--force").exit_code == 0
     assert export(checkpoint, "-o", tmp_path / "b", "--policy", "b").exit_code == 0
     ra.load_agent(tmp_path / "b").act([0.1, 0.2, 0.3, 0.4])

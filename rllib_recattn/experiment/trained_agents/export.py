@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from rllib_recattn.agents.stored import is_stored, read_agent, write_agent
+from rllib_recattn.agents.stored import beside_agents, is_whole, read_agent, write_agent
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.trained_agents.policies import read_policies
 
@@ -47,11 +48,13 @@ def export_agents(
         force: Whether to replace agents that are there already.
 
     Raises:
-        SettingsError: If there is something already, or an agent cannot act without RLlib.
+        SettingsError: If there is something already, also agents of other policies, which none of these replaces; or
+            an agent cannot act without RLlib.
         OSError: If it cannot be written.
     """
     check_out(out, force)
     policies = read_policies(checkpoint, policy)
+    _check_none_is_lost(out, policies.keys())
     for name in policies:
         if len(policies) > 1 and not re.fullmatch(r"\w[\w.-]*", name):
             raise SettingsError(
@@ -71,6 +74,7 @@ def export_agents(
             size = sum(map(Tensor.numel, trained.weights.values()))
             exported.append(ExportedAgent(name, out / within.relative_to(fresh), trained.description.model, size))
         if out.exists():
+            check_out(out, force)  # somebody may have put something there in the meantime
             out.rename(old)
         fresh.rename(out)
     finally:
@@ -96,7 +100,23 @@ def check_out(out: Path, force: bool) -> None:
     content = list(out.iterdir())
     if content and not force:
         raise SettingsError(f"--out {str(out)!r}: there is such a folder already; replace the agent in it with --force")
-    if content and not (is_stored(out) or all(is_stored(each) for each in content)):
+    if is_whole(out):
+        return
+    others = sorted(beside_agents(out))
+    if others:
         raise SettingsError(
-            f"--out {str(out)!r}: holds something else than exported agents, which --force replaces only"
+            f"--out {str(out)!r}: holds something else than exported agents, which --force replaces only: "
+            f"{', '.join(map(repr, others))}"
+        )
+
+
+def _check_none_is_lost(out: Path, policies: AbstractSet[str]) -> None:
+    """Refuse to replace a folder of several policies by agents of some of them."""
+    if not out.is_dir() or is_whole(out):
+        return
+    there = sorted(each.name for each in out.iterdir())
+    if not policies >= set(there):
+        raise SettingsError(
+            f"--out {str(out)!r}: holds the agents of the policies {', '.join(map(repr, there))}, of which "
+            f"{', '.join(map(repr, policies))} would replace all; should be another folder"
         )
