@@ -123,7 +123,7 @@ def _short_word(match: re.Match[str]) -> str:
     return f"{word[:20]}…{word[-10:]} ({len(word)} {what})"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return ``repr(value)``, which Python refuses for numbers of thousands of digits, and for what holds them."""
     try:
         return repr(value)
@@ -140,14 +140,14 @@ def _explain(problem: Any, schema: type[BaseModel], where: str) -> str:
     if problem["type"] == "extra_forbidden":
         *parents, name = problem["loc"]
         if not parents and name in getattr(schema, "former", ()):
-            return f"{where}: {key} = {_shown(problem['input'])}: {schema.former[name]}"  # type: ignore[attr-defined]
+            return f"{where}: {key} = {shown(problem['input'])}: {schema.former[name]}"  # type: ignore[attr-defined]
         return f"{where}: unknown setting {key!r}: {suggest(str(name), _fields_at(schema, parents))}"
     if problem["type"] == "missing":
         return f"{where}: the setting {key!r} is missing"
     if problem["type"] == "value_error" and isinstance(problem["ctx"]["error"], SettingsError):
         return f"{where}: {problem['ctx']['error']}"  # names its own key and value
     message = problem["msg"][:1].lower() + problem["msg"][1:]
-    subject = f"{key} = {_shown(problem['input'])}" if key else _shown(problem["input"])
+    subject = f"{key} = {shown(problem['input'])}" if key else shown(problem["input"])
     return f"{where}: {subject}: {message}"
 
 

@@ -13,8 +13,16 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.agents.actions import Actions
+from rllib_recattn.agents.checks import (
+    check_computed,
+    check_state,
+    checked_device,
+    checked_rewards,
+    chosen_rows,
+    whole_number,
+)
 from rllib_recattn.agents.description import AgentDescription
-from rllib_recattn.agents.network import ActingNetwork, build_network, load_weights
+from rllib_recattn.agents.network import ActingNetwork, build_network, computing, filtered_leaves, load_weights
 from rllib_recattn.agents.observations import Observations
 from rllib_recattn.agents.state import AgentState, Step
 from rllib_recattn.errors import SettingsError
@@ -63,8 +71,9 @@ class Agent:
             raise SettingsError("values = True: this agent was saved without its value function")
         self.description = description
         self.observation_space, self.action_space = description.observation_space, description.action_space
-        self._device = _checked_device(device)
-        self._observations = Observations(self.observation_space)
+        self._device = checked_device(device)
+        filtered = filtered_leaves(self.observation_space) if description.has_filter else []
+        self._observations = Observations(self.observation_space, [path for path, _ in filtered])
         self._actions = Actions(self.action_space, description.normalize_actions, description.clip_actions)
         self._previous = PreviousInputs(self.action_space, description.inputs)
         self.network = build_network(description, self._actions.n_logits, self._previous.size, values)
@@ -95,9 +104,10 @@ class Agent:
 
     def seed(self, seed: int) -> None:
         """Begin the random numbers again by which actions are drawn."""
-        if type(seed) is not int or not 0 <= seed < 1 << 63:
+        number = whole_number(seed, 0, 1 << 63)
+        if number is None:
             raise SettingsError(f"seed = {seed!r}: should be a whole number ≥ 0")
-        self._generator = torch.Generator(device=self._device).manual_seed(seed)
+        self._generator = torch.Generator(device=self._device).manual_seed(number)
 
     def reset(self, rows: Rows | None = None, *, n_rows: int | Literal["as before"] | None = "as before") -> None:
         """Forget: an episode begins.
@@ -111,16 +121,19 @@ class Agent:
         Raises:
             SettingsError: If there is no such row.
         """
-        if n_rows != "as before":
+        if isinstance(n_rows, str) and n_rows == "as before":
+            if rows is not None:
+                self._state = self.forget(self._state, rows)
+                return
+            wanted = self._n_rows
+        else:
             if rows is not None:
                 raise SettingsError("reset: takes rows, or n_rows of which all begin, not both")
-            if n_rows is not None and (type(n_rows) is not int or n_rows < 1):
+            wanted = None if n_rows is None else whole_number(n_rows, 1)
+            if n_rows is not None and wanted is None:
                 raise SettingsError(f"reset: n_rows = {n_rows!r}: should be a whole number ≥ 1, or None for one agent")
-            self._n_rows = n_rows
-        if rows is None:
-            self._state, self._last = self.initial_state(self._n_rows or 1), None
-        else:
-            self._state = self.forget(self._state, rows)
+        self._state = self.initial_state(wanted or 1)
+        self._n_rows, self._last = wanted, None
 
     def act(self, observation: Any, *, reward: Any = None, explore: bool = False) -> Any:
         """Return the action for an observation, and remember both.
@@ -143,16 +156,30 @@ class Agent:
         return self._last.actions
 
     def initial_state(self, n_rows: int) -> AgentState:
-        """Return the state of so many rows at the beginning of an episode, for :meth:`step`."""
-        with torch.no_grad():
-            memories = tuple(self.network.initial_states(n_rows))
+        """Return the state of so many rows at the beginning of an episode, for :meth:`step`.
+
+        Raises:
+            SettingsError: If it is no whole number ≥ 1, or there is not enough memory.
+        """
+        rows = whole_number(n_rows, 1)
+        if rows is None:
+            raise SettingsError(f"n_rows = {n_rows!r}: should be a whole number ≥ 1")
         size = self._previous.size
-        previous = np.zeros((n_rows, size), np.float32) if size else None
-        return AgentState(memories, previous, np.zeros(n_rows, bool))
+        try:
+            begun = np.zeros(rows, bool)
+            previous = np.zeros((rows, size), np.float32) if size else None
+            with computing(self._device):
+                memories = tuple(self.network.initial_states(rows))
+        except (MemoryError, RuntimeError, OverflowError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"n_rows = {n_rows!r}: there is not enough memory for the states of so many rows"
+            ) from error
+        return AgentState(memories, previous, begun)
 
     def forget(self, state: AgentState, rows: Rows) -> AgentState:
         """Return a state in which some rows begin an episode; see :meth:`reset`."""
-        which = _chosen(rows, state.n_rows)
+        self._check_state(state)
+        which = chosen_rows(rows, state.n_rows)
         index = torch.from_numpy(which).to(self._device)
         initial = self.initial_state(state.n_rows)
         memories = tuple(
@@ -183,6 +210,7 @@ class Agent:
 
     def full_step(self, observations: Any, state: AgentState, *, reward: Any = None, explore: bool = False) -> Step:
         """Do what :meth:`step` does, and return logits and values as well."""
+        self._check_state(state)
         return self._step(observations, state, state.n_rows, reward, explore)
 
     def _step(self, obs: Any, state: AgentState, rows: int | None, reward: Any, explore: bool) -> Step:
@@ -191,8 +219,9 @@ class Agent:
         if state.previous is not None:
             encoded = self._with_reward(state, reward)
             previous = torch.from_numpy(encoded).to(self._device)
-        with torch.no_grad():
+        with computing(self._device):
             logits, values, memories = self.network(inputs, previous, list(state.memories))
+            check_computed(logits, state.memories, memories)
             chosen = self._actions.choose(logits, explore, self._generator)
         after = None
         if state.previous is not None:
@@ -211,16 +240,12 @@ class Agent:
                 "what the environment gave for the last action, act(observation, reward=…), or call reset() where an "
                 "episode begins"
             )
-        try:
-            given = np.asarray(reward, dtype=np.float32)
-        except (TypeError, ValueError):
-            given = np.empty(0, np.float32)
-        if given.shape not in {(state.n_rows,), *([()] if state.n_rows == 1 else [])}:
-            wanted = f"{state.n_rows} numbers, one for each row" if state.n_rows > 1 else "a number"
-            raise SettingsError(f"reward = {reward!r}: should be {wanted}")
         encoded = state.previous.copy()
-        encoded[:, -1] = np.where(state.begun, given, 0)
+        encoded[:, -1] = checked_rewards(reward, state.begun)
         return encoded
+
+    def _check_state(self, state: Any) -> None:
+        check_state(state, self.network.state_sizes(), self._previous.size, self._device)
 
     def _of_last(self, name: str) -> np.ndarray:
         value = getattr(self._last, name, None)
@@ -236,30 +261,3 @@ def _check_state_size(network: ActingNetwork) -> None:
     size = network.encoder.model.state_size
     if size > _LARGEST_STATE:
         raise SettingsError(f"settings: a state has {size} numbers; should have {_LARGEST_STATE} at most")
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        checked = torch.device(device)
-        torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(
-            f"device = {device!r}: should be one that PyTorch has here, such as 'cpu': {reason}"
-        ) from None
-    return checked
-
-
-def _chosen(rows: Any, n_rows: int) -> np.ndarray:
-    """Return booleans [B] of rows that are given by their numbers or as booleans."""
-    given = np.asarray(rows)
-    if given.dtype == bool and given.shape == (n_rows,):
-        return given
-    if given.ndim == 1 and given.size == 0:
-        return np.zeros(n_rows, bool)
-    whole = given.ndim == 1 and given.dtype.kind in "iu"
-    if not whole or given.min() < 0 or given.max() >= n_rows:
-        raise SettingsError(f"rows = {rows!r}: should be numbers from 0 to {n_rows - 1}, or {n_rows} booleans")
-    which = np.zeros(n_rows, bool)
-    which[given] = True
-    return which

@@ -5,7 +5,8 @@ Shape suffixes: B rows, P numbers of a previous action and reward, S numbers of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import gymnasium as gym
@@ -58,6 +59,10 @@ class ActingNetwork(nn.Module):
     def initial_states(self, rows: int) -> list[Tensor]:
         """Return the states [B, S] at the beginning of an episode, of each encoder."""
         return [encoder.model.initial_state(rows).detach().clone() for encoder in self._encoders()]
+
+    def state_sizes(self) -> list[int]:
+        """Return S of each encoder."""
+        return [encoder.model.state_size for encoder in self._encoders()]
 
     def forward(
         self, obs: Any, previous: Tensor | None, states: list[Tensor]
@@ -131,10 +136,32 @@ class _Encoder(nn.Module):
         return y[:, 0], state
 
 
+@contextmanager
+def float32() -> Iterator[None]:
+    """Let PyTorch make float32 numbers, whatever a program has chosen for itself."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def computing(device: torch.device) -> Iterator[None]:
+    """Let an agent compute as RLlib does, without gradients and in float32, whatever is around it."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(float32())
+        if torch.amp.is_autocast_available(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        yield
+
+
 def build_network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:
     """Build an agent's networks, with weights that are to be replaced."""
     # Nobody's random numbers change by weights that are replaced at once.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), float32():
         return ActingNetwork(description, n_logits, n_previous, values)
 
 

@@ -5,7 +5,7 @@ Shape suffixes: B rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -25,10 +25,11 @@ class Observations:
 
     Args:
         space: The observation space.
+        filtered: Which of its leaves are normalised before they are made float32.
     """
 
-    def __init__(self, space: gym.Space):
-        self._space = space
+    def __init__(self, space: gym.Space, filtered: Collection[Path] = ()):
+        self._space, self._filtered = space, filtered
         self._leaves = leaves(space)
 
     def batch(self, obs: Any, rows: int | None, device: torch.device) -> Any:
@@ -61,13 +62,17 @@ class Observations:
             there = list(value) if is_dict else list(range(len(value)))
             if key not in there:
                 raise self._wrong(path[: depth + 1], f"is missing; there are: {', '.join(map(repr, there)) or 'none'}")
+            known = space.spaces if is_dict else range(len(space.spaces))  # type: ignore[attr-defined]
+            more = [each for each in there if each not in known]
+            if more:
+                raise self._wrong((*path[:depth], more[0]), "is not in the space")
             space, value = space[key], value[key]  # type: ignore[index]
         return value
 
     def _array(self, value: Any, path: Path, leaf: gym.Space, rows: int | None) -> np.ndarray:
         wanted = (*(() if rows is None else (rows,)), *(leaf.shape or ()))
         try:
-            array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
+            array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
         except (ValueError, TypeError, RuntimeError):
             array = np.empty(0, dtype=object)
         if array.dtype.kind not in "biuf":
@@ -82,12 +87,27 @@ class Observations:
                 bounds = np.iinfo(dtype)
                 if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
                     raise self._wrong(path, f"has numbers outside of {dtype}")
+            self._check_finite(array, path, dtype)
             array = array.astype(dtype)
+        self._check_finite(array, path, dtype if path in self._filtered else np.dtype(np.float32))
         self._check_choices(array, path, leaf)
         return array
 
+    def _check_finite(self, array: np.ndarray, path: Path, dtype: np.dtype[Any]) -> None:
+        """Refuse numbers that a dtype does not hold: a memory would never be rid of them."""
+        if array.dtype.kind != "f" or dtype.kind != "f":
+            return
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype(dtype))
+        if not finite.all():
+            at = tuple(int(index) for index in np.argwhere(~finite)[0])
+            where = f" at index {at}" if at else ""
+            raise self._wrong(path, f"has {float(array[at])!r}{where}; should have finite numbers of {dtype}")
+
     def _check_choices(self, array: np.ndarray, path: Path, leaf: gym.Space) -> None:
         """Refuse choices that there are not, of which an encoder makes zeros without a word."""
+        if isinstance(leaf, gym.spaces.MultiBinary) and ((array != 0) & (array != 1)).any():
+            raise self._wrong(path, f"is {array.tolist()}, which is not in {leaf}")
         if isinstance(leaf, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
             sizes = leaf.n if isinstance(leaf, gym.spaces.Discrete) else leaf.nvec
             if ((array < leaf.start) | (array >= leaf.start + sizes)).any():
@@ -100,6 +120,8 @@ class Observations:
 def _rows_text(array: np.ndarray, wanted: tuple[int, ...], rows: int | None) -> str:
     if rows is None and array.shape[1:] == wanted and array.ndim == len(wanted) + 1:
         return f"; for {len(array)} rows at once call agent.reset(n_rows={len(array)}) first"
+    if rows is not None and array.ndim == len(wanted) and array.shape[1:] == wanted[1:] and len(array):
+        return f"; for {len(array)} rows call agent.reset(n_rows={len(array)})"
     if rows is not None and array.shape == wanted[1:]:
         return f"; the agent acts for {rows} rows, call agent.reset(n_rows=None) to act for one"
     return ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
+import numpy as np
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
@@ -28,6 +29,7 @@ from torch.nn.parameter import is_lazy
 from rllib_recattn._version import __version__
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.description import AgentDescription, HeadSettings
+from rllib_recattn.agents.nesting import nested_like
 from rllib_recattn.agents.space_data import space_from_data, space_to_data
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.inputs.input_settings import InputSettings
@@ -134,7 +136,7 @@ def read_agent(folder: Path, *, trust: bool = False, **options: Any) -> Agent:
     try:
         with _registrations_limited(weights):
             agent = Agent(_description(stored, where), weights, **options)
-        agent.act(agent.observation_space.sample(), reward=0.0)  # what does not fit together shows here at the latest
+        agent.act(_an_observation(agent.observation_space), reward=0.0)  # what does not fit together shows here
     except SettingsError as error:
         text = str(error)
         raise SettingsError(text if text.startswith(where) else f"{where}: {text}") from error
@@ -142,6 +144,17 @@ def read_agent(folder: Path, *, trust: bool = False, **options: Any) -> Agent:
         raise SettingsError(f"{where}: cannot be built: {type(error).__name__}: {error}") from error
     agent.reset()
     return agent
+
+
+def _an_observation(space: gym.Space) -> Any:
+    """Return an observation near 0: what is drawn may be too large for float32."""
+    values = {
+        path: np.clip(np.zeros(leaf.shape), leaf.low, leaf.high).astype(leaf.dtype)
+        if isinstance(leaf, gym.spaces.Box)
+        else leaf.sample()
+        for path, leaf in leaves(space)
+    }
+    return nested_like(space, values)
 
 
 def _read_settings(file: Path, where: str) -> _Stored:

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
 from rllib_recattn.agents.actions import Actions
 from rllib_recattn.agents.agent import Agent
@@ -125,7 +125,7 @@ def test_the_reward_is_asked_for():
     agent.act(np.zeros(3))
     with pytest.raises(SettingsError, match=r"reward is missing: .*act\(observation, reward=…\).*reset\(\)"):
         agent.act(np.zeros(3))
-    with pytest.raises(SettingsError, match=r"reward = \[1, 2\]: should be a number"):
+    with pytest.raises(SettingsError, match=r"reward = \[1, 2\]: should be a finite number"):
         agent.act(np.zeros(3), reward=[1, 2])
     agent.act(np.zeros(3), reward=1)
     agent.reset()
@@ -157,6 +157,117 @@ def test_a_wrong_observation_names_the_space_the_key_and_the_shape(wrong, messag
         agent.act(wrong)
 
 
+@pytest.mark.parametrize(
+    ("number", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e300, r"1e\+300")]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_that_would_never_be_forgotten_are_refused(number, shown, dtype):
+    space = Dict({"position": Box(-np.inf, np.inf, (2,), dtype)})
+    agent, other = (agent_of(space, inputs=PREVIOUS) for _ in range(2))
+    for each in (agent, other):
+        each.act({"position": np.zeros(2)})
+    with pytest.raises(SettingsError, match=rf"observation at 'position': has {shown} at index \(1,\); .* finite"):
+        agent.act({"position": np.array([0.0, number])}, reward=0.0)
+    with pytest.raises(SettingsError, match=rf"reward = {shown}: should be a finite number"):
+        agent.act({"position": np.zeros(2)}, reward=number)
+    for each in (agent, other):
+        each.act({"position": np.ones(2)}, reward=1.0)
+    assert np.array_equal(agent.logits, other.logits)
+
+
+def test_finite_numbers_of_which_it_makes_infinite_ones_are_refused():
+    agent, other = (agent_of(Box(-np.inf, np.inf, (3,)), model="gru", settings={"d_model": 8}) for _ in range(2))
+    for each in (agent, other):
+        each.network.encoder.tokenizer.requires_grad_(False)
+        each.act(np.ones(3))
+    with torch.no_grad():
+        agent.network.policy.layers[0].weight.mul_(1e38).mul_(10)
+    with pytest.raises(SettingsError, match="computes NaN or infinity"):
+        agent.act(np.zeros(3))
+    assert all(torch.isfinite(memory).all() for memory in agent._state.memories)
+
+
+def test_rewards_of_rows_that_begin_are_not_read():
+    agent = agent_of(inputs=PREVIOUS)
+    agent.reset(n_rows=2)
+    agent.act(np.zeros((2, 3)))
+    agent.reset([1])
+    agent.act(np.zeros((2, 3)), reward=[1.0, np.nan])
+    with pytest.raises(SettingsError, match="should be 2 finite numbers, one for each row"):
+        agent.act(np.zeros((2, 3)), reward=[1.0, np.nan])
+
+
+@pytest.mark.parametrize("reward", [10**400, "1", None, [[1.0]], {}])
+def test_rewards_that_are_none(reward):
+    agent = agent_of(inputs=PREVIOUS)
+    agent.act(np.zeros(3))
+    with pytest.raises(SettingsError, match="^reward"):
+        agent.act(np.zeros(3), reward=reward)
+    agent.act(np.zeros(3), reward=torch.tensor(1.0, requires_grad=True))
+
+
+def test_what_is_not_in_the_space_is_refused():
+    agent = agent_of(Dict({"bits": MultiBinary(2), "more": Tuple((Discrete(2),))}))
+    agent.act({"bits": [0, 1], "more": (1,)})
+    with pytest.raises(SettingsError, match=r"at 'bits': is \[0, 2\], which is not in MultiBinary"):
+        agent.act({"bits": [0, 2], "more": (1,)})
+    with pytest.raises(SettingsError, match="at 'other': is not in the space"):
+        agent.act({"bits": [0, 1], "more": (1,), "other": 3})
+    with pytest.raises(SettingsError, match=r"at 'more\.1': is not in the space"):
+        agent.act({"bits": [0, 1], "more": (1, 0)})
+
+
+def test_too_many_rows_leave_the_agent_as_it_was():
+    agent, other = agent_of(), agent_of()
+    for each in (agent, other):
+        each.act(np.ones(3))
+    for many in (10**12, 10**30):
+        with pytest.raises(SettingsError, match=f"n_rows = {many}: there is not enough memory"):
+            agent.reset(n_rows=many)
+    for each in (agent, other):
+        each.act(np.ones(3))
+    assert agent.n_rows is None
+    assert np.array_equal(agent.logits, other.logits)
+    agent.reset(n_rows=np.int64(2))
+    agent.seed(np.int64(3))
+    with pytest.raises(SettingsError, match=r"for 5 rows call agent\.reset\(n_rows=5\)"):
+        agent.act(np.zeros((5, 3)))
+
+
+def test_states_that_are_not_its_own_are_refused():
+    agent, other = agent_of(), agent_of(inputs=PREVIOUS)
+    wide = agent_of(model="gru", settings={"d_model": 4})
+    for wrong in (None, 3, other.initial_state(2), wide.initial_state(2)):
+        with pytest.raises(SettingsError, match="^state: .*initial_state or step of this agent"):
+            agent.step(np.zeros((2, 3)), wrong)
+        with pytest.raises(SettingsError, match="^state: "):
+            agent.forget(wrong, [0])
+    for wrong in (-1, 0, "2", None, 1.0, True):
+        with pytest.raises(SettingsError, match=re.escape(f"n_rows = {wrong!r}: should be a whole number ≥ 1")):
+            agent.initial_state(wrong)
+    with pytest.raises(SettingsError, match="rows = .*: should be numbers from 0 to 1"):
+        agent.forget(agent.initial_state(2), [[1], [1, 2]])
+
+
+def test_what_a_program_has_set_for_itself_changes_nothing():
+    agent = agent_of()
+    agent.act(np.ones(3))
+    expected = agent.logits
+    weights = weights_of(description_of())
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = Agent(description_of(), weights)
+        other.act(np.ones(3))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert np.array_equal(other.logits, expected)
+    agent.reset()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        agent.act(np.ones(3))
+    assert np.array_equal(agent.logits, expected)
+
+
 def test_rows_are_told():
     agent = agent_of()
     with pytest.raises(SettingsError, match=r"for 4 rows at once call agent\.reset\(n_rows=4\) first"):
@@ -176,8 +287,9 @@ def test_rows_are_told():
 
 
 def test_wrong_devices_seeds_and_weights():
-    with pytest.raises(SettingsError, match="device = 'gpu': should be one that PyTorch has here"):
-        agent_of(device="gpu")
+    for device in ("gpu", "meta", "hpu", None):
+        with pytest.raises(SettingsError, match=f"device = {device!r}: should be one that PyTorch has here"):
+            agent_of(device=device)
     with pytest.raises(SettingsError, match=r"seed = -1: should be a whole number ≥ 0"):
         agent_of(seed=-1)
     description = description_of()
