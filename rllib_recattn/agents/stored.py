@@ -1,11 +1,12 @@
 """An agent in a folder: settings and spaces as JSON, weights as safetensors. Nothing in there is run when it is read.
 
 It may come from a stranger: all that it asks for is checked before it is made, against limits and against the weights
-that are there.
+that are there. Checksums show what has changed by accident; a stranger can compute them anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
@@ -53,6 +54,9 @@ class _Stored(Settings):
     format: Literal["rllib_recattn.agent"]
     version: int = Field(ge=1, description="of the format")
     written_by: str = Field(description="the version of rllib_recattn that wrote it")
+    policy: str = Field(description="the policy's id")
+    weights_sha256: str = Field(description="of the file of weights")
+    settings_sha256: str = Field(description="of all else in here")
     model: str
     settings: dict[str, Any]
     inputs: dict[str, Any]
@@ -95,32 +99,47 @@ def _is_marked(folder: Path) -> bool:
     return isinstance(data, dict) and data.get("format") == FORMAT
 
 
-def write_agent(description: AgentDescription, weights: Mapping[str, Tensor], folder: Path) -> None:
+def write_agent(description: AgentDescription, weights: Mapping[str, Tensor], folder: Path, policy: str) -> None:
     """Write an agent into a folder that is there and empty.
+
+    Args:
+        description: What it is.
+        weights: Its weights.
+        folder: Where to.
+        policy: The policy's id.
 
     Raises:
         SettingsError: If its spaces cannot be stored.
         OSError: If it cannot be written.
     """
-    data: dict[str, Any] = {"format": FORMAT, "version": 1, "written_by": __version__}
-    for key in _Stored.model_fields.keys() - data.keys():
+    data: dict[str, Any] = {"format": FORMAT, "version": 1, "written_by": __version__, "policy": policy}
+    # Written by safetensors itself it would be for nobody else to read, and a full disk would be no OSError.
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+    (folder / WEIGHTS_FILE).write_bytes(content)
+    data["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    for key in _Stored.model_fields.keys() - data.keys() - {"settings_sha256"}:
         value = getattr(description, key)
         data[key] = space_to_data(value) if key in _SPACES else value
         if isinstance(value, Settings):
             data[key] = value.model_dump()
+    data["settings_sha256"] = settings_checksum(data)
     ordered = {key: data[key] for key in _Stored.model_fields}
     text = json.dumps(ordered, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS_FILE)
-    # It is written for nobody else to read.
-    (folder / WEIGHTS_FILE).chmod((folder / SETTINGS_FILE).stat().st_mode)
 
 
-def read_agent(folder: Path, *, trust: bool = False, **options: Any) -> Agent:
+def settings_checksum(data: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of what is in a file of settings, whatever its order and layout, besides that itself."""
+    rest = {key: value for key, value in data.items() if key != "settings_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_agent(folder: Path, *, policy: str | None = None, trust: bool = False, **options: Any) -> Agent:
     """Read an agent that :func:`write_agent` wrote, or a stranger did.
 
     Args:
         folder: Where it is.
+        policy: The id of the policy that it has to be; None: any.
         trust: Whether it may name models and encoders to be imported that are not of this package.
         **options: Those of :class:`Agent`.
 
@@ -129,10 +148,12 @@ def read_agent(folder: Path, *, trust: bool = False, **options: Any) -> Agent:
     """
     where = f"agent {str(folder)!r}"
     stored = _read_settings(folder / SETTINGS_FILE, where)
+    if policy is not None and policy != stored.policy:
+        raise SettingsError(f"{where}: policy = {policy!r}: is the policy {stored.policy!r}")
     _check_trusted(stored, trust, where)
     for key in ("settings", "inputs", "head"):
         _check_numbers(getattr(stored, key), f"{where}: {key}")
-    weights = _read_weights(folder / WEIGHTS_FILE, where)
+    weights = _read_weights(folder / WEIGHTS_FILE, stored.weights_sha256, where)
     try:
         with _registrations_limited(weights):
             agent = Agent(_description(stored, where), weights, **options)
@@ -174,7 +195,10 @@ def _read_settings(file: Path, where: str) -> _Stored:
             f"{where}: version = {version}: was written by a later version of rllib_recattn, "
             f"{data.get('written_by')!r}; this is {__version__}"
         )
-    return validate(_Stored, data, f"{where}: {file.name}")
+    stored = validate(_Stored, data, f"{where}: {file.name}")
+    if settings_checksum(data) != stored.settings_sha256:
+        raise SettingsError(f"{where}: {file.name}: has changed since it was written: settings_sha256 is another one")
+    return stored
 
 
 def _refuse_constant(name: str) -> None:
@@ -210,11 +234,14 @@ def _check_numbers(data: Any, where: str) -> None:
         _check_numbers(each, where)
 
 
-def _read_weights(file: Path, where: str) -> dict[str, Tensor]:
+def _read_weights(file: Path, checksum: str, where: str) -> dict[str, Tensor]:
     try:
         if not file.is_file():
             raise SettingsError(f"{where}: {file.name} is missing")
-        weights: dict[str, Tensor] = load_file(file)
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise SettingsError(f"{where}: {file.name}: has changed since it was written: its SHA-256 is another one")
+        weights: dict[str, Tensor] = load(content)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         if isinstance(error, SettingsError):
             raise

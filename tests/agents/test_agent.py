@@ -201,7 +201,7 @@ def test_rewards_of_rows_that_begin_are_not_read():
 def test_rewards_that_are_none(reward):
     agent = agent_of(inputs=PREVIOUS)
     agent.act(np.zeros(3))
-    with pytest.raises(SettingsError, match="^reward"):
+    with pytest.raises(SettingsError, match=r"^reward"):
         agent.act(np.zeros(3), reward=reward)
     agent.act(np.zeros(3), reward=torch.tensor(1.0, requires_grad=True))
 
@@ -238,14 +238,14 @@ def test_states_that_are_not_its_own_are_refused():
     agent, other = agent_of(), agent_of(inputs=PREVIOUS)
     wide = agent_of(model="gru", settings={"d_model": 4})
     for wrong in (None, 3, other.initial_state(2), wide.initial_state(2)):
-        with pytest.raises(SettingsError, match="^state: .*initial_state or step of this agent"):
+        with pytest.raises(SettingsError, match=r"^state: .*initial_state or step of this agent"):
             agent.step(np.zeros((2, 3)), wrong)
-        with pytest.raises(SettingsError, match="^state: "):
+        with pytest.raises(SettingsError, match=r"^state: "):
             agent.forget(wrong, [0])
     for wrong in (-1, 0, "2", None, 1.0, True):
         with pytest.raises(SettingsError, match=re.escape(f"n_rows = {wrong!r}: should be a whole number ≥ 1")):
             agent.initial_state(wrong)
-    with pytest.raises(SettingsError, match="rows = .*: should be numbers from 0 to 1"):
+    with pytest.raises(SettingsError, match=r"rows = .*: should be numbers from 0 to 1"):
         agent.forget(agent.initial_state(2), [[1], [1, 2]])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import subprocess
 import sys
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from rllib_recattn.agents.space_data import space_from_data, space_to_data
 from rllib_recattn.agents.stored import SETTINGS_FILE, WEIGHTS_FILE, read_agent, write_agent
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.registry import model_names
+from tests.agents.signed import change, sign
 from tests.agents.small import agent_of, description_of, weights_of
 from tests.model_v2.old_stack import TINY
 from tests.rl_module.inputs.random_env import ACTIONS, MORE_OBSERVATIONS, OBSERVATIONS
@@ -29,7 +31,7 @@ BOTH = {"use_prev_action": True, "use_prev_reward": True}
 def written(folder, **fields):
     description = description_of(**fields)
     weights = weights_of(description)
-    write_agent(description, weights, folder)
+    write_agent(description, weights, folder, "default_policy")
     return Agent(description, weights)
 
 
@@ -107,15 +109,6 @@ def test_hostile_spaces_are_refused(data, message):
         space_from_data(data, "here")
 
 
-def changed(folder, *path, value):
-    data = json.loads((folder / SETTINGS_FILE).read_text())
-    inner = data
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    (folder / SETTINGS_FILE).write_text(json.dumps(data))
-
-
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -153,7 +146,11 @@ def changed(folder, *path, value):
 )
 def test_edited_settings_are_refused(path, value, message, tmp_path):
     written(tmp_path)
-    changed(tmp_path, *path, value=value)
+    change(tmp_path, *path, value=value)
+    if not (isinstance(value, float) and np.isnan(value)):
+        with pytest.raises(SettingsError):
+            read_agent(tmp_path)
+        sign(tmp_path)
     with pytest.raises(SettingsError, match=message) as caught:
         read_agent(tmp_path)
     assert str(tmp_path) in str(caught.value)
@@ -162,7 +159,8 @@ def test_edited_settings_are_refused(path, value, message, tmp_path):
 
 def test_memories_beyond_all_bounds_are_refused(tmp_path):
     written(tmp_path, model="gtrxl", settings={"d_model": 128, "n_layers": 9})
-    changed(tmp_path, "settings", "memory_length", value=2**16)
+    change(tmp_path, "settings", "memory_length", value=2**16)
+    sign(tmp_path)
     with pytest.raises(SettingsError, match=r"a state has 75497473 numbers; should have 67108864 at most"):
         read_agent(tmp_path)
 
@@ -172,14 +170,17 @@ def test_edited_weights_are_refused(tmp_path):
     file = tmp_path / WEIGHTS_FILE
     weights = load_file(file)
     name = "policy.layers.0.bias"
-    for change, message in (
+    for edit, message in (
         ({name: torch.full((3,), torch.nan)}, f"'{name}' should hold finite numbers"),
         ({name: torch.zeros(3, dtype=torch.int64)}, "dtype torch.int64; should have"),
         ({name: torch.zeros(3, dtype=torch.float64)}, "dtype torch.float64"),
         ({name: torch.zeros(1, 3)}, r"has shape \[1, 3\]"),
         ({"more": torch.zeros(3)}, "'more' is none of this agent's"),
     ):
-        save_file({**weights, **change}, file)
+        save_file({**weights, **edit}, file)
+        with pytest.raises(SettingsError, match=r"weights\.safetensors: has changed since it was written"):
+            read_agent(tmp_path)
+        sign(tmp_path)
         with pytest.raises(SettingsError, match=message):
             read_agent(tmp_path)
 
@@ -194,7 +195,7 @@ def outcome(folder):
 def test_damaged_files_are_refused(tmp_path):
     """Cut short, with bytes of others in them, exchanged, or gone: one clear error, or the agent as it was."""
     agent = written(tmp_path)
-    expected = agent.description
+    expected, settings = agent.description, json.loads((tmp_path / SETTINGS_FILE).read_text())
     draw = random.Random(0)
     for name in (SETTINGS_FILE, WEIGHTS_FILE):
         whole = (tmp_path / name).read_bytes()
@@ -219,7 +220,10 @@ def test_damaged_files_are_refused(tmp_path):
                 refused += 1
                 assert str(tmp_path) in error
             else:
-                assert read.network.state_dict().keys() == agent.network.state_dict().keys()
+                assert json.loads((tmp_path / SETTINGS_FILE).read_text()) == settings
+                assert read.description == expected
+                weights = read.network.state_dict()
+                assert all(tensor.equal(weights[key]) for key, tensor in agent.network.state_dict().items())
         assert refused > len(damaged) // 2
         (tmp_path / name).write_bytes(whole)
         (tmp_path / name).rename(tmp_path / "elsewhere")
@@ -227,6 +231,53 @@ def test_damaged_files_are_refused(tmp_path):
             read_agent(tmp_path)
         (tmp_path / "elsewhere").rename(tmp_path / name)
     assert read_agent(tmp_path).description == expected
+
+
+def test_each_number_that_changes_is_noticed(tmp_path):
+    """Also such as fit: bounds by which actions are scaled, a weight's last bit, a limit of the filter."""
+    written(tmp_path, action=Box(-1, 1, (2,)))
+    for path, value in (
+        (["action_space", "high"], 2.0),
+        (["normalize_actions"], False),
+        (["settings", "gate_bias"], 0.5),
+        (["policy"], "other"),
+        (["written_by"], "9.9"),
+    ):
+        before = (tmp_path / SETTINGS_FILE).read_text()
+        change(tmp_path, *path, value=value)
+        with pytest.raises(SettingsError, match=r"agent\.json: has changed since it was written"):
+            read_agent(tmp_path)
+        sign(tmp_path)
+        read_agent(tmp_path)
+        (tmp_path / SETTINGS_FILE).write_text(before)
+    content = bytearray((tmp_path / WEIGHTS_FILE).read_bytes())
+    content[-4] ^= 1
+    (tmp_path / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(SettingsError, match=r"weights\.safetensors: has changed since it was written"):
+        read_agent(tmp_path)
+    sign(tmp_path)
+    data = json.loads((tmp_path / SETTINGS_FILE).read_text())
+    for key in ("weights_sha256", "settings_sha256", "policy"):
+        (tmp_path / SETTINGS_FILE).write_text(json.dumps({each: data[each] for each in data if each != key}))
+        with pytest.raises(SettingsError, match=f"the setting '{key}' is missing"):
+            read_agent(tmp_path)
+
+
+def test_it_says_of_which_policy_it_is(tmp_path):
+    written(tmp_path)
+    assert read_agent(tmp_path, policy="default_policy").n_rows is None
+    with pytest.raises(SettingsError, match="policy = 'zzz': is the policy 'default_policy'"):
+        read_agent(tmp_path, policy="zzz")
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            written(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_encoders_of_others_are_imported_for_those_who_trust_them(tmp_path):

@@ -69,7 +69,7 @@ def export_agents(
         for name, trained in policies.items():
             within = fresh / name if len(policies) > 1 else fresh
             within.mkdir(exist_ok=True)
-            write_agent(trained.description, trained.weights, within)
+            write_agent(trained.description, trained.weights, within, name)
             read_agent(within, trust=True, values=trained.description.has_values)
             size = sum(map(Tensor.numel, trained.weights.values()))
             exported.append(ExportedAgent(name, out / within.relative_to(fresh), trained.description.model, size))
