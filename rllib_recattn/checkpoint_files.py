@@ -27,6 +27,9 @@ RLLIB_FILE = "rllib_checkpoint.json"
 MODULES = Path("learner_group", "learner", "rl_module")
 """Where the trained modules are in a checkpoint of RLlib's new API stack."""
 
+MODULE_FILE = "module_state.pkl"
+"""Holds the weights of a module, in its folder."""
+
 _CHUNK = 1 << 20
 
 

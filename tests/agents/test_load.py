@@ -13,6 +13,7 @@ from ray.rllib.connectors.env_to_module import FlattenObservations, MeanStdFilte
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_recattn as ra
+from rllib_recattn.agents.stored import write_agent
 from rllib_recattn.checkpoint_files import MODULES
 from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.experiment.checkpoints.checkpoint import load_config
@@ -23,6 +24,7 @@ from rllib_recattn.rl_module.catalog import RecAttnCatalog
 from rllib_recattn.rl_module.modules import RecAttnPPOModule
 from rllib_recattn.rl_module.observation_filter import filter_observations
 from tests.agents.checkpoints import config_of, save
+from tests.agents.small import description_of, weights_of
 from tests.model_v2.old_stack import old_stack_config
 from tests.rl_module.inputs.random_env import ACTIONS
 from tests.rl_module.test_offline import trainable_config
@@ -185,3 +187,56 @@ def test_what_is_no_agent_is_refused(tmp_path):
         ra.load_agent(tmp_path / "nothing")
     with pytest.raises(SettingsError, match="there is no checkpoint in here"):
         ra.load_agent(tmp_path)
+    for path in (None, 5, "", b"agent", "a\0b"):
+        with pytest.raises(SettingsError, match=r"^path = .*: should be the path of a run's directory"):
+            ra.load_agent(path)
+    for path in ("~nobody-of-this-name/agent", "x" * 5000):
+        with pytest.raises(SettingsError):
+            ra.load_agent(path)
+
+
+def exported(folder, policy="default_policy", seed=0):
+    description = description_of()
+    folder.mkdir(parents=True)
+    write_agent(description, weights_of(description, seed), folder, policy)
+    return folder
+
+
+def test_an_exported_agent_beside_a_runs_checkpoints_is_not_taken_for_the_run(checkpoint, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint, run / "trial" / "checkpoint_000000")
+    exported(run / "best")
+    expected = ra.load_agent(checkpoint).description
+    assert ra.load_agent(run).description == expected
+    exported(run / "trial" / "best")
+    assert ra.load_agent(run / "trial").description == expected
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    exported(copy / "best")
+    assert ra.load_agent(copy).description == expected
+    assert ra.load_agent(run / "best").description == description_of()
+
+
+def test_policies_are_taken_from_folders_of_nothing_else(tmp_path, monkeypatch):
+    for name in "ab":
+        exported(tmp_path / "agents" / name, name)
+    ra.load_agent(tmp_path / "agents", policy="b")
+    (tmp_path / "agents" / "a").rename(tmp_path / "agents" / "c")
+    with pytest.raises(SettingsError, match="policy = 'c': is the policy 'a'"):
+        ra.load_agent(tmp_path / "agents", policy="c")
+    with pytest.raises(SettingsError, match="policy = 'zzz': is the policy 'b'"):
+        ra.load_agent(tmp_path / "agents" / "b", policy="zzz")
+    with pytest.raises(SettingsError, match="policy = 5: should be the id of a policy"):
+        ra.load_agent(tmp_path / "agents", policy=5)
+    (tmp_path / "agents" / "notes.txt").write_text("")
+    with pytest.raises(SettingsError, match=r"holds exported agents, 'b', 'c', beside other things, 'notes\.txt'"):
+        ra.load_agent(tmp_path / "agents", policy="b")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ra.load_agent("~/agents/b")
+
+
+def test_a_modules_folder_is_of_one_policy(checkpoint, tmp_path):
+    shutil.copytree(checkpoint / MODULES / "default_policy", tmp_path / "alone")
+    for module in (checkpoint / MODULES / "default_policy", tmp_path / "alone"):
+        with pytest.raises(SettingsError, match=f"policy = 'zzz': valid are: {module.name}"):
+            ra.load_agent(module, policy="zzz")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.stored import is_stored, read_agent
+from rllib_recattn.checkpoint_files import MODULE_FILE, RLLIB_FILE
 from rllib_recattn.errors import SettingsError, suggest
 
 if TYPE_CHECKING:
@@ -58,22 +60,64 @@ def load_agent(
         True
         >>> agent.reset()  # the next episode begins
     """
-    folder = Path(path)
-    stored = {each.name: each for each in sorted(folder.glob("*")) if is_stored(each)}
-    if is_stored(folder) or stored:
-        if not is_stored(folder):
-            folder = stored[_only(policy, stored, path)]
-        return read_agent(folder, trust=trust, device=device, seed=seed, values=values)
+    if policy is not None and not isinstance(policy, str):
+        raise SettingsError(f"policy = {policy!r}: should be the id of a policy, a string")
+    folder = _folder(path)
+    options: dict[str, Any] = {"device": device, "seed": seed, "values": values}
+    if not _is_of_rllib(folder):
+        if is_stored(folder):
+            return read_agent(folder, policy=policy, trust=trust, **options)
+        stored = _stored_policies(folder)
+        if stored:
+            chosen = _only(policy, stored, path)
+            return read_agent(stored[chosen], policy=chosen, trust=trust, **options)
 
     from rllib_recattn.experiment.trained_agents.policies import read_policies
 
     policies = read_policies(folder, policy)
     trained = policies[_only(policy, policies, path)]
-    return Agent(trained.description, trained.weights, device=device, seed=seed, values=values)
+    return Agent(trained.description, trained.weights, **options)
+
+
+def _folder(path: Any) -> Path:
+    """Return a path that a user gave, which a folder may lie at."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise SettingsError(
+            f"path = {path!r}: should be the path of a run's directory, a checkpoint, or what `rllib export` wrote"
+        )
+    try:
+        folder = Path(text).expanduser()
+        folder.exists()
+    except (OSError, RuntimeError) as error:  # a user that there is not, a name that is too long
+        raise SettingsError(f"path = {path!r}: {error}") from error
+    return folder
+
+
+def _is_of_rllib(folder: Path) -> bool:
+    """Tell whether there is a run, a checkpoint or a module, whatever else has been put beside it."""
+    if any((folder / name).is_file() for name in (RLLIB_FILE, MODULE_FILE)):
+        return True
+    return any(each.is_dir() for pattern in ("checkpoint_*", "*/checkpoint_*") for each in folder.glob(pattern))
+
+
+def _stored_policies(folder: Path) -> dict[str, Path]:
+    """Return the folders of exported policies in a folder that holds nothing else."""
+    content = sorted(each for each in folder.glob("*") if not each.name.startswith("."))
+    stored = {each.name: each for each in content if is_stored(each)}
+    others = [each.name for each in content if each.name not in stored]
+    if stored and others:
+        raise SettingsError(
+            f"{str(folder)!r}: holds exported agents, {', '.join(map(repr, stored))}, beside other things, "
+            f"{', '.join(map(repr, others))}; should be the folder of one of the agents"
+        )
+    return stored
 
 
 def _only(policy: str | None, policies: Collection[str], path: str | Path) -> str:
     """Return which of some policies is meant."""
+    if not policies:
+        raise SettingsError(f"{str(path)!r}: has no policy")
     if policy is None and len(policies) > 1:
         raise SettingsError(f"{str(path)!r}: has several policies; choose one by policy=…: {', '.join(policies)}")
     if policy is not None and policy not in policies:

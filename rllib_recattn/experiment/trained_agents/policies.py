@@ -11,14 +11,12 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import Tensor
 
 from rllib_recattn.agents.description import AgentDescription
-from rllib_recattn.checkpoint_files import MODULES, RLLIB_FILE, reading
+from rllib_recattn.checkpoint_files import MODULE_FILE, MODULES, RLLIB_FILE, reading
 from rllib_recattn.errors import SettingsError, SettingsWarning, suggest
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 from rllib_recattn.experiment.trained_agents.modules import check_module, model_of, weights_of
 from rllib_recattn.experiment.trained_agents.pipelines import Connectors, read_connectors
-
-_MODULE_FILE = "module_state.pkl"
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,12 @@ def read_policies(path: Path, policy: str | None = None) -> dict[str, TrainedPol
     """
     module = _module_folder(path)
     if module is not None:
+        if policy is not None and policy != module.name:
+            raise SettingsError(f"module {str(module)!r}: policy = {policy!r}: {suggest(policy, [module.name])}")
         around = _checkpoint_around(module)
         if around is None:
-            return {policy or module.name: _alone(module)}
-        path, policy = around, policy or module.name
+            return {module.name: _alone(module)}
+        path, policy = around, module.name
     checkpoint = find_checkpoint(path)
     where = f"checkpoint {str(checkpoint)!r}"
     if is_of_old_stack(checkpoint):
@@ -107,8 +107,8 @@ def _alone(folder: Path) -> TrainedPolicy:
 def _module_folder(path: Path) -> Path | None:
     """Return the folder if it is one of a single RLModule."""
     folder = path.absolute()
-    is_module = (folder / _MODULE_FILE).is_file() and not any(
-        (each / _MODULE_FILE).is_file() for each in folder.glob("*")
+    is_module = (folder / MODULE_FILE).is_file() and not any(
+        (each / MODULE_FILE).is_file() for each in folder.glob("*")
     )
     return folder if is_module else None
 
