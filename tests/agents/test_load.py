@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.connectors.env_to_module import FlattenObservations, MeanStdFilter
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -15,6 +17,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 import rllib_recattn as ra
 from rllib_recattn.agents.stored import write_agent
 from rllib_recattn.checkpoint_files import MODULES
+from rllib_recattn.checkpoint_pickles import load_pickle
 from rllib_recattn.errors import SettingsError, SettingsWarning
 from rllib_recattn.experiment.checkpoints.checkpoint import load_config
 from rllib_recattn.experiment.evaluation.evaluate import evaluate_checkpoint
@@ -240,3 +243,55 @@ def test_a_modules_folder_is_of_one_policy(checkpoint, tmp_path):
     for module in (checkpoint / MODULES / "default_policy", tmp_path / "alone"):
         with pytest.raises(SettingsError, match=f"policy = 'zzz': valid are: {module.name}"):
             ra.load_agent(module, policy="zzz")
+
+
+def test_loading_changes_nobodys_random_numbers(checkpoint):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        ra.load_agent(checkpoint)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.rand(1) == expected
+
+
+def without_connectors(checkpoint, pipeline, *names):
+    file = checkpoint / "env_runner" / pipeline / "class_and_ctor_args.pkl"
+    content = load_pickle(file)
+    args, kwargs = content["ctor_args_and_kwargs"]
+    kept = [each for each in kwargs["connectors"] if each[0].__name__ not in names]
+    assert len(kept) == len(kwargs["connectors"]) - len(names)
+    file.write_bytes(pickle.dumps({**content, "ctor_args_and_kwargs": (args, {**kwargs, "connectors": kept})}))
+
+
+def without_module(checkpoint):
+    shutil.rmtree(checkpoint / MODULES / "default_policy")
+
+
+def with_weights_of_others(checkpoint):
+    file = checkpoint / MODULES / "default_policy" / "module_state.pkl"
+    state = load_pickle(file)
+    file.write_bytes(pickle.dumps({name: np.zeros((*value.shape, 2), np.float32) for name, value in state.items()}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda checkpoint: shutil.rmtree(checkpoint / MODULES),
+        without_module,
+        with_weights_of_others,
+        lambda checkpoint: (checkpoint / MODULES / "default_policy" / "module_state.pkl").unlink(),
+        lambda checkpoint: (checkpoint / MODULES / "default_policy" / "class_and_ctor_args.pkl").unlink(),
+        lambda checkpoint: shutil.rmtree(checkpoint / "env_runner" / "module_to_env_connector"),
+        lambda checkpoint: without_connectors(checkpoint, "module_to_env_connector", "NormalizeAndClipActions"),
+        lambda checkpoint: (checkpoint / "env_runner" / "module_to_env_connector" / "state.pkl").write_bytes(b"x"),
+    ],
+)
+def test_damaged_checkpoints_are_refused(damage, checkpoint, tmp_path):
+    copy = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, copy)
+    damage(copy)
+    with pytest.raises(SettingsError, match=r"checkpoint '.*cannot be read"):
+        ra.load_agent(copy)

@@ -99,6 +99,12 @@ def read_connectors(checkpoint: Path, config: AlgorithmConfig, where: str) -> Co
     if len(filters) > 1 or len(scaling) > 1 or (filters and config.is_multi_agent):
         why = "several agents" if config.is_multi_agent else "one more than once"
         raise SettingsError(f"{where}: has a filter of observations, or a scaling of actions, of {why}: not supported")
+    if not scaling and config.add_default_connectors_to_module_to_env_pipeline:
+        raise SettingsError(
+            f"{where}: cannot be read: module_to_env_connector lacks NormalizeAndClipActions, with which it was trained"
+        )
+    if not filters and _has_filter(config):
+        raise SettingsError(f"{where}: cannot be read: env_to_module_connector lacks the MeanStdFilter of its config")
     normalize = any(piece.normalize_actions for piece in scaling)
     clip = any(piece.clip_actions for piece in scaling)
     if config.is_multi_agent:
@@ -107,6 +113,15 @@ def read_connectors(checkpoint: Path, config: AlgorithmConfig, where: str) -> Co
     if not filters:
         return Connectors(normalize, clip, space)
     return Connectors(normalize, clip, space, *_statistics(filters[0], space, where))
+
+
+def _has_filter(config: AlgorithmConfig) -> bool:
+    function = connector_function(config, "env_to_module_connector")
+    while function is not None and type(function).__module__.startswith("rllib_recattn.rl_module."):
+        if type(function).__module__.endswith(".observation_filter"):
+            return True
+        function = function.user_function
+    return False
 
 
 def _statistics(piece: MeanStdFilter, space: gym.Space, where: str) -> tuple[dict[str, Tensor], float | None]:

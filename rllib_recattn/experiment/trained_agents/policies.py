@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import Tensor
 
 from rllib_recattn.agents.description import AgentDescription
+from rllib_recattn.agents.network import float32
 from rllib_recattn.checkpoint_files import MODULE_FILE, MODULES, RLLIB_FILE, reading
 from rllib_recattn.errors import SettingsError, SettingsWarning, suggest
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
@@ -65,18 +69,33 @@ def read_policies(path: Path, policy: str | None = None) -> dict[str, TrainedPol
 
 
 def _read(checkpoint: Path, policy: str | None, where: str) -> dict[str, TrainedPolicy]:
-    config = load_config(checkpoint)
-    folders = {each.name: each for each in sorted((checkpoint / MODULES).iterdir()) if each.is_dir()}
+    with _reading(checkpoint):
+        config = load_config(checkpoint)
+        folders = {each.name: each for each in sorted((checkpoint / MODULES).iterdir()) if each.is_dir()}
+    if not folders:
+        raise SettingsError(f"{where}: cannot be read: there is no policy in {MODULES}")
     if policy is not None and policy not in folders:
         raise SettingsError(f"{where}: policy = {policy!r}: {suggest(policy, folders)}")
-    with reading(checkpoint):
+    with _reading(checkpoint):
         connectors = read_connectors(checkpoint, config, where)
         chosen = folders if policy is None else {policy: folders[policy]}
         return {name: _trained(folder, connectors, f"{where}: policy {name!r}") for name, folder in chosen.items()}
 
 
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Say of which folder it is that something cannot be read, also where its parts do not fit together."""
+    with reading(folder):
+        try:
+            yield
+        except (RuntimeError, StopIteration, AssertionError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def _trained(folder: Path, connectors: Connectors, where: str) -> TrainedPolicy:
-    module: Any = RLModule.from_checkpoint(str(folder)).unwrapped()
+    # Nobody's random numbers change by weights that are replaced at once.
+    with torch.random.fork_rng(devices=[]), float32():
+        module: Any = RLModule.from_checkpoint(str(folder)).unwrapped()
     check_module(module, where)
     description = AgentDescription(
         observation_space=connectors.observation_space or module.observation_space,
@@ -100,7 +119,7 @@ def _alone(folder: Path) -> TrainedPolicy:
         ),
         stacklevel=4,
     )
-    with quiet_ray(), reading(folder):
+    with quiet_ray(), _reading(folder):
         return _trained(folder, Connectors(normalize_actions=True, clip_actions=False), where)
 
 
