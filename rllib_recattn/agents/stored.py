@@ -77,28 +77,6 @@ def is_stored(folder: Path) -> bool:
     return (folder / SETTINGS_FILE).is_file()
 
 
-def is_whole(folder: Path) -> bool:
-    """Tell whether a folder is what :func:`write_agent` writes, and holds nothing else."""
-    return _is_marked(folder) and sorted(each.name for each in folder.iterdir()) == [SETTINGS_FILE, WEIGHTS_FILE]
-
-
-def beside_agents(folder: Path) -> list[str]:
-    """Return the names of what in a folder is neither part of an agent nor, whole, the agent of one of its policies."""
-    own = (SETTINGS_FILE, WEIGHTS_FILE) if _is_marked(folder) else ()
-    return sorted(each.name for each in folder.iterdir() if each.name not in own and (own or not is_whole(each)))
-
-
-def _is_marked(folder: Path) -> bool:
-    files = [folder / SETTINGS_FILE, folder / WEIGHTS_FILE]
-    if folder.is_symlink() or any(file.is_symlink() or not file.is_file() for file in files):
-        return False
-    try:
-        data = json.loads(files[0].read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("format") == FORMAT
-
-
 def write_agent(description: AgentDescription, weights: Mapping[str, Tensor], folder: Path, policy: str) -> None:
     """Write an agent into a folder that is there and empty.
 
@@ -205,9 +183,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
+def names_code(folder: Path) -> bool:
+    """Tell whether an agent names a model or an encoder to be imported, and is read with ``trust=True`` only."""
+    return bool(_named_code(_read_settings(folder / SETTINGS_FILE, f"agent {str(folder)!r}")))
+
+
+def _named_code(stored: _Stored) -> list[str]:
+    return [text for text in _strings([stored.model, stored.settings, stored.inputs]) if ":" in text]
+
+
 def _check_trusted(stored: _Stored, trust: bool, where: str) -> None:
     """Refuse what is to be imported, ``module:name``, wherever a model or an encoder may be named."""
-    named = [text for text in _strings([stored.model, stored.settings, stored.inputs]) if ":" in text]
+    named = _named_code(stored)
     if named and not trust:
         raise SettingsError(
             f"{where}: names code to be imported, {named[0]!r}; if you trust it, load_agent(…, trust=True)"

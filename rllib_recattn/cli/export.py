@@ -38,4 +38,7 @@ def export(checkpoint: Path, out: Path, policy: str | None, force: bool) -> None
         exported = export_agents(checkpoint, out, policy=policy, force=force)
     for each in exported:
         click.echo(f"Wrote {each.folder}: policy {each.policy}, {each.model}, {each.parameters:,} numbers")
-    click.echo(f"Load it with rllib_recattn.load_agent({str(out)!r}{', policy=…' if len(exported) > 1 else ''})")
+    options = ["policy=…"] if len(exported) > 1 else []
+    if any(each.names_code for each in exported):
+        options.append("trust=True")
+    click.echo(f"Load it with rllib_recattn.load_agent({', '.join([repr(str(out)), *options])})")

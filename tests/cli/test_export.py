@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 
 import gymnasium as gym
@@ -146,3 +147,24 @@ def test_several_policies_lie_in_a_folder_each(ray_session, tmp_path):
     assert export(checkpoint, "-o", out, "--force").exit_code == 0
     assert export(checkpoint, "-o", tmp_path / "b", "--policy", "b").exit_code == 0
     ra.load_agent(tmp_path / "b").act([0.1, 0.2, 0.3, 0.4])
+
+
+def test_the_hint_says_that_an_encoder_of_ones_own_is_to_be_trusted(ray_session, tmp_path):
+    space = gym.spaces.Dict({"vector": gym.spaces.Box(-1, 1, (2,)), "image": gym.spaces.Box(0, 255, (2, 3), np.uint8)})
+    encoder = {"type": "tests.inputs.own_encoders:Sum", "settings": {"width": 5}}
+    checkpoint, out = save(config_of("gru", space, encoder=encoder), tmp_path), tmp_path / "agent"
+    done = export(checkpoint, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert ", trust=True)" in done.output
+    ra.load_agent(out, trust=True).act(space.sample())
+
+
+def test_a_full_disk_is_said_to_be_one(checkpoint, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        done = export(checkpoint, "-o", tmp_path / "agent")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written to: file too large" in " ".join(done.output.split())
+    assert list(tmp_path.iterdir()) == []

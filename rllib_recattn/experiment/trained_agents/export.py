@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rllib_recattn.agents.stored import beside_agents, is_whole, read_agent, write_agent
+from rllib_recattn.agents.stored import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, names_code, read_agent, write_agent
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.trained_agents.policies import read_policies
 
@@ -25,12 +26,14 @@ class ExportedAgent:
         folder: Where it is.
         model: The model's name.
         parameters: How many numbers its weights are, those of a value function included.
+        names_code: Whether it names a model or an encoder to be imported, and loads with ``trust=True`` only.
     """
 
     policy: str
     folder: Path
     model: str
     parameters: int
+    names_code: bool
 
 
 def export_agents(
@@ -72,7 +75,8 @@ def export_agents(
             write_agent(trained.description, trained.weights, within, name)
             read_agent(within, trust=True, values=trained.description.has_values)
             size = sum(map(Tensor.numel, trained.weights.values()))
-            exported.append(ExportedAgent(name, out / within.relative_to(fresh), trained.description.model, size))
+            place = out / within.relative_to(fresh)
+            exported.append(ExportedAgent(name, place, trained.description.model, size, names_code(within)))
         if out.exists():
             check_out(out, force)  # somebody may have put something there in the meantime
             out.rename(old)
@@ -100,9 +104,9 @@ def check_out(out: Path, force: bool) -> None:
     content = list(out.iterdir())
     if content and not force:
         raise SettingsError(f"--out {str(out)!r}: there is such a folder already; replace the agent in it with --force")
-    if is_whole(out):
+    if _is_whole(out):
         return
-    others = sorted(beside_agents(out))
+    others = sorted(_beside_agents(out))
     if others:
         raise SettingsError(
             f"--out {str(out)!r}: holds something else than exported agents, which --force replaces only: "
@@ -112,7 +116,7 @@ def check_out(out: Path, force: bool) -> None:
 
 def _check_none_is_lost(out: Path, policies: AbstractSet[str]) -> None:
     """Refuse to replace a folder of several policies by agents of some of them."""
-    if not out.is_dir() or is_whole(out):
+    if not out.is_dir() or _is_whole(out):
         return
     there = sorted(each.name for each in out.iterdir())
     if not policies >= set(there):
@@ -120,3 +124,25 @@ def _check_none_is_lost(out: Path, policies: AbstractSet[str]) -> None:
             f"--out {str(out)!r}: holds the agents of the policies {', '.join(map(repr, there))}, of which "
             f"{', '.join(map(repr, policies))} would replace all; should be another folder"
         )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a folder is what :func:`write_agent` writes, and holds nothing else."""
+    return _is_marked(folder) and sorted(each.name for each in folder.iterdir()) == [SETTINGS_FILE, WEIGHTS_FILE]
+
+
+def _beside_agents(folder: Path) -> list[str]:
+    """Return the names of what in a folder is neither part of an agent nor, whole, the agent of one of its policies."""
+    own = (SETTINGS_FILE, WEIGHTS_FILE) if _is_marked(folder) else ()
+    return sorted(each.name for each in folder.iterdir() if each.name not in own and (own or not _is_whole(each)))
+
+
+def _is_marked(folder: Path) -> bool:
+    files = [folder / SETTINGS_FILE, folder / WEIGHTS_FILE]
+    if folder.is_symlink() or any(file.is_symlink() or not file.is_file() for file in files):
+        return False
+    try:
+        data = json.loads(files[0].read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("format") == FORMAT
