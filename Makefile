@@ -9,7 +9,7 @@ EXAMPLE := tmaze-agalite-ppo
 RESULT := results/$(EXAMPLE)/summary.txt
 # Processes with a Ray of their own; one that is done takes over what others have left. Some wait while others compute, so
 # that three are quicker than two on two CPUs.
-PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 MEETS_RLLIB := tests/rl_module tests/oracle tests/model_v2 tests/migration tests/experiment tests/cli tests/test_ray_internals.py
 KERNELS := $(wildcard rllib_recattn/models/kernels/*.cpp rllib_recattn/models/kernels/*.h)
 SOURCES := $(shell find rllib_recattn -name '*.py')
@@ -51,6 +51,8 @@ $(RESULT): $(SOURCES) tuned_examples/$(EXAMPLE).yaml
 test: setup  ## the tests, but for the slow ones
 	$(PYTEST) -m 'not slow'
 
+# Clusters on several addresses are among them, whose nodes wait for each other only so long.
+test-slow: PROCESSES = 2
 test-slow: setup  ## the tests that take more than half a minute
 	$(PYTEST) -m slow
 
