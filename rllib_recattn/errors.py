@@ -7,6 +7,7 @@ Everything that a user can write (keyword arguments of ``use_model``, YAML, the 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -129,6 +130,16 @@ def shown(value: Any) -> str:
         return repr(value)
     except ValueError:
         return f"{type(value).__name__} of more than {sys.get_int_max_str_digits()} digits"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number to reckon with: finite, within a float's range, and neither True nor False."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of whole numbers alone
+        return False
 
 
 def _python_number(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from rllib_recattn.errors import Settings, SettingsError, suggest
+from rllib_recattn.errors import Settings, SettingsError, is_number, shown, suggest
 
 CATEGORICAL = ("grid_search", "choice")
 SEEDS = "seeds"
@@ -170,8 +170,8 @@ def _as_list(argument: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any, where: str, whole: bool) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SettingsError(f"{where} = {value!r}: should be a number")
+    if not is_number(value):
+        raise SettingsError(f"{where} = {shown(value)}: should be a number")
     if not whole:
         return value
     if value != int(value):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from rllib_recattn.errors import suggest_among_many
+from rllib_recattn.errors import is_number, suggest_among_many
 from rllib_recattn.migration.old_files import old_names
 from rllib_recattn.migration.old_files.old_names import OLD_STACK_STOP_METRICS
 from rllib_recattn.scope import ApiStack, Scope
@@ -141,7 +141,7 @@ def check_stop(
             scope.wrong(metric, value, f"should be written as {right}")
         elif metric not in valid:
             scope.problem(f"unknown metric {metric!r}: {suggest_among_many(metric, valid, _COMMON)}")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        elif not is_number(value):
             scope.wrong(metric, value, "should be a number")
         elif not _can_end(metric, value):
             scope.wrong(metric, value, f"should be {_right(metric, value)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_recattn.errors import suggest
+from rllib_recattn.errors import is_number, suggest
 
 GONE = {"lstm_use_prev_action_reward": "lstm_use_prev_action and lstm_use_prev_reward"}
 # Of those that older versions had and nothing reads any more.
@@ -47,5 +47,5 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(default, bool)
     if isinstance(default, int | float):
-        return isinstance(value, int | float) and (isinstance(default, float) or float(value).is_integer())
+        return is_number(value) and (isinstance(default, float) or float(value).is_integer())
     return isinstance(value, type(default))

@@ -104,6 +104,7 @@ def test_all_that_is_wrong_is_said_at_once():
         ("uniform", ["a", 1], "lower = 'a': should be a number"),
         ("uniform", [True, 2], "lower = True: should be a number"),
         ("uniform", [0, float("inf")], "upper = inf: should be a number"),
+        ("uniform", [0, 10**400], "upper = 10000000000000000000…0000000000 (401 digits): should be a number"),
         ("uniform", {"low": 0, "upper": 1}, "unknown argument 'low': did you mean 'lower'?"),
         ("loguniform", [0, 1], "lower = 0: should be greater than 0, for its logarithm"),
         ("quniform", [0, 1, 0], "q = 0: should be greater than 0"),
