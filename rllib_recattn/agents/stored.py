@@ -1,7 +1,7 @@
 """An agent in a folder: settings and spaces as JSON, weights as safetensors. Nothing in there is run when it is read.
 
 It may come from a stranger: all that it asks for is checked before it is made, against limits and against the weights
-that are there. Checksums show what has changed by accident; a stranger can compute them anew.
+that are there. Checksums show what has changed by accident; a stranger can compute them again.
 """
 
 from __future__ import annotations

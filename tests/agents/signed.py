@@ -11,7 +11,7 @@ from rllib_recattn.agents.stored import SETTINGS_FILE, WEIGHTS_FILE, settings_ch
 
 
 def sign(folder: Path) -> None:
-    """Compute the checksums of an exported agent anew."""
+    """Compute the checksums of an exported agent again."""
     data = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     data["weights_sha256"] = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     data["settings_sha256"] = settings_checksum(data)
