@@ -150,7 +150,11 @@ def probe_env(env: str, env_config: Mapping[str, Any], where: str) -> EnvProbe:
         SettingsError: As :func:`find_env`, and if it cannot be built, reset or stepped.
     """
     creator: Any = find_env(env, where).entry_point
-    key = (env, creator, json.dumps(env_config, sort_keys=True, default=repr))
+    unnamed = [name for name in env_config if not isinstance(name, str)]
+    if unnamed and not is_class_path(env):
+        raise SettingsError(f"{where}: {unnamed[0]!r}: should be a string, the name of a setting of {env}")
+    # Keys of several kinds, such as agents by number, have no order of their own.
+    key = (env, creator, json.dumps(env_config if unnamed else dict(sorted(env_config.items())), default=repr))
     if key not in _PROBES:
         make = functools.partial(gymnasium.make, env, **env_config)
         if is_class_path(env):

@@ -12,6 +12,7 @@ from rllib_recattn.experiment.definition.environment import (
     env_creator,
     find_env,
     is_vectorized_with,
+    probe_env,
 )
 from rllib_recattn.migration.old_files import old_names
 
@@ -125,3 +126,9 @@ def test_ataris_names_import_their_package_in_every_process(ale):
 def test_without_their_package_they_say_what_to_install():
     with pytest.raises(SettingsError, match=r"needs the package 'ale_py': pip install 'rllib-recattn\[atari\]'"):
         find_env(with_package("ALE/Pong-v5"), "here")
+
+
+@pytest.mark.parametrize("env_config", [{"corridor_length": 3, 0: []}, {0: [], None: 1}])
+def test_settings_without_a_name_are_refused(env_config):
+    with pytest.raises(SettingsError, match=r"x.yaml: 0: should be a string, the name of a setting of .*TMaze-v0"):
+        probe_env("rllib_recattn/TMaze-v0", env_config, "x.yaml")
