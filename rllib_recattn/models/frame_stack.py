@@ -13,12 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from rllib_recattn.models.base import SequenceModel, StateLayout
+from rllib_recattn.models.parts.blocks import BlockSettings
 from rllib_recattn.models.parts.containment import lose, lost_in_window, not_finite, without
-from rllib_recattn.models.parts.feedforward import FeedForwardNetwork, FeedForwardSettings
+from rllib_recattn.models.parts.feedforward import FeedForwardNetwork
 from rllib_recattn.models.parts.recent_steps import RECENT, ages, look_back
 
 
-class FrameStackSettings(FeedForwardSettings):
+class FrameStackSettings(BlockSettings):
     """Settings of the frame stack; its blocks are those of the other stacked models, without attention."""
 
     n_frames: int = Field(4, gt=0, description="inputs that are read side by side, the newest among them")

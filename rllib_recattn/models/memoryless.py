@@ -9,11 +9,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from rllib_recattn.models.base import SequenceModel, StateLayout
+from rllib_recattn.models.parts.blocks import BlockSettings
 from rllib_recattn.models.parts.containment import lose, not_finite, without
-from rllib_recattn.models.parts.feedforward import FeedForwardNetwork, FeedForwardSettings
+from rllib_recattn.models.parts.feedforward import FeedForwardNetwork
 
 
-class MemorylessSettings(FeedForwardSettings):
+class MemorylessSettings(BlockSettings):
     """Settings of the model without memory; its blocks are those of the other stacked models, without attention."""
 
     def build(self, input_dim: int) -> Memoryless:

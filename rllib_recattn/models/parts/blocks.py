@@ -6,16 +6,37 @@ Source: GTrXL (arXiv 1910.06764, section 3), as AGaLiTe uses it (arXiv 2310.1571
 from __future__ import annotations
 
 import math
+from abc import ABC
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.kernels.library import serve_products
 from rllib_recattn.models.parts.linear import Linear
 
 Residual = Literal["gated", "sum"]
+
+
+class BlockSettings(ModelSettings, ABC):
+    """What models of several blocks have to be told; the defaults are AGaLiTe's size for 3D pixel worlds."""
+
+    d_model: int = Field(128, gt=0, description="width of the model and of its output")
+    n_layers: int = Field(4, gt=0, description="number of blocks")
+    d_ff: int | None = Field(None, gt=0, description="hidden units of the feed-forward part; None: d_model")
+    residual: Residual = Field(
+        "gated",
+        description='how a block joins its input: "gated", through a GRU cell; "sum", by addition',
+    )
+    gate_bias: float = Field(2.0, description="bias of the GRU gates at the start; larger is closer to the identity")
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of the model."""
+        return self.d_model
 
 
 def orthogonal_linear(in_features: int, *out_features: int, bias: bool = True) -> nn.Linear:

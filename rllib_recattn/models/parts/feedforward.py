@@ -7,32 +7,10 @@ so that between a model of the catalog and one made of these the memory is what 
 
 from __future__ import annotations
 
-from abc import ABC
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from rllib_recattn.models.base import ModelSettings
-from rllib_recattn.models.parts.blocks import GRUGate, Residual, feedforward_part, join, orthogonal_linear
-
-
-class FeedForwardSettings(ModelSettings, ABC):
-    """What models of feed-forward blocks have to be told; the defaults are those of the other stacked models."""
-
-    d_model: int = Field(128, gt=0, description="width of the model and of its output")
-    n_layers: int = Field(4, gt=0, description="number of blocks")
-    d_ff: int | None = Field(None, gt=0, description="hidden units of a block; None: d_model")
-    residual: Residual = Field(
-        "gated",
-        description='how a block joins its input: "gated", through a GRU cell; "sum", by addition',
-    )
-    gate_bias: float = Field(2.0, description="bias of the GRU gates at the start; larger is closer to the identity")
-
-    @property
-    def output_dim(self) -> int:
-        """D, the width of the model."""
-        return self.d_model
+from rllib_recattn.models.parts.blocks import BlockSettings, GRUGate, feedforward_part, join, orthogonal_linear
 
 
 class FeedForwardNetwork(nn.Module):
@@ -43,7 +21,7 @@ class FeedForwardNetwork(nn.Module):
         settings: Sizes and the kind of blocks.
     """
 
-    def __init__(self, n_inputs: int, settings: FeedForwardSettings):
+    def __init__(self, n_inputs: int, settings: BlockSettings):
         super().__init__()
         self.embedding = orthogonal_linear(n_inputs, settings.d_model)
         self.layers = nn.ModuleList(_Block(settings) for _ in range(settings.n_layers))
@@ -59,7 +37,7 @@ class FeedForwardNetwork(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, settings: FeedForwardSettings):
+    def __init__(self, settings: BlockSettings):
         super().__init__()
         d_model = settings.d_model
         self.feedforward = feedforward_part(d_model, settings.d_ff or d_model)

@@ -14,31 +14,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
-from rllib_recattn.models.parts.blocks import Block, Residual, orthogonal_linear
+from rllib_recattn.models.base import SequenceModel, StateLayout
+from rllib_recattn.models.parts.blocks import Block, BlockSettings, orthogonal_linear
 from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.short_convolution import ConvolvedBlock
 
 
-class StackSettings(ModelSettings, ABC):
-    """What the settings of all stacked models have; the defaults are AGaLiTe's size for 3D pixel worlds."""
+class StackSettings(BlockSettings, ABC):
+    """What the settings of all stacked models have."""
 
     former = MappingProxyType(dict.fromkeys(("n_heads", "d_head"), "the model has no heads; leave it out"))
 
-    d_model: int = Field(128, gt=0, description="width of the model and of its output")
-    n_layers: int = Field(4, gt=0, description="number of blocks")
     feedforward: bool = Field(True, description="whether a block has a feed-forward part behind its attention")
-    d_ff: int | None = Field(None, gt=0, description="hidden units of the feed-forward part; None: d_model")
-    residual: Residual = Field(
-        "gated",
-        description='how a block joins its input: "gated", through a GRU cell; "sum", by addition',
-    )
-    gate_bias: float = Field(2.0, description="bias of the GRU gates at the start; larger is closer to the identity")
-
-    @property
-    def output_dim(self) -> int:
-        """D, the width of the model."""
-        return self.d_model
 
 
 class MultiHeadSettings(StackSettings, ABC):
