@@ -192,16 +192,21 @@ def test_a_step_of_other_blocks_is_left_to_pytorch(calls, generator, monkeypatch
         torch.testing.assert_close(ours, model(x, state), rtol=1e-12, atol=1e-12)
 
 
-def test_steps_see_new_weights_and_those_of_a_copy_its_own(calls, generator):
+def test_steps_see_new_weights_and_those_of_a_copy_its_own(calls, generator, monkeypatch):
     model = small_agalite()
     x, state, _ = a_life(model, generator, steps=1)
     clone = copy.deepcopy(model)
     with torch.no_grad():
         before = model(x, state)[0]
-        model.embedding.weight = torch.nn.Parameter(-model.embedding.weight)
-        model.layers[1].mixer.project.bias += 1
-        assert not torch.allclose(model(x, state)[0], before)
+        model.embedding.weight = torch.nn.Parameter(-model.embedding.weight)  # elsewhere in memory
+        moved = model(x, state)
+        model.layers[1].mixer.project.bias += 1  # where it was
+        changed = model(x, state)
         torch.testing.assert_close(clone(x, state)[0], before, rtol=0, atol=0)
+        choose_kernels(False, monkeypatch)
+        torch.testing.assert_close(changed, model(x, state), rtol=1e-12, atol=1e-12)
+        model.layers[1].mixer.project.bias -= 1
+        torch.testing.assert_close(moved, model(x, state), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_of_the_attention_equal_finite_differences(calls, generator):
