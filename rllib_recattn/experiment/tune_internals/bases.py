@@ -24,5 +24,10 @@ if TYPE_CHECKING:
         def get_auto_filled_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]: ...
         def _report_class_trainable_checkpoint(self, checkpoint_dir: str, returned: Any) -> Any: ...
 
+    class LoggerBase:
+        """``ray.tune.logger.LoggerCallback``."""
+
+        def _restore_from_remote(self, file_name: str, trial: Any) -> None: ...
+
 else:
-    AlgorithmBase = object
+    AlgorithmBase = LoggerBase = object

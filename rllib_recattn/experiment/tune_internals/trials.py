@@ -13,6 +13,11 @@ OVERRIDES = (
         "to write checksums into checkpoints, and to tell when the disk is full",
     ),
     Override(
+        "ray.tune.logger:LoggerCallback",
+        "_restore_from_remote",
+        "to keep the results of the last iterations when a trial starts again",
+    ),
+    Override(
         "ray.air.integrations.wandb:WandbLoggerCallback",
         "_start_logging_actor",
         "to give Weights & Biases a trial's name and all of its settings",

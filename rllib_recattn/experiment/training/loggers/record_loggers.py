@@ -2,6 +2,8 @@
 
 A trial that goes on from a checkpoint, after an error or in a resumed run, does the iterations again that came after
 it. What was written of those is taken out before.
+
+Tune writes both files beside the process that runs the experiment, and copies them to the storage now and then.
 """
 
 from __future__ import annotations
@@ -18,10 +20,28 @@ from ray.tune.result import EXPR_PROGRESS_FILE, EXPR_RESULT_FILE
 
 from rllib_recattn.checkpoint_files import iteration_of
 from rllib_recattn.experiment.records.metrics import ITERATION
+from rllib_recattn.experiment.tune_internals.bases import LoggerBase
 from rllib_recattn.experiment.tune_internals.loggers import open_csv, write_columns
 
 
-class JsonLogger(JsonLoggerCallback):
+class _KeepsItsFiles(LoggerBase):
+    """Goes on with the files that it has written itself, of whose newest lines the storage may know nothing yet.
+
+    Whenever a trial starts again, Tune's loggers put the storage's copy in their place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: set[Path] = set()
+
+    def _restore_from_remote(self, file_name: str, trial: Trial) -> None:
+        path = Path(trial.local_path, file_name)
+        if path not in self._written or not path.exists():
+            super()._restore_from_remote(file_name, trial)
+        self._written.add(path)
+
+
+class JsonLogger(_KeepsItsFiles, JsonLoggerCallback):
     """Tune's logger for ``result.json``, which begins after the iteration that a trial goes on from."""
 
     def log_trial_start(self, trial: Trial) -> None:
@@ -35,7 +55,7 @@ class JsonLogger(JsonLoggerCallback):
             path.write_text("".join(kept), encoding="utf-8")
 
 
-class CsvLogger(CSVLoggerCallback):
+class CsvLogger(_KeepsItsFiles, CSVLoggerCallback):
     """Tune's logger for ``progress.csv``, which begins after the iteration that a trial goes on from.
 
     Its columns stay those that the file has: Tune takes those of the first new result, whatever the heading says.
