@@ -1,6 +1,6 @@
 """An agent that acts, one step at a time, and remembers.
 
-Shape suffixes: B rows of a batch, L logits.
+Shape suffixes: B rows of a batch, L logits, P numbers of a previous action and reward.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import tree
 from torch import Tensor
 
 from rllib_recattn.agents.actions import Actions
@@ -93,6 +94,16 @@ class Agent:
         return self._n_rows
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._device
+
+    @property
+    def previous_size(self) -> int:
+        """P, how many numbers it reads of the previous action and reward; 0: neither."""
+        return self._previous.size
+
+    @property
     def logits(self) -> np.ndarray:
         """The logits [B, L] of the last :meth:`act`, or [L] of one agent."""
         return self._of_last("logits")
@@ -154,6 +165,15 @@ class Agent:
         self._last = self._step(observation, self._state, self._n_rows, reward, explore)
         self._state = self._last.state
         return self._last.actions
+
+    def check(self, observation: Any) -> Any:
+        """Return an observation of one environment as arrays of the space's dtypes, nested like it.
+
+        Raises:
+            SettingsError: If it is none of the space.
+        """
+        batch = self._observations.batch(observation, None, torch.device("cpu"))
+        return tree.map_structure(lambda tensor: tensor[0].numpy(), batch)
 
     def initial_state(self, n_rows: int) -> AgentState:
         """Return the state of so many rows at the beginning of an episode, for :meth:`step`.

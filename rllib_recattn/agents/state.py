@@ -5,10 +5,12 @@ Shape suffixes: B rows, S numbers of state, L logits, P numbers of a previous ac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -30,6 +32,25 @@ class AgentState:
     def n_rows(self) -> int:
         """B."""
         return len(self.begun)
+
+    def row(self, index: int) -> AgentState:
+        """Return the state of one row [1, …], which is a copy."""
+        rows = slice(index, index + 1)
+        return AgentState(
+            tuple(memory[rows].clone() for memory in self.memories),
+            None if self.previous is None else self.previous[rows].copy(),
+            self.begun[rows].copy(),
+        )
+
+
+def join_states(states: Sequence[AgentState]) -> AgentState:
+    """Return the states of an agent as one, whose rows are theirs in that order."""
+    previous = [state.previous for state in states if state.previous is not None]
+    return AgentState(
+        tuple(torch.cat(memories) for memories in zip(*(state.memories for state in states), strict=True)),
+        np.concatenate(previous) if previous else None,
+        np.concatenate([state.begun for state in states]),
+    )
 
 
 class Step(NamedTuple):

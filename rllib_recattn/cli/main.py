@@ -19,6 +19,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
         "train": ("rllib_recattn.cli.train:train", "Train an agent."),
         "evaluate": ("rllib_recattn.cli.evaluate:evaluate", "Evaluate a trained agent."),
         "export": ("rllib_recattn.cli.export:export", "Write a trained agent, to act without RLlib."),
+        "serve": ("rllib_recattn.cli.serve:serve", "Let a trained agent act for programs that ask over HTTP."),
         "record": ("rllib_recattn.cli.record:record", "Record episodes of a trained agent, for BC and MARWIL."),
         "inspect": ("rllib_recattn.cli.inspect:inspect", "Draw what a trained agent remembers."),
         "plot": ("rllib_recattn.cli.plot:plot", "Draw the learning curves of runs."),

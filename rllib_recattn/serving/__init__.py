@@ -1,0 +1,1 @@
+"""A trained agent over HTTP: ``rllib serve``."""
