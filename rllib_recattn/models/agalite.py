@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.block import NativeBlock
 from rllib_recattn.models.kernels.library import serve, serve_products
-from rllib_recattn.models.kernels.step import Step
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import Block
 from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
@@ -85,13 +85,12 @@ class AGaLiTe(Stack):
         clock = Counter(oscillation.period - 1, "r", settings.r)
         super().__init__(input_dim, settings, mixers, counters={"clock": clock}, conv_size=settings.conv_size)
         self.oscillation = oscillation
-        self._native_step, self._native_blocks = None, {}
-        # What the kernels of blocks and steps know: a convolution is not among it, and the attention behind one is.
+        self._native_blocks = {}
+        # What the kernels of blocks of a sequence know; that of the attention knows the attention of all blocks.
         as_published = settings.residual == "gated" and settings.feedforward and not settings.conv_size
         if all(mixer.has_kernels for mixer in mixers) and as_published:
-            sizes = (settings.n_heads, settings.d_head, settings.eta)
-            self._native_step = Step(self, sizes, self.oscillation)
             self._native_blocks = {block: NativeBlock(block) for block in self.layers}
+        self.act_by_kernels()
 
     def new_attention(self, settings: AGaLiTeSettings) -> AGaLiTeAttention:
         """Make the attention of a layer."""
@@ -107,13 +106,6 @@ class AGaLiTe(Stack):
         cosines = self.oscillation.cosines(counts.detach()).to(clock.dtype)
         channels = nn.functional.pad(cosines, (0, 1), value=1.0)
         return channels, {"clock": ((counts[:, -1:] + 1) % self.oscillation.period).to(clock.dtype)}
-
-    def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Read a lone step without gradients; see :meth:`Stack.step`."""
-        native = self._native_step
-        if native is None or not native.serves() or not serve_products(len(x), x, state, self.embedding.bias):
-            return super().step(x, state, is_first)
-        return native(x, state, is_first)
 
     def read_block(
         self, block: Block, x: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any
@@ -140,11 +132,13 @@ class AGaLiTeAttention(ExpandedAttention):
 
     def __init__(self, settings: AGaLiTeSettings):
         n_heads, d_head = settings.n_heads, settings.d_head
-        n_channels = len(Oscillation.of(settings.frequencies, settings.r).frequencies)
+        oscillation = Oscillation.of(settings.frequencies, settings.r)
+        n_channels = len(oscillation.frequencies)
         parts = {"keys": (n_heads, n_channels + 1, settings.eta * d_head), "values": (n_heads, n_channels, d_head)}
         super().__init__(parts, settings, settings.eta)
         self.r, self.n_channels = settings.r, n_channels
         self.has_kernels = self.has_kernels and n_channels == settings.r  # by which they know r
+        self.oscillation = oscillation
         # γ is a product of two sigmoids, of which only one has such biases: it starts at half of what they say.
         for bias in self.gate_biases():
             spread_timescales(bias, settings.max_timescale, n_heads)
@@ -176,6 +170,14 @@ class AGaLiTeAttention(ExpandedAttention):
         keys = _update(state["keys"], gamma, channels, key, new_state["keys"])
         values = _update(state["values"], beta, channels[:, :, :-1], value, new_state["values"])
         return self._read(vecdot(keys, query).unsqueeze(1), values.unsqueeze(1))
+
+    def step_kernel(self) -> StepKernel | None:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        if not self.has_kernels:
+            return None
+        n_channels, width = self.state_parts["keys"][1:]
+        sizes = (self.n_heads, self.d_head, width // self.d_head, n_channels, self.oscillation.period)
+        return StepKernel("agalite", sizes, (*self.oscillation.frequencies, self.oscillation.offset))
 
     def _read(self, overlap: Tensor, values: Tensor) -> Tensor:
         """Return the outputs [B, T, D], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""

@@ -27,10 +27,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.delta_rule import delta_rule
 from rllib_recattn.models.parts.recent_steps import RECENT
-from rllib_recattn.models.parts.rotation import RotarySettings, rotated
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated, turn_of_a_step
 from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
@@ -81,6 +82,7 @@ class DeltaNet(Stack):
 
     def __init__(self, input_dim: int, settings: DeltaNetSettings):
         super().__init__(input_dim, settings, [DeltaAttention(settings) for _ in range(settings.n_layers)])
+        self.act_by_kernels()
 
 
 class DeltaAttention(Mixer):
@@ -100,6 +102,7 @@ class DeltaAttention(Mixer):
         recent = {} if convolution is None else {RECENT: convolution.state_shape}
         super().__init__({"memory": (n_heads, d_key, d_head), **recent})
         self.n_heads, self.d_key, self.convolution = n_heads, d_key, convolution
+        self.conv_size, self.rotary = settings.conv_size, settings.rotary
         self._attend = partial(rotated, delta_rule) if settings.rotary else delta_rule
         self._qkv_sizes = [keys, keys, values]
         # W_α, or its W_1
@@ -139,6 +142,13 @@ class DeltaAttention(Mixer):
             is_first,
         )
         return self.output(self.norm(attention).flatten(-2) * nn.functional.silu(gate)), new_state
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        n_decays = 0 if self.decay_rate is None else len(self.decay_bias)
+        kind = 0 if n_decays == 0 else 1 if self.decay_features is None else 3 if self.paired else 2
+        sizes = (*self.state_parts["memory"], self.conv_size, self.rotary, n_decays, kind)
+        return StepKernel("delta_net", sizes, turn_of_a_step(self.d_key) if self.rotary else ())
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return β [B, T, H, 1], of what is kept under a step's key, and 1 − α [B, T, H, 1 or d_k], of all."""

@@ -20,9 +20,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.rotation import RotarySettings, rotated
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated, turn_of_a_step
 from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
@@ -62,6 +63,7 @@ class GLA(Stack):
     def __init__(self, input_dim: int, settings: GLASettings):
         mixers = [GLAAttention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
+        self.act_by_kernels()
 
 
 class GLAAttention(Mixer):
@@ -96,6 +98,12 @@ class GLAAttention(Mixer):
         decay = torch.exp(self._log_decay(low_rank))
         attention, memory = self._attend(query * self.d_key**-0.5, key, value, decay, state["memory"], is_first)
         return self.output(self.norm(attention).flatten(-2) * nn.functional.silu(gate)), {"memory": memory}
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        d_head = self.norm.normalized_shape[0]
+        sizes = (self.n_heads, self.d_key, d_head, self.decay.in_features, self.rotary)
+        return StepKernel("gla", sizes, (self.temperature, *(turn_of_a_step(self.d_key) if self.rotary else ())))
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return 1 − α [B, T, H, d_k]; see :meth:`Mixer.gates`."""

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
 from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
@@ -51,6 +52,7 @@ class HGRN2(Stack):
         mixers = [HGRN2Attention(settings, layer) for layer in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
         self.bound_logits = nn.Parameter(torch.zeros(settings.n_layers, settings.n_heads, mixers[0].d_key))
+        self.act_by_kernels()
 
     def context(
         self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None
@@ -74,7 +76,7 @@ class HGRN2Attention(Mixer):
         n_heads, d_head = settings.n_heads, settings.d_head
         d_key = settings.d_key or d_head
         super().__init__({"memory": (n_heads, d_key, d_head)})
-        self.n_heads, self.d_key, self.layer = n_heads, d_key, layer
+        self.n_heads, self.d_key, self.layer, self.n_layers = n_heads, d_key, layer, settings.n_layers
         keys, values = n_heads * d_key, n_heads * d_head
         # W_q, W_f, W_i
         self._sizes = [keys, keys, values]
@@ -91,6 +93,10 @@ class HGRN2Attention(Mixer):
         query = nn.functional.silu(query) * self.d_key**-0.5
         attention, memory = gated_linear_attention(query, key, value, 1 - key, state["memory"], is_first)
         return self.output(self.norm(attention.flatten(-2))), {"memory": memory}
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        return StepKernel("hgrn2", (*self.state_parts["memory"], self.n_layers))
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor) -> dict[str, Tensor]:
         """Return 1 − f [B, T, H, d_k]; see :meth:`Mixer.gates`."""

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import normalised_linear_attention
 from rllib_recattn.models.parts.scan import linear_recurrence
@@ -47,6 +48,7 @@ class LinearTransformer(Stack):
     def __init__(self, input_dim: int, settings: LinearTransformerSettings):
         mixers = [LinearAttention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
+        self.act_by_kernels()
 
 
 class LinearAttention(Mixer):
@@ -78,6 +80,10 @@ class LinearAttention(Mixer):
             _positive(query), _positive(key), value, state["memory"], state["keys"], is_first
         )
         return self.output(attention.flatten(-2)), {"memory": memory, "keys": keys}
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        return StepKernel("linear_attention", (self.n_heads, *self.state_parts["memory"][1:]))
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return k / z [B, T, H, d_k]: what is read under a feature is S / z, of which a step replaces that share."""

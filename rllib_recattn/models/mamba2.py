@@ -24,10 +24,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
 from rllib_recattn.models.parts.recent_steps import RECENT
-from rllib_recattn.models.parts.rotation import RotarySettings, rotated
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated, turn_of_a_step
 from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.parts.stack import Mixer, MultiHeadSettings, Stack
 from rllib_recattn.models.parts.timescales import slowest_first
@@ -73,6 +74,7 @@ class Mamba2(Stack):
 
     def __init__(self, input_dim: int, settings: Mamba2Settings):
         super().__init__(input_dim, settings, [Mamba2Mixer(settings) for _ in range(settings.n_layers)])
+        self.act_by_kernels()
 
 
 class Mamba2Mixer(Mixer):
@@ -92,6 +94,7 @@ class Mamba2Mixer(Mixer):
         recent = {} if convolution is None else {RECENT: convolution.state_shape}
         super().__init__({"memory": (n_heads, d_key, d_head), **recent})
         self.n_heads, self.convolution = n_heads, convolution
+        self.conv_size, self.rotary = settings.conv_size, settings.rotary
         self._attend = partial(rotated, gated_linear_attention) if settings.rotary else gated_linear_attention
         self._qkv_sizes = [d_key, d_key, values]
         # W_q, W_k, W_v | W_g | W_Δ
@@ -124,6 +127,11 @@ class Mamba2Mixer(Mixer):
         )
         attention = torch.addcmul(attention, self.skip.unsqueeze(-1), value)
         return self.output(self.norm(attention.flatten(-2) * nn.functional.silu(gate))), new_state
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        turn = turn_of_a_step(self.state_parts["memory"][1]) if self.rotary else ()
+        return StepKernel("mamba2", (*self.state_parts["memory"], self.conv_size, self.rotary), turn)
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return 1 − α [B, T, H, 1]; see :meth:`Mixer.gates`."""

@@ -23,6 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import normalised_linear_attention
 from rllib_recattn.models.parts.linear import Linear
@@ -64,6 +65,7 @@ class MLSTM(Stack):
 
     def __init__(self, input_dim: int, settings: MLSTMSettings):
         super().__init__(input_dim, settings, [MLSTMMixer(settings) for _ in range(settings.n_layers)])
+        self.act_by_kernels()
 
 
 class MLSTMMixer(Mixer):
@@ -83,7 +85,7 @@ class MLSTMMixer(Mixer):
         recent = {} if convolution is None else {RECENT: convolution.state_shape}
         parts = {"memory": (n_heads, d_key, d_head), "keys": (n_heads, d_key), "exponent": (n_heads,)}
         super().__init__({**parts, **recent})
-        self.n_heads, self.convolution = n_heads, convolution
+        self.n_heads, self.convolution, self.conv_size = n_heads, convolution, settings.conv_size
         keys, values = n_heads * d_key, n_heads * d_head
         self.project_keys = orthogonal_linear(settings.d_model, keys, keys, bias=False)  # W_q, W_k
         # W_v, W_g
@@ -119,6 +121,11 @@ class MLSTMMixer(Mixer):
             is_first,
         )
         return self.output(self.norm(attention).flatten(-2) * torch.sigmoid(gate)), new_state
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        d_model = self.output.out_features
+        return StepKernel("mlstm", (*self.state_parts["memory"], d_model, self.conv_size))
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return 1 − f [B, T, H, 1]; see :meth:`Mixer.gates`."""

@@ -18,9 +18,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
-from rllib_recattn.models.parts.rotation import RotarySettings, rotated
+from rllib_recattn.models.parts.rotation import RotarySettings, rotated, turn_of_a_step
 from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
@@ -57,6 +58,7 @@ class RetNet(Stack):
     def __init__(self, input_dim: int, settings: RetNetSettings):
         mixers = [Retention(settings) for _ in range(settings.n_layers)]
         super().__init__(input_dim, settings, mixers, conv_size=settings.conv_size)
+        self.act_by_kernels()
 
 
 class Retention(Mixer):
@@ -77,6 +79,7 @@ class Retention(Mixer):
         n_heads, d_head, d_key = settings.n_heads, settings.d_head, settings.key_width
         super().__init__({"memory": (n_heads, d_key, d_head)})
         self.n_heads, self.d_key = n_heads, d_key
+        self.rotary = settings.rotary
         self._attend = partial(rotated, gated_linear_attention) if settings.rotary else gated_linear_attention
         keys, values = n_heads * d_key, n_heads * d_head
         # W_q, W_k, W_v, W_g
@@ -96,6 +99,11 @@ class Retention(Mixer):
             query * self.d_key**-0.5, key, value, self._decays(h), state["memory"], is_first
         )
         return self.output(self.norm(retained).flatten(-2) * nn.functional.silu(gate)), {"memory": memory}
+
+    def step_kernel(self) -> StepKernel:
+        """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
+        sizes = (self.n_heads, self.d_key, self.norm.normalized_shape[0], self.rotary)
+        return StepKernel("retnet", sizes, turn_of_a_step(self.d_key) if self.rotary else ())
 
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: None) -> dict[str, Tensor]:
         """Return 1 − γ [B, T, H, 1], at all steps the same; see :meth:`Mixer.gates`."""

@@ -32,6 +32,12 @@ def parameters_of(module: nn.Module) -> dict[str, nn.Parameter]:
     return parameters
 
 
+def buffers_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return the dict in which a module keeps its own buffers, likewise."""
+    buffers: dict[str, Tensor] = private(module, "_buffers", "to hand buffers to kernels without looking each up")
+    return buffers
+
+
 def hooks_of(module: nn.Module) -> list[dict[int, Any]]:
     """Return the dicts in which a module keeps who listens to it."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

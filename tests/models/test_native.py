@@ -1,4 +1,4 @@
-"""The kernels in C++ against PyTorch's operations."""
+"""The kernels in C++ against PyTorch's operations; test_step_kernels.py has those of acting steps."""
 
 import copy
 import functools
@@ -17,6 +17,7 @@ from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.parts.blocks import GRUGate
 from rllib_recattn.models.registry import build_model
+from tests.models import test_step_kernels
 from tests.models.conftest import choose_kernels
 
 ROWS, STEPS, HEADS, D_HEAD = 2, 7, 2, 5
@@ -41,7 +42,7 @@ def calls(monkeypatch):
 def use(operators, monkeypatch):
     """Have kernels be those that a function returns."""
     monkeypatch.setattr(library, "kernels", operators)
-    for module in ("attention", "block", "gate", "step"):
+    for module in ("attention", "block", "gate"):
         monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", operators)
 
 
@@ -157,58 +158,6 @@ def test_gradients_that_nobody_asked_for(calls, generator, monkeypatch):
             torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 5, 100])
-@pytest.mark.parametrize("resets", [False, True])
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"eta": 1, "r": 1}, {"eta": 3, "r": 3}, {"frequencies": "published", "r": 5}, {"d_model": 70}],
-    ids=str,
-)
-def test_acting_steps_are_the_same(calls, generator, monkeypatch, settings, resets, rows):
-    model = small_agalite(**settings)
-    x, state, is_first = a_life(model, generator, steps=1, rows=rows)
-    before = state.clone()
-    arguments = x, state, is_first if resets else None
-    calls.clear()
-    with torch.inference_mode():
-        ours = model(*arguments)
-    assert calls == ["agalite_step"]
-    torch.testing.assert_close(state, before, rtol=0, atol=0)
-    choose_kernels(False, monkeypatch)
-    with torch.inference_mode():
-        torch.testing.assert_close(ours, model(*arguments), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("settings", [{"residual": "sum"}, {"feedforward": False}, {"conv_size": 3}], ids=str)
-def test_a_step_of_other_blocks_is_left_to_pytorch(calls, generator, monkeypatch, settings):
-    model = small_agalite(**settings)
-    x, state, _ = a_life(model, generator, steps=1)
-    calls.clear()
-    with torch.no_grad():
-        ours = model(x, state)
-    assert "agalite_step" not in calls
-    choose_kernels(False, monkeypatch)
-    with torch.no_grad():
-        torch.testing.assert_close(ours, model(x, state), rtol=1e-12, atol=1e-12)
-
-
-def test_steps_see_new_weights_and_those_of_a_copy_its_own(calls, generator, monkeypatch):
-    model = small_agalite()
-    x, state, _ = a_life(model, generator, steps=1)
-    clone = copy.deepcopy(model)
-    with torch.no_grad():
-        before = model(x, state)[0]
-        model.embedding.weight = torch.nn.Parameter(-model.embedding.weight)  # elsewhere in memory
-        moved = model(x, state)
-        model.layers[1].mixer.project.bias += 1  # where it was
-        changed = model(x, state)
-        torch.testing.assert_close(clone(x, state)[0], before, rtol=0, atol=0)
-        choose_kernels(False, monkeypatch)
-        torch.testing.assert_close(changed, model(x, state), rtol=1e-12, atol=1e-12)
-        model.layers[1].mixer.project.bias -= 1
-        torch.testing.assert_close(moved, model(x, state), rtol=1e-12, atol=1e-12)
-
-
 def test_gradients_of_the_attention_equal_finite_differences(calls, generator):
     def draw(*shape):
         return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
@@ -270,16 +219,9 @@ def test_mixed_precision_and_export_are_pytorchs(calls):
     assert not any("rllib_recattn" in target for target in targets)
 
 
-def supported_sets():
-    try:
-        return library.supported_sets()
-    except OSError:
-        return []
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("name", supported_sets())
+@pytest.mark.parametrize("name", test_step_kernels.supported_sets())
 def test_every_instruction_set_computes_the_same(name, dtype, threads, generator, monkeypatch):
     operators = library.operators_of(name)
     use(lambda: operators, monkeypatch)
@@ -288,15 +230,12 @@ def test_every_instruction_set_computes_the_same(name, dtype, threads, generator
     for settings in ({"residual": "sum"}, {}, {"eta": 3, "r": 4, "d_head": 19}, {"d_model": 70, "n_layers": 1}):
         model = small_agalite(**settings)
         life = a_life(model, generator, steps=9, rows=4)
-        acting = life[0][:, :1], life[1], life[2][:, :1]
         model.to(dtype)
-        life, acting = ([x if x.dtype == torch.bool else x.to(dtype) for x in each] for each in (life, acting))
+        life = [x if x.dtype == torch.bool else x.to(dtype) for x in life]
         found = []
         for kernels in (lambda: operators, lambda: None):
             monkeypatch.setattr(library, "kernels", kernels)
-            with torch.inference_mode():
-                step = model(*acting)
-            found.append((*results(model, *life), *step))
+            found.append(results(model, *life))
         for ours, pytorchs in zip(*found, strict=True):
             torch.testing.assert_close(ours, pytorchs, **near)
 
@@ -398,8 +337,9 @@ import pathlib, sys, pytest
 from rllib_recattn.models.kernels import build, library
 library.HERE = pathlib.Path({str(tmp_path)!r})
 library.supported_sets.__defaults__ = library.operators_of.__defaults__ = (library.HERE,)
-names = "every_instruction_set or sequences_and_gradients or acting_steps or the_gate"
-sys.exit(pytest.main(["-q", "-s", "-p", "no:xdist", "-m", "not slow", "-k", names, {__file__!r}]))
+names = "every_instruction_set or sequences_and_gradients or acting_steps or the_gate or all_settings or any_sizes"
+files = [{__file__!r}, {test_step_kernels.__file__!r}]
+sys.exit(pytest.main(["-q", "-s", "-p", "no:xdist", "-m", "not slow", "-k", names, *files]))
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -163,19 +163,18 @@ def test_taps_are_named():
     assert convolution_taps(small("gla")) == {}
 
 
-@pytest.mark.parametrize("steps", [1, STEPS])
-def test_kernels_that_know_no_convolution_are_not_asked(steps, generator, monkeypatch):
-    """Whether or not they are built: those of whole blocks and steps would read the inputs as they are."""
+def test_kernels_that_know_no_convolution_are_not_asked(generator, monkeypatch):
+    """Whether or not they are built: those of whole blocks would read the inputs as they are."""
 
     class Refusing:
         def __getattr__(self, name):
-            if name in ("block", "agalite_step"):
+            if name == "block":
                 raise AssertionError(name)
             raise LookupError(name)
 
     model, plain = small("agalite", conv_size=3).double(), small("agalite").double()
-    x = torch.randn(2, steps, INPUT_DIM, generator=generator, dtype=torch.float64)
-    for module in ("attention", "block", "gate", "step"):
+    x = torch.randn(2, STEPS, INPUT_DIM, generator=generator, dtype=torch.float64)
+    for module in ("attention", "block", "gate"):
         monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", Refusing)
     monkeypatch.setattr(library, "kernels", Refusing)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)

@@ -25,6 +25,13 @@ def test_parameters_of():
     assert own["weight"] is module.weight
 
 
+def test_buffers_of():
+    module = nn.BatchNorm1d(3)
+    own = torch_internals.buffers_of(module)
+    module.running_mean = torch.ones(3)
+    assert own["running_mean"] is module.running_mean
+
+
 def test_hooks_of():
     module = nn.Linear(2, 3)
     hooks = torch_internals.hooks_of(module)

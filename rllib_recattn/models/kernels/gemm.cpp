@@ -22,7 +22,7 @@ constexpr int64_t kVectors = 2;
 #endif
 constexpr int64_t kRows = 6;     // of a tile
 constexpr int64_t kDepth = 128;  // rows of b in a panel, which then leaves room in the first-level cache
-constexpr int64_t kFew = 4;      // rows of c, for which there is another scheme
+constexpr int64_t kFew = 8;      // rows of c, for which there is another scheme
 constexpr int64_t kBlock = 96;   // rows of c at a time, since the processor knows the places of so many pages only
 
 // c [M, V vectors] ← a [M, depth] panel [depth, V vectors], or += where `add` is set.

@@ -125,51 +125,18 @@ class Operators:
         self._call("block_backward", x.dtype, arrays, (*x.shape, len(weights[12]), *_sizes_of(keys, values)))
         return of_x, grad_keys, grad_values, *of_weights
 
-    def agalite_step(
-        self,
-        x: Tensor,
-        state: Tensor,
-        is_first: Tensor | None,
-        weights: Sequence[Tensor],
-        pointers: Pointers,
-        sizes: tuple[int, int, int],
-        frequencies: Tensor,
-        period: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Take a whole acting step without gradients.
-
-        Args:
-            x: [B, D_in].
-            state: [B, S].
-            is_first: [B] booleans, or None.
-            weights: The model's, in the order in which PyTorch lists them.
-            pointers: What is remembered of them from step to step.
-            sizes: H, d and η.
-            frequencies: ω_1 … ω_r, and behind them the offset of the clock, as float64.
-            period: Of the clock.
-
-        Returns:
-            The output [B, D] and the new state.
-        """
-        x, state = x.contiguous(), state.contiguous()
-        arrays, (d, d_ff, n_layers) = pointers.behind(_BEFORE_WEIGHTS, weights, x.dtype)
-        rows, d_in = x.shape
-        size, n_frequencies, (heads, d_head, eta) = state.shape[1], frequencies.shape[0], sizes
-        _check("state", size, 1 + n_layers * heads * d_head * (n_frequencies * (eta + 1) - 1))
-        y, new_state, first = x.new_empty((rows, d)), torch.empty_like(state), _dense(is_first)
-        given = frequencies, x, state, first, y, new_state
-        for place, array in enumerate(given):
-            arrays[place] = None if array is None else array.data_ptr()
-        numbers = rows, d_in, size, d, d_ff, n_layers, heads, d_head, eta, n_frequencies, period
-        self._function("agalite_step", x.dtype)(arrays, (ctypes.c_int64 * len(numbers))(*numbers), _threads())
-        return y, new_state
-
     def _call(self, name: str, dtype: torch.dtype, arrays: Sequence[Tensor | None], sizes: Sequence[int]) -> None:
         """Call an operator with dense tensors."""
         pointers = [None if array is None else _pointer(array, dtype) for array in arrays]
         self._function(name, dtype)(
             (ctypes.c_void_p * len(pointers))(*pointers), (ctypes.c_int64 * len(sizes))(*sizes), _threads()
         )
+
+    def step(self, name: str, dtype: torch.dtype) -> Any:
+        """Return the function that takes acting steps of a kind of stacks; see stack.h for its arguments."""
+        function = self._function(f"{name}_step", dtype)
+        function.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 5, ctypes.c_int64]
+        return function
 
     def _function(self, name: str, dtype: torch.dtype) -> Any:
         function = self._functions.get((name, dtype))
@@ -180,32 +147,7 @@ class Operators:
         return function
 
 
-class Pointers:
-    """Pointers to the weights of a model, which are many where a step is short: made again only when one has moved."""
-
-    def __init__(self) -> None:
-        self._known: list[int] = []
-
-    def behind(self, before: int, weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Any, tuple[int, int, int]]:
-        """Return an array with room for others before those to the weights; and D, D_ff and the number of layers."""
-        known = [weight.data_ptr() if weight.is_contiguous() else 0 for weight in weights]
-        if known != self._known:
-            dense = [weight.contiguous() for weight in weights]
-            n_layers, rest = divmod(len(weights), _WEIGHTS_OF_A_BLOCK)
-            _check("weights", rest, 2)
-            filled = [None] * before + [_pointer(weight, dtype) for weight in dense]
-            sizes = dense[0].shape[0], dense[14].shape[0] if n_layers else 0, n_layers
-            self._made = (ctypes.c_void_p * len(filled))(*filled), sizes, dense
-            self._known = [] if 0 in known else known  # of those that are not dense there is a copy for this step
-        array, sizes, _ = self._made
-        return type(array).from_buffer_copy(array), sizes
-
-    def __reduce__(self) -> tuple[type[Pointers], tuple[()]]:
-        return Pointers, ()  # a copy's weights are elsewhere
-
-
 _WEIGHTS_OF_A_BLOCK = 20
-_BEFORE_WEIGHTS = 6  # arrays of an acting step
 
 
 def _threads() -> ctypes.c_int64:

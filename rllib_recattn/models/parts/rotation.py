@@ -95,10 +95,20 @@ def rotate(x: Tensor, times: Tensor | int) -> Tensor:
     Returns:
         R(tθ) x, of the shape of x.
     """
-    n_pairs = x.shape[-1] // 2
     # In float64 on the CPU: the angles of long rows are large, and not all accelerators have it.
-    periods = torch.logspace(math.log2(SHORTEST_PERIOD), math.log2(LONGEST_PERIOD), n_pairs, 2, dtype=torch.float64)
-    angles = torch.as_tensor(times).unsqueeze(-1) * (2 * math.pi / periods)
+    angles = torch.as_tensor(times).unsqueeze(-1) * _angles(x.shape[-1] // 2)
     cosine, sine = angles.cos().to(x), angles.sin().to(x)
     left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cosine - right * sine, left * sine + right * cosine], dim=-1)
+
+
+def turn_of_a_step(width: int) -> tuple[float, ...]:
+    """Return cos θ_κ and, behind them, sin θ_κ, for keys of that width."""
+    angles = _angles(width // 2)
+    return (*angles.cos().tolist(), *angles.sin().tolist())
+
+
+def _angles(n_pairs: int) -> Tensor:
+    """Return θ [K/2] as float64."""
+    periods = torch.logspace(math.log2(SHORTEST_PERIOD), math.log2(LONGEST_PERIOD), n_pairs, 2, dtype=torch.float64)
+    return 2 * math.pi / periods

@@ -15,6 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import SequenceModel, StateLayout
+from rllib_recattn.models.kernels.library import serve_products
+from rllib_recattn.models.kernels.step import Step, StepKernel
 from rllib_recattn.models.parts.blocks import Block, BlockSettings, orthogonal_linear
 from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.short_convolution import ConvolvedBlock
@@ -90,6 +92,13 @@ class Mixer(nn.Module, ABC):
             new_state[part].copy_(value)
         return y
 
+    def step_kernel(self) -> StepKernel | None:
+        """Say which kernel in C++ takes acting steps of stacks of mixers like this one; None: there is none.
+
+        It holds for the class that says so alone: a subclass may compute something else.
+        """
+        return None
+
     def gates(self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Any) -> dict[str, Tensor]:
         """Work out how much each step forgets, for those who want to look; reading does not come by here.
 
@@ -153,6 +162,16 @@ class Stack(SequenceModel):
         self.layers = nn.ModuleList(blocks)
         # A sum of many sublayers has no fixed scale; a gate keeps that of its inputs.
         self.output_norm = nn.LayerNorm(settings.d_model) if settings.residual == "sum" else nn.Identity()
+        kind = settings.residual == "gated", rectified, conv_size
+        self._step_sizes = input_dim, self.state_size, settings.d_model, d_ff or 0, len(blocks), *kind
+        self._native_step: Step | None = None
+
+    def act_by_kernels(self) -> None:
+        """Have a kernel in C++ take acting steps, if there is one for the mixers; called when all weights are there."""
+        kernels = {_own_step_kernel(layer.mixer) for layer, _ in self._named_blocks()}
+        kernel = kernels.pop()
+        if kernel is not None and not kernels:
+            self._native_step = Step(self, self._step_sizes, kernel)
 
     def context(self, state: dict[str, Tensor], n_steps: int, is_first: Tensor | None) -> tuple[Any, dict[str, Tensor]]:
         """Work out what all mixers need for the next `n_steps` steps.
@@ -169,6 +188,10 @@ class Stack(SequenceModel):
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Read a lone step without gradients, a cheaper way; see :meth:`SequenceModel.step`."""
+        if self._native_step is not None and serve_products(len(x), x, state):
+            done = self._native_step(x, state, is_first)
+            if done is not None:
+                return done
         parts = self.state_layout.unpack(state)
         context, shared = self.context(parts, 1, is_first)
         if is_first is not None:
@@ -207,3 +230,7 @@ class Stack(SequenceModel):
     def _named_blocks(self) -> Iterable[tuple[Block, dict[str, str]]]:
         """Pair each block with the names of its parts in the whole state."""
         return zip(cast("Iterable[Block]", self.layers), self._part_names, strict=True)
+
+
+def _own_step_kernel(mixer: Mixer) -> StepKernel | None:
+    return mixer.step_kernel() if "step_kernel" in vars(type(mixer)) else None
