@@ -35,6 +35,7 @@ _OTHERS = {
     "rate": "RATE",
     "mamba2": "Mamba-2",
     "mlstm": "mLSTM",
+    "agalite-refined": "AGaLiTe, refined",
     "retnet": "RetNet",
     "linear_attention": "Linear transformer",
     "delta_net": "DeltaNet",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from benchmarks.results.labels import named
 from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
 from benchmarks.results.sources import Json, Sources
-from benchmarks.which_model.plan import ABLATION_TASK, ABLATIONS, MODELS, PPO, TASKS
+from benchmarks.which_model.plan import ABLATION_TASK, ABLATIONS, MODELS, PPO, REFINED, TASKS
 
 PLACE, COMMAND = "which_model/runs", "python -m benchmarks.which_model.learn"
 
@@ -42,12 +42,19 @@ def which_model_table(sources: Sources) -> str:
 def which_model_ablations(sources: Sources) -> str:
     """AGaLiTe with one thing changed, beside GLA, on the task on which they differ most."""
     found = runs(sources)
-    shown = [model for model in ("agalite", *ABLATIONS, "gla") if ABLATION_TASK in found.get(model, {})]
+    shown = [
+        model for model in ("agalite", *ABLATIONS, "agalite-refined", "gla") if ABLATION_TASK in found.get(model, {})
+    ]
     if not set(shown) & set(ABLATIONS):
         return not_measured(PLACE, f"{COMMAND} --models {' '.join(ABLATIONS)}")
     rows = [["model", TASKS[ABLATION_TASK].title]]
     rows += [[_label(model), steps_of_seeds(found[model][ABLATION_TASK])] for model in shown]
     return f"{table(rows)}\n\n{made_by(PLACE, COMMAND)}"
+
+
+def refined_settings() -> str:
+    """The settings with which AGaLiTe is called refined."""
+    return ", ".join(f"`{setting}: {_plain(value)}`" for setting, value in REFINED.items())
 
 
 def runs(sources: Sources) -> Found:
@@ -69,9 +76,12 @@ def steps_of_seeds(task_runs: list[Json]) -> str:
 
 def _label(model: str) -> str:
     if model in ABLATIONS and model.startswith("agalite-"):
-        (setting, value), *_ = (item for item in ABLATIONS[model].items() if MODELS["agalite"].get(item[0]) != item[1])
-        return (
-            f"AGaLiTe, `{setting}: {value:g}`" if isinstance(value, float | int) else f"AGaLiTe, `{setting}: {value}`"
-        )
+        begun = "agalite-refined" if model.startswith("agalite-refined") else "agalite"
+        (setting, value), *_ = (item for item in ABLATIONS[model].items() if MODELS[begun].get(item[0]) != item[1])
+        return f"{named(begun)}, `{setting}: {_plain(value)}`"
     name = named(model.removesuffix("-conv"))
     return f"{name}, short convolution" if model.endswith("-conv") else name
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value).strip('"')

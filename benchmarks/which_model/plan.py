@@ -28,6 +28,9 @@ PPO: dict[str, Any] = {
 }
 SEEDS = (0, 1, 2)
 
+# AGaLiTe with what GLA has and the published model has not, and with channels of which one does not oscillate.
+REFINED = {"frequencies": "dct2", "conv_size": 4, "head_norm": True, "output_gate": True}
+
 # Name → the model's block in an experiment. The LSTM has one layer, and about as many parameters as AGaLiTe.
 MODELS: dict[str, dict[str, Any]] = {
     "gated_delta_net": {"name": "gated_delta_net", **STACKED},
@@ -35,6 +38,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "gla-conv": {"name": "gla", "conv_size": 4, **STACKED},
     "agalite": {"name": "agalite", **STACKED},
     "agalite-conv": {"name": "agalite", "conv_size": 4, **STACKED},
+    "agalite-refined": {"name": "agalite", **STACKED, **REFINED},
     "gtrxl": {"name": "gtrxl", "memory_length": 64, **STACKED},
     "lstm": {"name": "lstm", "d_model": 192},
     "delta_net": {"name": "delta_net", **STACKED},
@@ -43,8 +47,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "hgrn2-conv": {"name": "hgrn2", "conv_size": 4, **STACKED},
     "galite-conv": {"name": "galite", "conv_size": 4, **STACKED},
 }
-# What separates AGaLiTe from GLA on the task on which they differ most: one thing changed at a time. GaLiTe has
-# AGaLiTe's gates and, like GLA, the whole outer product of which AGaLiTe keeps r terms.
+# What separates AGaLiTe from GLA on the task on which they differ most: one thing changed at a time, and of the refined
+# one, one thing left out. GaLiTe has AGaLiTe's gates and, like GLA, the whole outer product of which AGaLiTe keeps r
+# terms.
 ABLATION_TASK = "memory_s7"
 ABLATIONS: dict[str, dict[str, Any]] = {
     "galite": {"name": "galite", **STACKED},
@@ -57,6 +62,18 @@ ABLATIONS: dict[str, dict[str, Any]] = {
             "max-timescale-256": {"max_timescale": 256},
             "output-gain-4": {"output_gain": 4},
             "residual-sum": {"residual": "sum"},
+            "dct2": {"frequencies": "dct2"},
+            "head-norm": {"head_norm": True},
+            "output-gate": {"output_gate": True},
+        }.items()
+    },
+    **{
+        f"agalite-refined-without-{name}": {"name": "agalite", **STACKED, **REFINED, **change}
+        for name, change in {
+            "dct2": {"frequencies": "distinct"},
+            "conv": {"conv_size": 0},
+            "head-norm": {"head_norm": False},
+            "output-gate": {"output_gate": False},
         }.items()
     },
 }

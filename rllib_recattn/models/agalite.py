@@ -8,11 +8,13 @@ channels j = 1 … r with frequency ω_j, at time t:
     s   ← (1 − γ) ⊙ s   + γ ⊙ k
     a   = Σ_j ṽ_j (k̃_j · q) / (2 r (s · q) + ε)
 
-followed by W_o over the concatenated heads. s obeys the recurrence of k̃ with a cosine of 1, so the two are kept as
-r + 1 rows of one memory.
+followed by W_o over the concatenated heads; with `head_norm` by W_o RMSNorm(a), where the norm is each head's own with
+shared weights, and with `output_gate` by W_o [a ⊙ swish(W_g h)], both as GLA has them and neither published. s obeys
+the recurrence of k̃ with a cosine of 1, so the two are kept as r + 1 rows of one memory.
 
 The paper and the authors' code differ in the channels: the paper has r + 1 of them, ω_j = 2πj/r with j = 0 … r, the
-code r, ω = linspace(−π, π, r). `frequencies` chooses between the two and this package's own, which are all different;
+code r, ω = linspace(−π, π, r). `frequencies` chooses between the two and this package's own, which are all different,
+and of which one has a first channel √½ as large as its cosine;
 :meth:`rllib_recattn.models.parts.oscillation.Oscillation.of` says what becomes of each.
 """
 
@@ -28,7 +30,7 @@ from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.block import NativeBlock
 from rllib_recattn.models.kernels.library import serve, serve_products
 from rllib_recattn.models.kernels.step import StepKernel
-from rllib_recattn.models.parts.blocks import Block
+from rllib_recattn.models.parts.blocks import Block, orthogonal_linear
 from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.expanded_attention import ExpandedAttention
 from rllib_recattn.models.parts.graphs import in_graph
@@ -40,6 +42,7 @@ from rllib_recattn.models.parts.stack import LinearAttentionSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
+OUTPUT_NORM_EPSILON = 1e-5
 
 
 class AGaLiTeSettings(LinearAttentionSettings):
@@ -49,8 +52,8 @@ class AGaLiTeSettings(LinearAttentionSettings):
     r: int = Field(2, gt=0, description="number of oscillating channels")
     frequencies: FrequencyChoice = Field(
         "distinct",
-        description='"distinct": r different channels; "published": r, as the authors\' code has them; "paper": r + 1, '
-        "as their paper has them",
+        description='"dct2": r different channels, the first of which does not oscillate; "distinct": r that all do; '
+        '"published": r, as the authors\' code has them; "paper": r + 1, as their paper has them',
     )
     max_timescale: float = Field(
         64.0,
@@ -62,6 +65,11 @@ class AGaLiTeSettings(LinearAttentionSettings):
         gt=0,
         description="how many times as large as published the weights behind the attention are at the start",
     )
+
+    head_norm: bool = Field(
+        False, description="whether what each head reads is normalised (RMSNorm), as in GLA; as published: false"
+    )
+    output_gate: bool = Field(False, description="whether a step gates what is read, as in GLA; as published: false")
 
     def build(self, input_dim: int) -> AGaLiTe:
         """Build the model for inputs of `input_dim` features."""
@@ -88,6 +96,7 @@ class AGaLiTe(Stack):
         self._native_blocks = {}
         # What the kernels of blocks of a sequence know; that of the attention knows the attention of all blocks.
         as_published = settings.residual == "gated" and settings.feedforward and not settings.conv_size
+        as_published = as_published and not (settings.head_norm or settings.output_gate)
         if all(mixer.has_kernels for mixer in mixers) and as_published:
             self._native_blocks = {block: NativeBlock(block) for block in self.layers}
         self.act_by_kernels()
@@ -144,6 +153,8 @@ class AGaLiTeAttention(ExpandedAttention):
             spread_timescales(bias, settings.max_timescale, n_heads)
         with torch.no_grad():
             self.output.weight *= settings.output_gain
+        self.norm = nn.RMSNorm(d_head, eps=OUTPUT_NORM_EPSILON) if settings.head_norm else None
+        self.gate = orthogonal_linear(settings.d_model, n_heads * d_head) if settings.output_gate else None
 
     def forward(
         self, h: Tensor, state: dict[str, Tensor], is_first: Tensor | None, context: Tensor
@@ -152,7 +163,7 @@ class AGaLiTeAttention(ExpandedAttention):
         if self.has_kernels and serve(h, self.output.bias, state["keys"]):
             channels = context.expand(len(h), -1, -1)
             attended, keys, values = attend(self.project(h), channels, is_first, state["keys"], state["values"])
-            return self.output(attended), {"keys": keys, "values": values}
+            return self._output(attended, h), {"keys": keys, "values": values}
         key, query, gamma, value, beta = self.features(h)
         key_decay, value_decay = 1 - gamma, 1 - beta
         if is_first is not None:
@@ -161,7 +172,7 @@ class AGaLiTeAttention(ExpandedAttention):
         overlap, keys = read_key_memory(key_decay, key, query, context, state["keys"])
         writes = context[:, :, None, :-1, None] * value.unsqueeze(-2)
         values = linear_recurrence(value_decay.unsqueeze(-2), writes, state["values"])
-        return self._read(overlap, values), {"keys": keys, "values": values[:, -1]}
+        return self._output(self._read(overlap, values), h), {"keys": keys, "values": values[:, -1]}
 
     def step(self, h: Tensor, state: dict[str, Tensor], new_state: dict[str, Tensor], context: Tensor) -> Tensor:
         """Read one step; see :meth:`Mixer.step`."""
@@ -169,21 +180,31 @@ class AGaLiTeAttention(ExpandedAttention):
         channels = context.unsqueeze(-1)
         keys = _update(state["keys"], gamma, channels, key, new_state["keys"])
         values = _update(state["values"], beta, channels[:, :, :-1], value, new_state["values"])
-        return self._read(vecdot(keys, query).unsqueeze(1), values.unsqueeze(1))
+        return self._output(self._read(vecdot(keys, query).unsqueeze(1), values.unsqueeze(1)), h)
 
     def step_kernel(self) -> StepKernel | None:
         """Name the kernel in C++; see :meth:`Mixer.step_kernel`."""
         if not self.has_kernels:
             return None
         n_channels, width = self.state_parts["keys"][1:]
-        sizes = (self.n_heads, self.d_head, width // self.d_head, n_channels, self.oscillation.period)
-        return StepKernel("agalite", sizes, (*self.oscillation.frequencies, self.oscillation.offset))
+        around = self.norm is not None, self.gate is not None
+        sizes = (self.n_heads, self.d_head, width // self.d_head, n_channels, self.oscillation.period, *around)
+        oscillation = self.oscillation
+        return StepKernel("agalite", sizes, (*oscillation.frequencies, oscillation.offset, *oscillation.amplitudes))
 
     def _read(self, overlap: Tensor, values: Tensor) -> Tensor:
-        """Return the outputs [B, T, D], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""
+        """Return a of the heads [B, T, H·d], given k̃_j · q and s · q [B, T, H, r + 1], and ṽ_j [B, T, H, r, d]."""
         channels, normaliser = overlap.split([self.n_channels, 1], dim=-1)
         numerator = (values * channels.unsqueeze(-1)).sum(dim=-2)
-        return self.output((numerator / (2 * self.r * normaliser + ATTENTION_EPSILON)).flatten(-2))
+        return (numerator / (2 * self.r * normaliser + ATTENTION_EPSILON)).flatten(-2)
+
+    def _output(self, attended: Tensor, h: Tensor) -> Tensor:
+        """Return the outputs [B, T, D], given a of the heads [B, T, H·d] and the inputs."""
+        if self.norm is not None:
+            attended = self.norm(attended.unflatten(-1, (self.n_heads, -1))).flatten(-2)
+        if self.gate is not None:
+            attended = attended * nn.functional.silu(self.gate(h))
+        return self.output(attended)
 
 
 def _update(memory: Tensor, gate: Tensor, channels: Tensor, write: Tensor, out: Tensor) -> Tensor:

@@ -96,11 +96,22 @@ def test_frequencies_are_the_published_ones(reference):
     torch.testing.assert_close(ours, reference["omegas"], rtol=0, atol=1e-12)
 
 
+def cosines_of(choice, r, step):
+    """cos(ω_j t) of an episode's step, as they are defined."""
+    if choice == "paper":
+        return [math.cos(2 * math.pi * j / r * (step + 1)) for j in range(r + 1)]
+    return [(math.sqrt(0.5) if j == 0 else 1) * math.cos(math.pi * j / r * (step + 0.5)) for j in range(r)]
+
+
+@pytest.mark.parametrize("further", [{}, {"head_norm": True}, {"output_gate": True}], ids=str)
+@pytest.mark.parametrize("choice", ["paper", "dct2"])
 @pytest.mark.parametrize("r", [1, 3])
-def test_the_papers_frequencies_are_its_equations_written_out(r, generator):
-    model = build_model("agalite", input_dim=3, d_model=6, n_layers=1, n_heads=2, d_head=2, frequencies="paper", r=r)
-    model, mixer = model.double(), model.layers[0].mixer
-    assert model.state_layout.parts["layers.0.keys"] == (2, r + 2, 8)
+def test_frequencies_and_outputs_are_their_equations_written_out(r, choice, further, generator):
+    sizes = {"d_model": 6, "n_layers": 1, "n_heads": 2, "d_head": 2}
+    model = build_model("agalite", input_dim=3, frequencies=choice, r=r, **sizes, **further).double()
+    mixer = model.layers[0].mixer
+    n_channels = len(cosines_of(choice, r, 0))
+    assert model.state_layout.parts["layers.0.keys"] == (2, n_channels + 1, 8)
     x = torch.randn(1, 7, 3, generator=generator, dtype=torch.float64)
     seen = []
     hook = mixer.register_forward_hook(lambda _, given, out: seen.append((given[0], out[0])))
@@ -110,15 +121,20 @@ def test_the_papers_frequencies_are_its_equations_written_out(r, generator):
     gated_key, query, gamma, gated_value, beta = (part[0] for part in mixer.features(h))
     for t in range(7):
         if t in (0, 4):
-            first, keys, values, total = t, [0] * (r + 1), [0] * (r + 1), 0
+            first, keys, values, total = t, [0] * n_channels, [0] * n_channels, 0
         total = (1 - gamma[t]) * total + gated_key[t]
-        for j in range(r + 1):
-            cosine = math.cos(2 * math.pi * j / r * (t - first + 1))
+        for j, cosine in enumerate(cosines_of(choice, r, t - first)):
             keys[j] = (1 - gamma[t]) * keys[j] + cosine * gated_key[t]
             values[j] = (1 - beta[t]) * values[j] + cosine * gated_value[t]
-        read = sum(values[j] * (keys[j] * query[t]).sum(-1, keepdim=True) for j in range(r + 1))
+        read = sum(values[j] * (keys[j] * query[t]).sum(-1, keepdim=True) for j in range(n_channels))
         attended = read / (2 * r * (total * query[t]).sum(-1, keepdim=True) + 1e-5)
-        torch.testing.assert_close(output[0, t], mixer.output(attended.flatten()), rtol=0, atol=1e-12)
+        if further.get("head_norm"):
+            attended = attended / torch.sqrt(attended.square().mean(-1, keepdim=True) + 1e-5)
+        attended = attended.flatten()
+        if further.get("output_gate"):
+            gate = mixer.gate.weight @ h[0, t] + mixer.gate.bias
+            attended = attended * gate / (1 + torch.exp(-gate))
+        torch.testing.assert_close(output[0, t], mixer.output(attended), rtol=0, atol=1e-12)
 
 
 def test_the_size_that_the_paper_uses_has_a_state_of_56_kib():

@@ -1,11 +1,14 @@
 """AGaLiTe's frequencies and clock."""
 
 import math
+from typing import get_args
 
+import numpy as np
 import pytest
 import torch
+from scipy.fft import dct
 
-from rllib_recattn.models.parts.oscillation import Oscillation
+from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
 
 
 def cosine_table(oscillation: Oscillation, steps: int) -> torch.Tensor:
@@ -24,6 +27,22 @@ def test_distinct_channels_separate_steps_exactly(r):
     torch.testing.assert_close(products.diagonal(), torch.full((6 * r,), r / 2, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("r", [1, 2, 3, 4, 8])
+def test_dct2_separates_the_same_steps_and_never_changes_its_sign(r):
+    table = cosine_table(Oscillation.of("dct2", r), 6 * r)
+    m, n = torch.meshgrid(torch.arange(6 * r), torch.arange(6 * r), indexing="ij")
+    interferes = ((m - n) % (2 * r) == 0) | ((m + n + 1) % (2 * r) == 0)
+    torch.testing.assert_close(table @ table.T, interferes * torch.tensor(r / 2).double(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4, 8])
+def test_dct2_is_the_discrete_cosine_transform(r):
+    """Of SciPy's, whose orthonormal transform of r numbers has a factor √(2/r)."""
+    table = cosine_table(Oscillation.of("dct2", r), r)
+    expected = torch.from_numpy(dct(np.eye(r), type=2, norm="ortho", axis=0)).T * math.sqrt(r / 2)
+    torch.testing.assert_close(table, expected, rtol=0, atol=1e-12)
+
+
 def test_published_channels_with_r_2_are_one():
     table = cosine_table(Oscillation.of("published", 2), 20)
     torch.testing.assert_close(table[:, 0], table[:, 1])
@@ -40,7 +59,7 @@ def test_the_papers_channels_are_its_own(r):
         torch.testing.assert_close(table, torch.ones_like(table), rtol=0, atol=1e-12)
 
 
-CHOICES = ["distinct", "published", "paper"]
+CHOICES = get_args(FrequencyChoice)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -63,7 +82,8 @@ def test_phases_are_exact_after_100_million_steps(choice):
 
     lived = 100 * chunk + oscillation.offset
     expected = [[math.cos(omega * (lived + step)) for omega in oscillation.frequencies] for step in range(5)]
-    torch.testing.assert_close(cosines, torch.tensor(expected), rtol=0, atol=1e-5)
+    amplitudes = torch.tensor(oscillation.amplitudes)
+    torch.testing.assert_close(cosines, torch.tensor(expected) * amplitudes, rtol=0, atol=1e-5)
 
 
 def test_a_first_step_restarts_the_clock():

@@ -8,23 +8,26 @@
 namespace rllib_recattn {
 namespace {
 
-// sizes: H, d, η, r + 1, the clock's period. constants: the frequencies (r numbers), and the offset of the clock.
+// sizes: H, d, η, r + 1, the clock's period, whether heads are normalised, whether the output is gated. constants: the
+// frequencies (r numbers), the offset of the clock, and the amplitudes (r numbers).
 template <typename T>
 class AGaLiTe : public Mixer<T> {
  public:
   AGaLiTe(const int64_t* sizes, const double* constants)
-      : n_{sizes[0], sizes[1], sizes[2], sizes[3]}, period_(sizes[4]), frequencies_(constants) {}
+      : n_{sizes[0], sizes[1], sizes[2], sizes[3]}, period_(sizes[4]),
+        has_norm_(sizes[5]), has_gate_(sizes[6]), frequencies_(constants), amplitudes_(constants + sizes[3]) {}
 
   int64_t shared_size() const override { return 1; }
   int64_t state_size() const override { return n_.heads * (n_.keys() + n_.values()); }
 
-  // Works out cos(ω_j t) of each row's step and 1 [B, R]; the rows' clocks are the first number of their states.
+  // Works out a_j cos(ω_j t) of each row's step and 1 [B, R]; the rows' clocks are the first number of their states.
   void begin(const Step<T>& step, Arrays<const T>&) override {
     const int64_t n = n_.channels;
     T* out = channels_ = step.room.take(step.rows * n);
     for (int64_t row = 0; row < step.rows; ++row, out += n) {
       const T count = step.starts(row) ? T(0) : std::fmod(step.state[row * step.size], T(period_));
-      for (int64_t j = 0; j < n - 1; ++j) out[j] = std::cos((count + T(frequencies_[n - 1])) * T(frequencies_[j]));
+      const T t = count + T(frequencies_[n - 1]);
+      for (int64_t j = 0; j < n - 1; ++j) out[j] = T(amplitudes_[j]) * std::cos(t * T(frequencies_[j]));
       out[n - 1] = 1;
       step.new_state[row * step.size] = std::fmod(count + 1, T(period_));
     }
@@ -32,7 +35,10 @@ class AGaLiTe : public Mixer<T> {
 
   Affine<const T> next_layer(Arrays<const T>& weights) override {
     project_ = {weights.next(), weights.next()};
-    return {weights.next(), weights.next()};
+    const Affine<const T> output{weights.next(), weights.next()};
+    if (has_norm_) norm_ = weights.next();
+    if (has_gate_) gate_ = {weights.next(), weights.next()};
+    return output;
   }
 
   Mixed<T> mix(const Part<T>& part, const T* h, int64_t d) override {
@@ -56,15 +62,23 @@ class AGaLiTe : public Mixer<T> {
         }
       }
     });
+    if (has_norm_) normalise_said(rows * n_.heads, n_.d_head, attended, norm_, false);
+    if (has_gate_) {
+      T* const gate = part.step.room.take(rows * n_.width());
+      apply<T>(gate_, rows, n_.width(), d, h, gate);
+      gate_by_silu(rows, n_.width(), gate, n_.width(), attended);
+    }
     return {attended, n_.width()};
   }
 
  private:
   const Sizes n_;
   const int64_t period_;
-  const double* const frequencies_;
+  const bool has_norm_, has_gate_;
+  const double *const frequencies_, *const amplitudes_;
   T* channels_ = nullptr;
-  Affine<const T> project_{};
+  Affine<const T> project_{}, gate_{};
+  const T* norm_ = nullptr;
 };
 
 }  // namespace
