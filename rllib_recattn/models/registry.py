@@ -26,6 +26,7 @@ RESERVED_SETTINGS = frozenset(
         "config",
         "encoder",
         "input_dim",
+        "lean_sampling",
         "max_seq_len",
         "memory_view",
         "model",

@@ -16,7 +16,7 @@ DEFAULT_MAX_SEQ_LEN = 64
 _RLLIB_KEYS = ("max_seq_len", "vf_share_layers")
 _SECTIONS = {
     INPUTS_KEY: tuple(InputSettings.model_fields),
-    "recattn_training": ("sparse_states", "pack_rows", "burn_in", "report_metrics", "rllib_fixes"),
+    "recattn_training": ("sparse_states", "lean_sampling", "pack_rows", "burn_in", "report_metrics", "rllib_fixes"),
 }
 
 
@@ -50,6 +50,10 @@ class RecurrenceSettings(InputSettings):
     sparse_states: bool = Field(
         True,
         description="whether episodes carry only the states that the learner asks for, and not one for each step",
+    )
+    lean_sampling: bool = Field(
+        True,
+        description="whether all environments of an EnvRunner are sampled in one batch, where RLlib's way can be left",
     )
     pack_rows: bool = Field(
         True,

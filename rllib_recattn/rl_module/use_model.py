@@ -20,6 +20,7 @@ from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.fixes.scalar_actions import hand_out_scalars
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
 from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
+from rllib_recattn.rl_module.lean_sampling.callback import LeanSamplingCallback
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
@@ -47,6 +48,7 @@ def use_model(
     use_prev_action: bool = False,
     use_prev_reward: bool = False,
     sparse_states: bool = True,
+    lean_sampling: bool = True,
     pack_rows: bool = True,
     burn_in: int = 0,
     policies: Collection[str] | None = None,
@@ -85,6 +87,9 @@ def use_model(
         use_prev_reward: Whether the model also reads the reward before each observation.
         sparse_states: Whether episodes carry only the states that the learner asks for, one every `max_seq_len` steps,
             and not one for each step. Without effect on BC and MARWIL.
+        lean_sampling: Whether an EnvRunner samples all its environments in one batch, which gives the same episodes
+            several times as fast, where it has no connectors, no ``on_episode_step`` and no EnvRunner class of your
+            own, and one agent; else in RLlib's way. The metric ``env_runners/lean_sampling`` tells.
         pack_rows: Whether the rows of a train batch are filled with other chunks that start an episode, where RLlib
             pads them. The losses are the same. Only LSTM and GRU of small widths can be slower for it.
         burn_in: Steps at the beginning of a row that have no loss, but warm up the state, which comes from older
@@ -120,6 +125,7 @@ def use_model(
         "use_prev_action": use_prev_action,
         "use_prev_reward": use_prev_reward,
         "sparse_states": sparse_states,
+        "lean_sampling": lean_sampling,
         "pack_rows": pack_rows,
         "burn_in": burn_in,
         "report_metrics": report_metrics,
@@ -192,6 +198,7 @@ def use_model(
         if fixes.offline_restore:
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
+    add_callback(config, LeanSamplingCallback)
     return keep_states_apart(config) if sparse_states else config
 
 

@@ -27,12 +27,12 @@ from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 from ray.tune.registry import register_env
 
 from rllib_recattn.private_names import MissingNameError, private
-from rllib_recattn.rl_module.rllib_internals import bases, configs, env_runners, episodes, learners
+from rllib_recattn.rl_module.rllib_internals import bases, configs, env_runners, episodes, learners, sampling
 from rllib_recattn.rl_module.rllib_internals.overrides import OVERRIDES
 from tests.internals import functions_of
 from tests.typed_bases import expected_of
 
-MODULES = (configs, env_runners, episodes, learners)
+MODULES = (configs, env_runners, episodes, learners, sampling)
 
 
 def config():
@@ -226,6 +226,60 @@ def test_freeze_filter():
     piece = MeanStdFilter()
     episodes.freeze_filter(piece)
     assert piece._update_stats is False
+
+
+def test_sampling(env_runner):
+    inside = sampling.Sampling(env_runner)
+    inside.needs_reset = True
+    (chunk,) = env_runner.sample(num_timesteps=3)
+    assert not inside.needs_reset
+    assert inside.weights_seq_no == 0
+    (goes_on,) = inside.episodes
+    assert inside.chunks_for_metrics[goes_on.id_][-1] is chunk
+    batch = inside.take_batch()
+    assert list(batch) == ["obs"]
+    assert inside.take_batch() is None
+    inside.put_batch(batch, [goes_on.id_])
+    inside.count(3, [])
+    (chunk,) = env_runner.sample(num_timesteps=2)
+    assert chunk.id_ == goes_on.id_
+    inside.reset_all(True)
+    (begun,) = inside.episodes
+    inside.start_new_episode(0, inside.episodes)
+    inside.call_back("on_episode_created", 0, inside.episodes)
+    assert inside.episodes[0].id_ != begun.id_
+    inside.episodes = [begun]
+    results = inside.step_envs(env_runner.env.action_space.sample())
+    assert len(results) == 5
+    inside.needs_reset = True
+
+
+def test_how_a_class_samples(env_runner):
+    class Own(SingleAgentEnvRunner):
+        def _sample(self, **how):
+            return []
+
+    assert sampling.samples_as_rllib_does(env_runner)
+    assert not sampling.samples_as_rllib_does(Own.__new__(Own))
+    assert sampling.callbacks_of(env_runner) == env_runner._callbacks
+    own = Own.__new__(Own)
+    sampling.wrap_sample(own, lambda sample: (sample, "wrapped"))
+    assert own._sample == (Own._sample.__get__(own), "wrapped")
+
+
+def test_forward_without_modes(env_runner):
+    module = env_runner.module
+    assert sampling.forward_without_modes(module, True) == module._forward_exploration
+    assert sampling.forward_without_modes(module, False) == module._forward_inference
+
+
+def test_times_and_last_step():
+    single = episode()
+    sampling.set_times(single, 1.0, 2.0)
+    sampling.set_times(single, 1.5, 3.0)
+    assert single.get_duration_s() == 2.0
+    sampling.set_last_step(single, 5, {"a": 1})
+    assert (single._last_added_observation, single._last_added_infos) == (5, {"a": 1})
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: f"{override.base}.{override.name}")

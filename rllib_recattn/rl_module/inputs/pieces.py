@@ -78,7 +78,7 @@ class PreviousInputsToModule(_PreviousInputsPiece):
             rows = _newest([agent_episode for _, agent_episode in together], previous)
             for (episode, agent_episode), row in zip(together, rows, strict=True):
                 self.add_batch_item(batch, PREVIOUS, row, agent_episode)
-                _keep(episode, agent_episode, row)
+                keep_row(episode, agent_episode, row)
 
 
 class PreviousInputsToTrainBatch(_PreviousInputsPiece):
@@ -140,7 +140,8 @@ def _encode(episode: SingleAgentEpisode, previous: PreviousInputs, start: int, s
     return previous.encode(actions, rewards, stop - start)
 
 
-def _keep(episode: Episode, agent_episode: SingleAgentEpisode, row: np.ndarray) -> None:
+def keep_row(episode: Episode, agent_episode: SingleAgentEpisode, row: np.ndarray) -> None:
+    """Note in an episode what an agent is given at its next step, and forget all but that and its chunk's first."""
     kept = episode.custom_data.setdefault(KEY, {})
     agent, t, t_started = str(agent_episode.agent_id), agent_episode.t, agent_episode.t_started
     kept[agent] = [[step, first] for step, first in kept.get(agent, []) if step == t_started != t] + [[t, row]]
