@@ -65,6 +65,8 @@ class Tokenizer(nn.Module):
 
     def forward(self, obs: Any) -> Tensor:
         """Map observations [B, T, …], nested like their space, to vectors [B, T, F]."""
+        if isinstance(obs, Tensor):  # what most spaces are, and `tree` takes its time
+            return self.encoder(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
         rows, steps = tree.flatten(obs)[0].shape[:2]
         return self.encoder(tree.map_structure(lambda x: x.flatten(0, 1), obs)).unflatten(0, (rows, steps))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import tree
 from ray.rllib.core.columns import Columns
 
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
@@ -34,4 +33,5 @@ class Float32StateMixin(RecurrentModule):
 
 
 def _float32(state: Any) -> Any:
-    return tree.map_structure(lambda leaf: leaf.to(torch.float32), state)
+    # By hand: `tree.map_structure` costs a tenth of a small module's acting step.
+    return {key: _float32(part) for key, part in state.items()} if isinstance(state, dict) else state.to(torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
@@ -12,8 +13,10 @@ import tree
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.module_to_env import GetActions, NormalizeAndClipActions
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.spaces.space_utils import clip_action, get_base_struct_from_space, unsquash_action
+from torch import Tensor
 
 from rllib_recattn.rl_module.rllib_internals.sampling import forward_without_modes
 
@@ -56,6 +59,7 @@ class Actor:
         self._explore = explore
         self._run = forward_without_modes(module, explore)
         self._has_time = module.is_stateful()
+        self._draws_from_logits = explore and module.get_exploration_action_dist_cls() is TorchCategorical
         self._get_actions = next(piece for piece in pieces if isinstance(piece, GetActions))
         scaling = next(piece for piece in pieces if isinstance(piece, NormalizeAndClipActions))
         self._scales = scaling.normalize_actions or scaling.clip_actions
@@ -74,9 +78,12 @@ class Actor:
             outputs: That.
             episodes: The episodes of the environments.
         """
-        outputs = self._get_actions(
-            rl_module=self._rl_module, batch=outputs, episodes=episodes, explore=self._explore, shared_data={}
-        )
+        if self._draws_from_logits and Columns.ACTIONS not in outputs and Columns.ACTION_LOGP not in outputs:
+            outputs.update(draw(outputs[Columns.ACTION_DIST_INPUTS]))
+        else:
+            outputs = self._get_actions(
+                rl_module=self._rl_module, batch=outputs, episodes=episodes, explore=self._explore, shared_data={}
+            )
         state_out = outputs.pop(Columns.STATE_OUT, None)
         arrays = {key: self._as_arrays(value) for key, value in outputs.items()}
         actions = arrays.pop(Columns.ACTIONS)
@@ -95,11 +102,31 @@ class Actor:
         array = leaf.detach().numpy() if isinstance(leaf, torch.Tensor) else np.asarray(leaf)
         if self._has_time:
             array = array[:, 0]
-        dtype = kept_dtype(array.dtype)
+        dtype = _kept_dtype(array.dtype)
         return array if array.dtype == dtype else array.astype(dtype)
 
 
-def kept_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def draw(logits: Tensor) -> dict[str, Tensor]:
+    """Draw actions and return them with their log-probabilities: what ``GetActions`` does with a ``TorchCategorical``.
+
+    The operations are those of ``torch.distributions.Categorical``, and draw the same random numbers; what is left out
+    is its Python around them.
+
+    Args:
+        logits: [N, …, K], of K actions.
+    """
+    logits = logits - logits.logsumexp(dim=-1, keepdim=True)
+    probabilities = torch.softmax(logits, dim=-1)
+    drawn = torch.multinomial(probabilities.reshape(-1, logits.shape[-1]), 1, replacement=True)
+    actions = drawn.reshape(logits.shape[:-1])
+    return {
+        Columns.ACTIONS: actions,
+        Columns.ACTION_LOGP: logits.gather(-1, actions.unsqueeze(-1)).squeeze(-1),
+    }
+
+
+@cache
+def _kept_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type in which RLlib's ``convert_to_numpy`` hands out an array of a module."""
     if np.issubdtype(dtype, np.floating):
         return np.dtype(np.float32)

@@ -23,15 +23,19 @@ class CarriedStates:
     """
 
     def __init__(self, state_in: Any, initial: State, max_seq_len: int):
-        # Copies, whose memory the arrays share: a step is written, and a restart too, where the module reads.
-        self.state_in = tree.map_structure(lambda leaf: leaf.clone(memory_format=torch.contiguous_format), state_in)
-        self._other = tree.map_structure(torch.empty_like, self.state_in)
+        # Both in memory of their own. The newest ones are what the module reads.
+        self._newest, self._previous = _States(state_in), _States(state_in)
         self._initial = tree.flatten(initial)
         self._max_seq_len = max_seq_len
-        n_envs = len(tree.flatten(state_in)[0])
+        n_envs = len(self._newest.tensors[0])
         self._starts = [-1] * n_envs
         self._rows: list[list[State]] = [[] for _ in range(n_envs)]
         self._due: dict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    @property
+    def state_in(self) -> Any:
+        """The states before the next step, nested as they were given."""
+        return self._newest.nested
 
     def start_chunk(self, env: int, step: int, newest: State) -> None:
         """Note that an environment's chunk begins with a step, before which the state is `newest`."""
@@ -43,19 +47,18 @@ class CarriedStates:
         """Keep the states of the environments for which this step, not yet taken, begins a row."""
         for env, start in self._due.pop(step, ()):
             if self._starts[env] == start:
-                self._rows[env].append(_of(self.state_in, env))
+                self._rows[env].append(self._newest.of(env))
                 self._due[step + self._max_seq_len].append((env, start))
 
     def advance(self, state_out: Any) -> None:
         """Take over the states after a step."""
-        self.state_in, self._other = self._other, self.state_in
-        for mine, leaf in zip(tree.flatten(self.state_in), tree.flatten(state_out), strict=True):
-            mine.copy_(leaf)
+        self._newest, self._previous = self._previous, self._newest
+        self._newest.write(state_out)
 
     def restart(self, env: int) -> None:
         """Put the initial state in the place of an environment's."""
-        for mine, leaf in zip(tree.flatten(self.state_in), self._initial, strict=True):
-            mine.numpy()[env] = leaf
+        for array, leaf in zip(self._newest.arrays, self._initial, strict=True):
+            array[env] = leaf
 
     def kept(self, env: int, t_started: int, n_steps: int, *, ended: bool) -> KeptStates:
         """Return what an episode keeps of an environment's chunk, as if each step had been recorded.
@@ -74,8 +77,8 @@ class CarriedStates:
                 "rows": rows,
                 "n_steps": n_steps,
                 "max_seq_len": self._max_seq_len,
-                "newest": None if ended and n_steps % self._max_seq_len else _of(self.state_in, env),
-                "previous": None if ended else rows[0] if n_steps == 1 else _of(self._other, env),
+                "newest": None if ended and n_steps % self._max_seq_len else self._newest.of(env),
+                "previous": None if ended else rows[0] if n_steps == 1 else self._previous.of(env),
                 "ended": False,
             }
         )
@@ -85,5 +88,23 @@ class CarriedStates:
         return states
 
 
-def _of(states: Any, env: int) -> State:
-    return tree.map_structure(lambda leaf: leaf.numpy()[env].copy(), states)
+class _States:
+    """States of all environments in memory of their own.
+
+    Attributes:
+        nested: The tensors, nested as they were given.
+        tensors: The same, one after the other.
+        arrays: The same memory, for NumPy.
+    """
+
+    def __init__(self, states: Any):
+        self.nested = tree.map_structure(lambda leaf: leaf.clone(memory_format=torch.contiguous_format), states)
+        self.tensors = tree.flatten(self.nested)
+        self.arrays = [tensor.numpy() for tensor in self.tensors]
+
+    def write(self, states: Any) -> None:
+        for tensor, leaf in zip(self.tensors, tree.flatten(states), strict=True):
+            tensor.copy_(leaf)
+
+    def of(self, env: int) -> State:
+        return tree.unflatten_as(self.nested, [array[env].copy() for array in self.arrays])

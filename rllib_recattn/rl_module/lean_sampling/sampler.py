@@ -172,7 +172,9 @@ class LeanSampler:
 
     def _as_inputs(self, values: Any) -> Any:
         tensors = convert_to_torch_tensor(values)
-        return tree.map_structure(_with_time, tensors) if self._stateful else tensors
+        if not self._stateful:
+            return tensors
+        return _with_time(tensors) if isinstance(tensors, Tensor) else tree.map_structure(_with_time, tensors)
 
     def _start(self, env: int, info: dict[str, Any]) -> None:
         """Begin an episode with what an environment gave out that was reset."""
@@ -237,4 +239,4 @@ class LeanSampler:
 
 
 def _with_time(tensor: Tensor) -> Tensor:
-    return tensor[:, None]
+    return tensor.unsqueeze(1)
