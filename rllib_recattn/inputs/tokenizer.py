@@ -155,7 +155,7 @@ class _Numbers(_LeafEncoder):
         self.output_dim = math.prod(space.shape or ())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.unit_range(x).float().reshape(len(x), self.output_dim)
+        return self.unit_range(x).float().reshape(x.shape[0], self.output_dim)
 
 
 class _OneHot(_LeafEncoder):
@@ -172,7 +172,7 @@ class _OneHot(_LeafEncoder):
         self.output_dim = len(value)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), -1)[:, self.component].eq(self.value).float()
+        return x.reshape(x.shape[0], -1)[:, self.component].eq(self.value).float()
 
 
 class _Image(_LeafEncoder):
@@ -203,7 +203,7 @@ class _Image(_LeafEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         image = self.unit_range(x).float().permute(0, *(axis + 1 for axis in self.layout.axes))
-        return self.encoder(image.reshape(len(x), *self.shape))
+        return self.encoder(image.reshape(x.shape[0], *self.shape))
 
 
 _DEFAULT_WIDTHS = [64]

@@ -124,7 +124,7 @@ class AGaLiTe(Stack):
         n_rows = x.shape[0] * x.shape[1]
         if native is None or not native.serves() or not serve_products(n_rows, x, state["keys"], bias):
             return super().read_block(block, x, state, is_first, context)
-        y, keys, values = native(x, context.expand(len(x), -1, -1), is_first, state["keys"], state["values"])
+        y, keys, values = native(x, context.expand(x.shape[0], -1, -1), is_first, state["keys"], state["values"])
         return y, {"keys": keys, "values": values}
 
 
@@ -161,7 +161,7 @@ class AGaLiTeAttention(ExpandedAttention):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Read T steps, with cos(ω_j t) and 1 [B, T, r + 1] as the context; see :meth:`Mixer.forward`."""
         if self.has_kernels and serve(h, self.output.bias, state["keys"]):
-            channels = context.expand(len(h), -1, -1)
+            channels = context.expand(h.shape[0], -1, -1)
             attended, keys, values = attend(self.project(h), channels, is_first, state["keys"], state["values"])
             return self._output(attended, h), {"keys": keys, "values": values}
         key, query, gamma, value, beta = self.features(h)

@@ -159,7 +159,7 @@ class GTrXL(Stack):
         A layer that writes its place takes it from the layer before, which has done its reading. The last place of
         all is no part of the new state.
         """
-        n_rows, width, d_model = len(x), self.memory_length * self.d_model, self.d_model
+        n_rows, width, d_model = x.shape[0], self.memory_length * self.d_model, self.d_model
         first = CACHE_LINE - 1  # where the copied state begins, so that memories do so with a cache line
         copy = state.new_empty(n_rows, _round_up(first + self.state_size + d_model))[:, first:]
         count, memory, moved = state[:, :1], state[:, 1:], copy[:, 1 + d_model : self.state_size + d_model]

@@ -21,16 +21,16 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Se
     return small_model(request.param).double()
 
 
-def a_life(model: SequenceModel, steps: int, with_resets: bool, seed: int) -> Arguments:
-    """Inputs, the state of agents that have lived for 0, 1 and 2 steps, and where episodes begin."""
+def a_life(model: SequenceModel, steps: int, with_resets: bool, seed: int, rows: int = ROWS) -> Arguments:
+    """Inputs, the state of agents that have lived for 0, 1 and 2 steps and so on, and where episodes begin."""
     generator = torch.Generator().manual_seed(seed)
-    history = torch.randn(ROWS, ROWS - 1, model.input_dim, generator=generator, dtype=torch.float64)
-    states = [model.initial_state(1)]
+    history = torch.randn(rows, ROWS - 1, model.input_dim, generator=generator, dtype=torch.float64)
+    states = [model.initial_state(rows - ROWS + 1) if rows > ROWS else model.initial_state(1)]
     with torch.no_grad():
-        for row in range(1, ROWS):
+        for row in range(1, min(rows, ROWS)):
             states.append(model(history[row : row + 1, :row], model.initial_state(1))[1])
-    x = torch.randn(ROWS, steps, model.input_dim, generator=generator, dtype=torch.float64)
-    is_first = torch.rand(ROWS, steps, generator=generator) < 0.4 if with_resets else None
+    x = torch.randn(rows, steps, model.input_dim, generator=generator, dtype=torch.float64)
+    is_first = torch.rand(rows, steps, generator=generator) < 0.4 if with_resets else None
     return x, torch.cat(states).roll(seed, dims=0), is_first
 
 
@@ -46,10 +46,9 @@ def compile_whole(model: SequenceModel, backend: str):
     return torch._dynamo.config.patch(allow_rnn=True)(compiled)
 
 
-# Acting, and learning, which takes longer: RATE has the most branches on where episodes begin, the others' learning
-# runs in the slow tests. That a row has no starts is a branch in front of all models, of which one shows it.
+# Learning takes longer than acting: RATE has the most branches on where episodes begin, the others run in the slow
+# tests. That a row has no starts is a branch in front of all models, of which one shows it.
 EXPORTED = [
-    *((name, 1, False, True) for name in model_names()),
     *(pytest.param(name, STEPS, True, True, marks=pytest.mark.slow) for name in model_names() if name != "rate"),
     *(("rate", steps, steps > 1, with_resets) for steps, with_resets in ((1, False), (STEPS, True), (STEPS, False))),
 ]
@@ -61,6 +60,15 @@ def test_what_is_exported_holds_for_other_lives(model, steps, with_resets, gradi
         program = torch.export.export(model, a_life(model, steps, with_resets, seed=0)).module()
         for seed in range(ROWS):
             assert_same(program, model, a_life(model, steps, with_resets, seed))
+
+
+def test_a_step_that_is_exported_holds_for_any_number_of_rows(model):
+    rows = {0: torch.export.Dim("rows")}
+    with torch.no_grad():
+        arguments = a_life(model, 1, with_resets=False, seed=0)
+        program = torch.export.export(model, arguments, dynamic_shapes=(rows, rows, None)).module()
+        for seed, number in enumerate((1, 2, 64)):
+            assert_same(program, model, a_life(model, 1, False, seed, number))
 
 
 # Seconds each. RATE has the most branches on where episodes begin; the others run in the slow tests.

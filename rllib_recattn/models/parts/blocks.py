@@ -77,7 +77,7 @@ class GRUGate(nn.Module):
 
     def forward(self, skip: Tensor, sublayer: Tensor) -> Tensor:
         """Gate `sublayer` (y) into `skip` (x), both [..., D]."""
-        if serve_products(skip.shape[:-1].numel(), skip, sublayer, self.bias):
+        if serve_products(math.prod(skip.shape[:-1]), skip, sublayer, self.bias):
             from_sublayer, from_skip, from_reset_skip = self.from_sublayer, self.from_skip, self.from_reset_skip
             weights = from_sublayer.weight, from_skip.weight, from_reset_skip.weight
             output, update = gate(skip, sublayer, self.bias, *weights)

@@ -62,13 +62,13 @@ def multiply_transposed(a: Tensor, b: Tensor) -> Tensor:
 
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.numel() * len(weight) >= LARGE
+        # Graphs that are exported consist of PyTorch's public operations, and hold for any number of rows.
+        not in_graph()
+        and x.numel() * len(weight) >= LARGE
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and _ONEDNN is not None
         and not torch.is_autocast_enabled("cpu")
-        # Graphs that are exported consist of PyTorch's public operations.
-        and not in_graph()
     )
 
 

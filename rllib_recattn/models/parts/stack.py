@@ -188,7 +188,7 @@ class Stack(SequenceModel):
 
     def step(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Read a lone step without gradients, a cheaper way; see :meth:`SequenceModel.step`."""
-        if self._native_step is not None and serve_products(len(x), x, state):
+        if self._native_step is not None and serve_products(x.shape[0], x, state):
             done = self._native_step(x, state, is_first)
             if done is not None:
                 return done
