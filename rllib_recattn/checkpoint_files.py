@@ -33,6 +33,13 @@ MODULE_FILE = "module_state.pkl"
 _CHUNK = 1 << 20
 
 
+def is_of_rllib(folder: Path) -> bool:
+    """Tell whether a folder is a run, a checkpoint or a module, whatever else has been put beside it."""
+    if any((folder / name).is_file() for name in (RLLIB_FILE, MODULE_FILE)):
+        return True
+    return any(each.is_dir() for pattern in ("checkpoint_*", "*/checkpoint_*") for each in folder.glob(pattern))
+
+
 def checksums(directory: Path) -> dict[str, list[int]]:
     """Compute the size, and the CRC-32, of each file in a directory, by its path relative to that."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())

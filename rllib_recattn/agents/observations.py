@@ -17,7 +17,13 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.spaces import Path, leaves
 
 # PyTorch computes with none of these.
-_DTYPES = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
+_DTYPES: dict[str, type[np.integer[Any]]] = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
+
+
+def tensor_dtype(leaf: gym.Space) -> np.dtype[Any]:
+    """Return the dtype of tensors that hold numbers of a leaf of a space."""
+    dtype = np.dtype(leaf.dtype)
+    return np.dtype(_DTYPES.get(dtype.name, dtype))
 
 
 class Observations:
@@ -46,8 +52,7 @@ class Observations:
         tensors = {}
         for path, leaf in self._leaves:
             value = self._array(self._at(obs, path), path, leaf, rows)
-            dtype = _DTYPES.get(value.dtype.name)
-            value = np.ascontiguousarray(value if dtype is None else value.astype(dtype))
+            value = np.ascontiguousarray(value.astype(tensor_dtype(leaf), copy=False))
             tensor = torch.from_numpy(value if value.flags.writeable else value.copy())
             tensors[path] = tensor.reshape(rows or 1, *(leaf.shape or ())).to(device)
         return nested_like(self._space, tensors)

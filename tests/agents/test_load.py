@@ -75,7 +75,7 @@ def test_a_finished_run_succeeds_or_not_as_rllib_says(finished_run):
 
 def test_what_the_page_shows_runs(finished_run):
     page = (Path(__file__).parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")
-    loading, one, many, states = (block.split("```")[0] for block in page.split("```python\n")[1:])
+    loading, one, many, states = (block.split("```")[0] for block in page.split("```python\n")[1:5])
     assert "results/tmaze-agalite-ppo" in loading
     env = gym.make("rllib_recattn/TMaze-v0")
     namespace = {"gym": gym, "env": env}

@@ -54,6 +54,46 @@ def test_what_is_exported_plays_as_rllib_does(checkpoint, tmp_path):
     assert agent.values == before.values
 
 
+@pytest.mark.parametrize("form", [pytest.param("onnx", marks=pytest.mark.slow), "pt2"])
+def test_graphs_are_run_beside_the_agent_before_they_are_kept(form, checkpoint, tmp_path, monkeypatch):
+    out = tmp_path / "agent"
+    done = export(checkpoint, "-o", out, "--format", form, "--values")
+    assert done.exit_code == 0, done.output
+    text = " ".join(done.output.split())
+    assert "in 50 steps of 1, 3 and 64 rows: the largest error is" in text
+    assert "docs/agents.md shows how to run it" in text
+    assert sorted(path.name for path in out.iterdir()) == [f"agent.{form}", "interface.json"]
+    outputs = [port["name"] for port in json.loads((out / "interface.json").read_text())["outputs"]]
+    assert outputs == ["action", "logits", "value", "chosen_action", "next_state", "next_critic_state"]
+    with pytest.raises(SettingsError, match=rf"holds the graph of a step, agent\.{form}, .* --format safetensors"):
+        ra.load_agent(out)
+    assert "is an exported agent already" in " ".join(export(out, "-o", tmp_path / "again").output.split())
+    assert "replace the agent in it with --force" in " ".join(export(checkpoint, "-o", out).output.split())
+
+    def fail(*args):
+        raise SettingsError("differs")
+
+    monkeypatch.setattr("rllib_recattn.agents.graphs.write.largest_error", fail)
+    assert "differs" in export(checkpoint, "-o", out, "--format", form, "--force").output
+    assert [path.name for path in tmp_path.iterdir()] == ["agent"]
+    assert (out / f"agent.{form}").is_file()
+    assert export(checkpoint, "-o", out, "--force").exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == [SETTINGS_FILE, WEIGHTS_FILE]
+
+
+def test_values_are_asked_for_where_a_graph_may_leave_them_out(checkpoint, tmp_path):
+    done = export(checkpoint, "-o", tmp_path / "agent", "--values")
+    assert "--values: is of graphs; safetensors hold the value function anyway" in " ".join(done.output.split())
+
+
+def test_a_run_is_one_whatever_lies_beside_its_checkpoints(checkpoint, tmp_path):
+    run = tmp_path / "run"
+    assert export(checkpoint, "-o", run).exit_code == 0
+    shutil.copytree(checkpoint, run / "trial" / "checkpoint_000000")
+    done = export(run, "-o", tmp_path / "agent")
+    assert done.exit_code == 0, done.output
+
+
 def test_what_is_there_is_not_lost(checkpoint, tmp_path):
     out = tmp_path / "agent"
     assert export(checkpoint, "-o", out).exit_code == 0

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rllib_recattn.agents.agent import Agent
+from rllib_recattn.agents.graphs.interface import read_interface
 from rllib_recattn.agents.stored import is_stored, read_agent
-from rllib_recattn.checkpoint_files import MODULE_FILE, RLLIB_FILE
+from rllib_recattn.checkpoint_files import is_of_rllib
 from rllib_recattn.errors import SettingsError, suggest
 
 if TYPE_CHECKING:
@@ -64,13 +65,14 @@ def load_agent(
         raise SettingsError(f"policy = {policy!r}: should be the id of a policy, a string")
     folder = _folder(path)
     options: dict[str, Any] = {"device": device, "seed": seed, "values": values}
-    if not _is_of_rllib(folder):
+    if not is_of_rllib(folder):
         if is_stored(folder):
             return read_agent(folder, policy=policy, trust=trust, **options)
         stored = _stored_policies(folder)
         if stored:
             chosen = _only(policy, stored, path)
             return read_agent(stored[chosen], policy=chosen, trust=trust, **options)
+        _refuse_graphs(folder)
 
     from rllib_recattn.experiment.trained_agents.policies import read_policies
 
@@ -94,11 +96,16 @@ def _folder(path: Any) -> Path:
     return folder
 
 
-def _is_of_rllib(folder: Path) -> bool:
-    """Tell whether there is a run, a checkpoint or a module, whatever else has been put beside it."""
-    if any((folder / name).is_file() for name in (RLLIB_FILE, MODULE_FILE)):
-        return True
-    return any(each.is_dir() for pattern in ("checkpoint_*", "*/checkpoint_*") for each in folder.glob(pattern))
+def _refuse_graphs(folder: Path) -> None:
+    """Refuse what was exported for other programs, and say how it is used."""
+    for each in (folder, *sorted(folder.glob("*"))):
+        interface = read_interface(each)
+        if interface is not None:
+            raise SettingsError(
+                f"{str(each)!r}: holds the graph of a step, {interface.get('file')}, for programs without "
+                "rllib_recattn; docs/agents.md shows how to run it. For load_agent export the checkpoint with --format "
+                "safetensors"
+            )
 
 
 def _stored_policies(folder: Path) -> dict[str, Path]:
