@@ -1,7 +1,7 @@
 // The acting step of DeltaNet, Gated DeltaNet and KDA; rllib_recattn/models/delta_net.py has the equations.
 
 #include "convolution.h"
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

@@ -1,6 +1,6 @@
 // GLA's acting step; rllib_recattn/models/gla.py has the equations.
 
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

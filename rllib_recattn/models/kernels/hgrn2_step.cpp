@@ -1,6 +1,6 @@
 // HGRN2's acting step; rllib_recattn/models/hgrn2.py has the equations.
 
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

@@ -1,6 +1,6 @@
 // The linear transformer's acting step; rllib_recattn/models/linear_attention.py has the equations.
 
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

@@ -1,7 +1,7 @@
 // Mamba-2's acting step; rllib_recattn/models/mamba2.py has the equations.
 
 #include "convolution.h"
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

@@ -1,7 +1,7 @@
 // mLSTM's acting step; rllib_recattn/models/mlstm.py has the equations.
 
 #include "convolution.h"
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

@@ -132,6 +132,23 @@ class Operators:
             (ctypes.c_void_p * len(pointers))(*pointers), (ctypes.c_int64 * len(sizes))(*sizes), _threads()
         )
 
+    def outer_products(
+        self, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, strength: Tensor | None, memory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Map q and k [B, T, H, K], v [B, T, H, V], α, β and memories [B, H, K, V], dense, to o and those after."""
+        memory, output = _copy_of(memory), torch.empty_like(value)
+        given = query, key, value, decay, strength, memory
+        self._call("outer_products", value.dtype, (*given, output), _sizes_of_memories(*given))
+        return output, memory
+
+    def outer_products_backward(self, grad: Tensor, grad_memory: Tensor, *given: Any) -> tuple[Tensor | None, ...]:
+        """Return the gradients of what `outer_products` was given, given those of its results."""
+        results = [None if x is None else torch.empty_like(x) for x in given[:5]]
+        grad_memory = _copy_of(grad_memory)
+        arrays = *given, grad.contiguous(), grad_memory, *results
+        self._call("outer_products_backward", grad.dtype, arrays, _sizes_of_memories(*given))
+        return *results, grad_memory
+
     def step(self, name: str, dtype: torch.dtype) -> Any:
         """Return the function that takes acting steps of a kind of stacks; see stack.h for its arguments."""
         function = self._function(f"{name}_step", dtype)
@@ -159,6 +176,20 @@ def _sizes_of(keys: Tensor, values: Tensor) -> tuple[int, int, int, int]:
     _, heads, channels, width = keys.shape
     d_head = values.shape[3]
     return heads, d_head, width // d_head, channels
+
+
+def _sizes_of_memories(
+    query: Tensor, key: Tensor, value: Tensor, decay: Tensor, strength: Tensor | None, memory: Tensor
+) -> tuple[int, ...]:
+    """Return B, T, H, K, V and the decays of a head."""
+    sizes, decays = (*key.shape, value.shape[3]), decay.shape[3]
+    batch, steps, heads, d_key, d_value = sizes
+    _check("queries", query.numel(), key.numel())
+    _check("values", value.numel(), batch * steps * heads * d_value)
+    _check("memories", memory.numel(), batch * heads * d_key * d_value)
+    _check("decays", decay.numel(), batch * steps * heads * (decays if decays == 1 else d_key))
+    _check("strengths", batch * steps * heads if strength is None else strength.numel(), batch * steps * heads)
+    return *sizes, decays
 
 
 def _projected(sizes: Sequence[int]) -> int:

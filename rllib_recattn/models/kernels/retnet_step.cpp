@@ -1,6 +1,6 @@
 // RetNet's acting step; rllib_recattn/models/retnet.py has the equations.
 
-#include "outer_product.h"
+#include "memory_step.h"
 
 namespace rllib_recattn {
 namespace {

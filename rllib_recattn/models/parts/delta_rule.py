@@ -28,6 +28,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rllib_recattn.models.kernels.library import serve
+from rllib_recattn.models.kernels.outer_products import remember
 from rllib_recattn.models.parts.chunks import chunk_size_of, decays_within_chunk, in_chunks, within_chunk
 from rllib_recattn.models.parts.mixed_precision import without_autocast
 
@@ -60,8 +62,11 @@ def delta_rule(
     """
     if is_first is not None:
         decay = decay.masked_fill(is_first[:, :, None, None], 0)
-    form = _one_step if query.shape[1] == 1 else chunkwise
-    return form(query, key, value, beta, decay, initial)
+    if query.shape[1] == 1:
+        return _one_step(query, key, value, beta, decay, initial)
+    if serve(query, key, value, beta, decay, initial):
+        return remember(query, key, value, decay, beta, initial)
+    return chunkwise(query, key, value, beta, decay, initial)
 
 
 def _one_step(

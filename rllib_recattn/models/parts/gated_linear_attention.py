@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.models.kernels import fla
+from rllib_recattn.models.kernels.library import serve
+from rllib_recattn.models.kernels.outer_products import remember
 from rllib_recattn.models.parts.chunks import chunk_size_of, decays_within_chunk, in_chunks, within_chunk
 from rllib_recattn.models.parts.mixed_precision import without_autocast
 from rllib_recattn.models.parts.scan import linear_recurrence
@@ -88,6 +90,9 @@ def gated_linear_attention(
         return _one_step(query, key, value, decay, initial)
     if is_first is None and decay.shape == key.shape and fla.serve(query):
         return fla.gated_linear_attention(query, key, value, decay, initial)
+    if serve(query, key, value, decay, initial):
+        query, key, decay = (x.expand(-1, -1, value.shape[2], -1) for x in (query, key, decay))
+        return remember(query, key, value, decay, None, initial)
     return chunkwise(query, key, value, decay, initial)
 
 
