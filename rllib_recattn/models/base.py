@@ -118,7 +118,8 @@ class SequenceModel(nn.Module, ABC):
         self._check_shapes(x, state, is_first)
         if autocast_changes(x):
             x, state = x.to(self._dtype), state.to(self._dtype)
-        is_first = None if is_first is None else is_first != 0
+        if is_first is not None and is_first.dtype != torch.bool:
+            is_first = is_first != 0
         if x.shape[1] == 1 and not torch.is_grad_enabled():
             return self.step(x, state, is_first)
         return self.contain(x, state, is_first)

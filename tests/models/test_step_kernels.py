@@ -11,6 +11,7 @@ import torch
 
 from rllib_recattn.models.gla import GLAAttention, GLASettings
 from rllib_recattn.models.kernels import library
+from rllib_recattn.models.kernels.reuse import LARGE
 from rllib_recattn.models.kernels.step import Step
 from rllib_recattn.models.parts.stack import Stack
 from rllib_recattn.models.registry import settings_of
@@ -162,6 +163,21 @@ def test_what_is_not_finite_stays_in_its_row_and_is_forgotten(name, served, gene
     assert y[[1, 3, 4]].isnan().any(dim=-1).all()
     for actual, clean in zip((y, new_state), expected, strict=True):
         torch.testing.assert_close(actual[[0, 2, 5]], clean[[0, 2, 5]], rtol=0, atol=0)
+
+
+def test_large_states_that_somebody_keeps_stay_as_they_are(served, generator):
+    model = shaken(("gla", {**SMALL, "n_heads": 4, "d_head": 64, "d_key": 64}))
+    x, state, _ = a_step(model, generator, rows=6)
+    assert state.nbytes > LARGE
+    states, copies = [state], [state.clone()]
+    with torch.inference_mode():
+        for _ in range(5):
+            states.append(model(x, states[-1])[1])
+            copies.append(states[-1].clone())
+            model(x, states[-1])  # whose new state nobody keeps
+    assert set(served) == {True}
+    for kept, expected in zip(states, copies, strict=True):
+        torch.testing.assert_close(kept, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", ["agalite", "gla", "mamba2"])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.kernels.library import loaded
+from rllib_recattn.models.kernels.reuse import Reuse
 from rllib_recattn.models.kernels.weights import Weights
 from rllib_recattn.models.torch_internals import global_hook_check, hooks_of
 
@@ -48,7 +49,7 @@ class Step:
         # To look each of them up by its name takes longer.
         self._hooks = [hooks for module in model.modules() for hooks in hooks_of(module)]
         self._is_any_global = global_hook_check()
-        self._kept = _Kept()
+        self._kept, self._states = _Kept(), Reuse()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor] | None:
         """Implement :meth:`rllib_recattn.models.parts.stack.Stack.step`.
@@ -76,7 +77,7 @@ class Step:
             arguments = self._kept.arguments = self._arguments_for(weights, dtype)
         x, state = x.contiguous(), state.contiguous()
         rows = len(x)
-        y, new_state = x.new_empty((rows, 1, self._d_model)), torch.empty_like(state)
+        y, new_state = x.new_empty((rows, 1, self._d_model)), self._states.empty_like(state)
         if is_first is not None:
             is_first = is_first.contiguous()
         arguments.function(
