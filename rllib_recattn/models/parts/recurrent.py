@@ -57,7 +57,8 @@ class RecurrentNetwork(SequenceModel):
         if is_first is None:
             return self.run(x, state)
         n_steps = x.shape[1]
-        cuts = range(n_steps) if in_graph() else is_first.any(dim=0).nonzero().flatten().tolist()
+        # To look at the numbers would make a GPU wait.
+        cuts = range(n_steps) if n_steps == 1 or in_graph() else is_first.any(dim=0).nonzero().flatten().tolist()
         outputs = []
         for start, end in pairwise(sorted({0, *cuts, n_steps})):
             fresh = is_first[:, start, None, None]

@@ -42,7 +42,9 @@ class SegmentGrid:
         begins[:, 0] = False
         segment = begins.cumsum(dim=1)
         self.last = segment[:, -1]
-        if in_graph():
+        if n_steps == 1:
+            self.n_segments = 1
+        elif in_graph():
             self.n_segments = n_steps if is_first is not None else -(-(n_steps - 1) // segment_length) + 1
         else:
             self.n_segments = int(self.last.max()) + 1 if len(position) else 1
