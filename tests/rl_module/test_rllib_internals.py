@@ -5,6 +5,7 @@ A new version of RLlib that breaks one fails here with the sentence that a user 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from types import SimpleNamespace
 
@@ -259,7 +260,13 @@ def test_how_a_class_samples(env_runner):
         def _sample(self, **how):
             return []
 
+    class Actor(SingleAgentEnvRunner):
+        """As Ray makes them, whose methods it traces."""
+
+        _sample = functools.wraps(SingleAgentEnvRunner._sample)(lambda self, **how: [])
+
     assert sampling.samples_as_rllib_does(env_runner)
+    assert sampling.samples_as_rllib_does(Actor.__new__(Actor))
     assert not sampling.samples_as_rllib_does(Own.__new__(Own))
     assert sampling.callbacks_of(env_runner) == env_runner._callbacks
     own = Own.__new__(Own)

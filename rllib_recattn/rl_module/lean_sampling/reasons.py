@@ -82,6 +82,8 @@ def _why_not(env_runner: Any, module: Any) -> str | None:
         forward_without_modes(module, explore)
     if any(parameter.device.type != "cpu" for parameter in module.parameters()):
         return "the module is not on the CPU"
+    if env_runner.env is None:
+        return "there is no environment"
     if not env_runner.episodes_to_numpy:
         return "episodes are to stay lists"
     if not all(map(knows, (env_runner.env.single_observation_space, env_runner.env.single_action_space))):

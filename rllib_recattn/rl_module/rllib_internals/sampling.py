@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +110,9 @@ def wrap_sample(env_runner: Any, wrapper: Callable[[Callable[..., Any]], Callabl
 def samples_as_rllib_does(env_runner: Any) -> bool:
     """Whether the class of an EnvRunner for single agents leaves it to RLlib how it samples."""
     return all(
-        private(type(env_runner), name, _WHY) is private(SingleAgentEnvRunner, name, _WHY)
+        # Ray wraps the methods of actors, to trace them.
+        inspect.unwrap(private(type(env_runner), name, _WHY))
+        is inspect.unwrap(private(SingleAgentEnvRunner, name, _WHY))
         for name in ("_sample", "_reset_envs", "_new_episode", "_make_on_episode_callback")
     )
 
