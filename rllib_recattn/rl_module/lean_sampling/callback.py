@@ -18,7 +18,8 @@ from rllib_recattn.rl_module.rllib_internals.sampling import wrap_sample
 LEAN_SAMPLING = "lean_sampling"
 """The metric ``env_runners/lean_sampling``: 1 if the last samples were taken in one batch, 0 if in RLlib's way."""
 
-_logger = logging.getLogger(__name__)
+# Below RLlib's, so that `config.debugging(log_level="INFO")` shows it in all processes.
+_logger = logging.getLogger("ray.rllib.lean_sampling")
 
 Sample = Callable[..., list[SingleAgentEpisode]]
 

@@ -124,8 +124,8 @@ def why_not_now(
     if not num_timesteps and not num_episodes:
         return "nothing is to be sampled"
     inside = Sampling(env_runner)
-    begins_anew = force_reset or num_episodes is not None or inside.needs_reset
-    if not begins_anew and any(map(len, inside.episodes)):
+    begins_again = force_reset or num_episodes is not None or inside.needs_reset
+    if not begins_again and any(map(len, inside.episodes)):
         return "episodes go on of which a call for whole episodes has left some"
     return None
 

@@ -226,7 +226,7 @@ class LeanSampler:
     def _leave(self) -> list[SingleAgentEpisode]:
         """Leave the episodes that go on as RLlib would have them; no chunk of them is returned.
 
-        Nobody sees them, unless a fault of the environments made RLlib forget that it is to begin anew.
+        Nobody sees them, unless a fault of the environments made RLlib forget that it is to begin again.
         """
         if not self._inside.needs_reset:
             for env in range(len(self._episodes)):

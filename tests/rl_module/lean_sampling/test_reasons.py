@@ -35,6 +35,9 @@ class OwnEnvRunner(SingleAgentEnvRunner):
         super()._new_episode(env_index, episodes)
 
 
+LOGGER = "ray.rllib.lean_sampling"
+
+
 def sampled(config, runner_class=SingleAgentEnvRunner, **how):
     """What an EnvRunner reports of how it sampled."""
     runner = runner_class(config=config)
@@ -65,7 +68,7 @@ REASONS = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_what_it_does_not_know_goes_rllibs_way(reason, monkeypatch, caplog):
     monkeypatch.setattr(LeanSampler, "sample", lambda self, **how: pytest.fail("sampled in one batch"))
-    with caplog.at_level(logging.INFO, logger=callback.__name__):
+    with caplog.at_level(logging.INFO, logger=LOGGER):
         assert sampled(config_of("gru", **REASONS[reason])) == 0
     assert reason in caplog.text
 
@@ -90,7 +93,7 @@ def two_agents(config):
 
 def test_a_ray_without_a_name_that_is_needed_samples_in_rllibs_way(monkeypatch, caplog):
     monkeypatch.setattr(sampling, "_VALUES", ("_gone_with_a_new_version",))
-    with caplog.at_level(logging.INFO, logger=callback.__name__):
+    with caplog.at_level(logging.INFO, logger=LOGGER):
         assert sampled(config_of("gru")) == 0
     assert "has no _gone_with_a_new_version, which rllib_recattn needs to sample all environments in one batch" in (
         caplog.text
@@ -103,7 +106,7 @@ def test_by_default_it_samples_in_one_batch_and_says_so():
 
 def test_a_reason_is_said_once(caplog):
     runner = SingleAgentEnvRunner(config=config_of("gru", lean_sampling=False))
-    with caplog.at_level(logging.INFO, logger=callback.__name__):
+    with caplog.at_level(logging.INFO, logger=LOGGER):
         for _ in range(3):
             runner.sample(num_timesteps=3)
     runner.stop()
