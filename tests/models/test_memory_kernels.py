@@ -10,8 +10,8 @@ from tests.models.conftest import choose_kernels
 from tests.models.test_step_kernels import NAMES, WIDE, supported_sets
 from tests.models.variants import INPUT_DIM, shaken
 
-# B, T, H, K, V: no multiples of a vector's numbers, and one step more than two chunks.
-SIZES = [(2, 7, 3, 5, 9), (3, 65, 2, 18, 33), (1, 2, 1, 1, 1)]
+# B, T, H, K, V: no multiples of a vector's numbers, a whole chunk of 64 steps, and one step more than two of them.
+SIZES = [(2, 7, 3, 5, 9), (2, 129, 2, 18, 33), (1, 64, 2, 4, 5), (1, 2, 1, 1, 1)]
 
 
 def operands(sizes, delta, by_feature, generator, dtype=torch.float64):

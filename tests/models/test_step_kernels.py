@@ -194,6 +194,14 @@ def test_inputs_that_are_not_dense(name, served, generator):
         torch.testing.assert_close(actual, clean, rtol=0, atol=0)
 
 
+def test_a_step_of_nobody(served):
+    model = shaken(("gated_delta_net", SMALL))
+    with torch.no_grad():
+        y, state = model(torch.empty(0, 1, INPUT_DIM).double(), model.initial_state(0), torch.zeros(0, 1))
+    assert served == [True]
+    assert (y.shape, state.shape) == ((0, 1, SMALL["d_model"]), (0, model.state_size))
+
+
 def replaced(model):
     model.embedding.weight = torch.nn.Parameter(-model.embedding.weight)
 

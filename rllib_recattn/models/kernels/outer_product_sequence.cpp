@@ -9,6 +9,8 @@
 namespace rllib_recattn {
 namespace {
 
+constexpr int64_t kChunk = 64;  // steps whose memories are kept for the way back
+
 // sizes: B, T, H, K, V, decays of a head (1 or K). Arrays: q and k [B, T, H, K], v [B, T, H, V], α [B, T, H, 1 or K], and
 // β [B, T, H] of the delta rule, or null.
 template <typename T>
@@ -124,7 +126,8 @@ void outer_products(Arrays<T> arrays, const int64_t* sizes) {
 
 // Further arrays: the memories before the first step; ∂o; ∂ of the memories after the last step, which become those of
 // the ones before the first; and to be written, ∂q, ∂k, ∂v, ∂α, and ∂β or null. Each head walks through its sequence once
-// more and keeps all memories, which then are in the second-level cache, and back.
+// more and keeps the memories at the beginnings of chunks; then through each chunk, the last one first, whose memories
+// all are in the second-level cache, and back.
 template <typename T>
 void outer_products_backward(Arrays<T> arrays, const int64_t* sizes) {
   const Memories<T> all(arrays, sizes);
@@ -132,22 +135,33 @@ void outer_products_backward(Arrays<T> arrays, const int64_t* sizes) {
   T* const of_memories = arrays.next();
   const Memories<T> of(arrays, sizes);
   const Heads& n = all.one;
-  const int64_t size = n.memory();
+  const int64_t size = n.memory(), last_chunk = (all.steps - 1) / kChunk;
   all.each_memory([&](int64_t index) {
-    thread_local std::vector<T> kept, scratch;
-    kept.resize((all.steps + 1) * size), scratch.resize(4 * n.values);
-    std::copy_n(memories + index * size, size, kept.data());
-    for (int64_t t = 0; t < all.steps; ++t) {
-      step_memories<T>(n, all.write(index, t), kept.data() + t * size, kept.data() + (t + 1) * size, scratch.data(),
-                       scratch.data() + n.values);
+    thread_local std::vector<T> beginnings, kept, scratch;
+    beginnings.resize((last_chunk + 1) * size);
+    kept.resize((std::min(all.steps, kChunk) + 1) * size), scratch.resize(4 * n.values);
+    const auto step = [&](int64_t t, const T* before, T* after) {
+      step_memories<T>(n, all.write(index, t), before, after, scratch.data(), scratch.data() + n.values);
+    };
+    std::copy_n(memories + index * size, size, beginnings.data());
+    for (int64_t chunk = 0; chunk < last_chunk; ++chunk) {
+      T *const before = beginnings.data() + chunk * size, *const after = before + size;
+      step(chunk * kChunk, before, after);
+      for (int64_t t = chunk * kChunk + 1; t < (chunk + 1) * kChunk; ++t) step(t, after, after);
     }
-    for (int64_t t = all.steps - 1; t >= 0; --t) {
-      const int64_t keys = all.at(index, t, n.keys), values = all.at(index, t, n.values), one = all.at(index, t, 1);
-      const WriteGrad<T> grads{of.query + keys, of.key + keys, of.value + values,
-                               of.decay + all.at(index, t, all.decays), of.strength ? of.strength + one : nullptr};
-      const auto back = all.strength ? step_back<true, T> : step_back<false, T>;
-      back(n, all.write(index, t), kept.data() + t * size, kept.data() + (t + 1) * size, of_output + values,
-           of_memories + index * size, grads, scratch.data());
+    const auto back = all.strength ? step_back<true, T> : step_back<false, T>;
+    for (int64_t chunk = last_chunk; chunk >= 0; --chunk) {
+      const int64_t begin = chunk * kChunk, end = std::min(begin + kChunk, all.steps);
+      const auto before = [&](int64_t t) { return kept.data() + (t - begin) * size; };
+      std::copy_n(beginnings.data() + chunk * size, size, kept.data());
+      for (int64_t t = begin; t < end; ++t) step(t, before(t), before(t + 1));
+      for (int64_t t = end - 1; t >= begin; --t) {
+        const int64_t keys = all.at(index, t, n.keys), values = all.at(index, t, n.values), one = all.at(index, t, 1);
+        const WriteGrad<T> grads{of.query + keys, of.key + keys, of.value + values,
+                                 of.decay + all.at(index, t, all.decays), of.strength ? of.strength + one : nullptr};
+        back(n, all.write(index, t), before(t), before(t + 1), of_output + values, of_memories + index * size, grads,
+             scratch.data());
+      }
     }
   });
 }

@@ -31,7 +31,7 @@ def remember(
 
 
 class _Memory(torch.autograd.Function):
-    """The backward pass computes the memories of all steps again, those of one head and row at a time."""
+    """The backward pass computes the memories of all steps again, those of some steps of a head and row at a time."""
 
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, Tensor]:
