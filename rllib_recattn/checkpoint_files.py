@@ -30,6 +30,9 @@ MODULES = Path("learner_group", "learner", "rl_module")
 MODULE_FILE = "module_state.pkl"
 """Holds the weights of a module, in its folder."""
 
+AGENT_FILE = "agent.json"
+"""Holds the settings of an exported agent."""
+
 _CHUNK = 1 << 20
 
 

@@ -32,12 +32,13 @@ from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.description import AgentDescription, HeadSettings
 from rllib_recattn.agents.nesting import nested_like
 from rllib_recattn.agents.space_data import space_from_data, space_to_data
+from rllib_recattn.checkpoint_files import AGENT_FILE
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.inputs.spaces import leaves
 from rllib_recattn.models.registry import recorded_settings
 
-SETTINGS_FILE = "agent.json"
+SETTINGS_FILE = AGENT_FILE
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "rllib_recattn.agent"
 

@@ -43,6 +43,8 @@ class StateLayout:
 
     def unpack(self, state: Tensor) -> dict[str, Tensor]:
         """Split a packed state [B, S] into its named parts [B, *shape], as views."""
+        if not self.parts:
+            return {}  # graphs that are stored have no place for a split into nothing
         chunks = state.split(self._sizes, dim=-1)
         return {
             name: chunk.unflatten(-1, shape) for (name, shape), chunk in zip(self.parts.items(), chunks, strict=True)

@@ -1,4 +1,4 @@
-"""Begin a training with the state of a checkpoint."""
+"""Begin a training with the state of a checkpoint, or with the weights of an exported agent."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.utils import force_list
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from rllib_recattn.checkpoint_files import MODULES
+from rllib_recattn.checkpoint_files import MODULES, RLLIB_FILE
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, OLD_STACK_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.exported_weights import WEIGHTS_KEY, begin_with_weights, is_exported
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_after_weights
 from rllib_recattn.rl_module.rllib_internals.learners import set_learning_rates
 
@@ -24,15 +26,16 @@ class RestoreCallback(RLlibCallback):
     """Loads a checkpoint into an algorithm that was just built.
 
     Args:
-        checkpoint: The checkpoint's directory.
+        checkpoint: The checkpoint's directory, or what ``rllib export`` wrote.
+        key: The setting that named it, for messages.
     """
 
-    def __init__(self, checkpoint: Path | None = None):
+    def __init__(self, checkpoint: Path | None = None, key: str = "restore"):
         super().__init__()
-        self.checkpoint = checkpoint
+        self.checkpoint, self._key = checkpoint, key
 
     def on_algorithm_init(self, *, algorithm: Any, **kwargs: Any) -> None:
-        """Load the checkpoint: all of it into the same algorithm, the weights alone into another.
+        """Load the checkpoint: all of it into the same algorithm, the weights alone into another, or of an agent.
 
         Raises:
             SettingsError: If it is not there, or not there on the node where the algorithm runs.
@@ -41,10 +44,13 @@ class RestoreCallback(RLlibCallback):
             return
         if not self.checkpoint.is_dir():
             raise SettingsError(
-                f"restore = {str(self.checkpoint)!r}: there is no such directory; on a cluster it should be in storage "
-                "that all nodes share"
+                f"{self._key} = {str(self.checkpoint)!r}: there is no such directory; on a cluster it should be in "
+                "storage that all nodes share"
             )
-        if not algorithm.config.enable_rl_module_and_learner or is_of(self.checkpoint, algorithm):
+        if not (self.checkpoint / RLLIB_FILE).is_file() and is_exported(self.checkpoint):
+            begin_with_weights(algorithm, self.checkpoint, f"{self._key} = {str(self.checkpoint)!r}")
+            seed_after_weights(algorithm, 0)
+        elif not algorithm.config.enable_rl_module_and_learner or is_of(self.checkpoint, algorithm):
             algorithm.load_checkpoint(str(self.checkpoint))
         else:
             algorithm.restore_from_path(str(self.checkpoint / MODULES), component=MODULES.as_posix())
@@ -61,14 +67,26 @@ class MakeRestoreCallback:
     """Makes the callback as RLlib does, by a call without arguments.
 
     Attributes:
-        checkpoint: The checkpoint's directory.
+        checkpoint: The checkpoint's directory, or what ``rllib export`` wrote.
+        key: The setting that named it.
     """
 
     checkpoint: Path
+    key: str = "restore"
 
     def __call__(self) -> RestoreCallback:
         """Make the callback."""
-        return RestoreCallback(self.checkpoint)
+        return RestoreCallback(self.checkpoint, self.key)
+
+
+def begin_with_weights_alone(config: AlgorithmConfig, folder: Path | None) -> None:
+    """Have training begin with the weights of an exported agent, and not with those that an earlier call named."""
+    present = force_list(config.callbacks_class)
+    kept = [each for each in present if not (isinstance(each, MakeRestoreCallback) and each.key == WEIGHTS_KEY)]
+    if folder is not None:
+        kept.append(MakeRestoreCallback(folder, WEIGHTS_KEY))
+    if kept != present:
+        config.callbacks(callbacks_class=kept)
 
 
 def is_of(checkpoint: Path, algorithm: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -13,6 +14,7 @@ from rllib_recattn.inputs.input_settings import plain_encoder
 from rllib_recattn.models.registry import model_settings, qualified_name
 from rllib_recattn.rl_module.algorithms import LearnerCallback, algorithm_of
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
+from rllib_recattn.rl_module.exported_weights import agents_to_begin_with, check_same_model, weights_text
 from rllib_recattn.rl_module.extension import add_callback
 from rllib_recattn.rl_module.fixes.fresh_seeds import seed_afresh
 from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
@@ -31,6 +33,7 @@ from rllib_recattn.rl_module.recurrence import (
     as_model_config,
     place_in_model_config,
 )
+from rllib_recattn.rl_module.restore import begin_with_weights_alone
 from rllib_recattn.rl_module.rllib_internals.configs import given_model_config
 from rllib_recattn.rl_module.search_domains import Path, domains_in, put, try_all, with_options
 from rllib_recattn.rl_module.sparse_states.connectors import keep_states_apart, keep_states_in_columns
@@ -52,6 +55,7 @@ def use_model(
     pack_rows: bool = True,
     burn_in: int = 0,
     policies: Collection[str] | None = None,
+    weights: str | FilePath | None = None,
     report_metrics: bool = True,
     rllib_fixes: Mapping[str, bool] | None = None,
     **settings: Any,
@@ -96,6 +100,9 @@ def use_model(
             weights. Rows that start an episode need none.
         policies: In a multi-agent config, the policies that get the model; the others keep what they have, so that
             several calls give policies models of their own. None: all of them.
+        weights: What ``rllib export`` wrote, with whose weights training begins, in the place of new ones; of several
+            policies a folder each. The model and its settings have to be the same, and so have spaces and heads, which
+            are compared when the algorithm is built. None: new weights.
         report_metrics: Whether the learner reports ``learners/<policy>/recattn/…``.
         rllib_fixes: Switches off workarounds of RLlib's bugs, for baselines, as in ``{"vtrace_bootstrap": False}``;
             see :class:`~rllib_recattn.rl_module.recurrence.RLlibFixes`.
@@ -161,11 +168,13 @@ def use_model(
         chosen = model_settings(model, own, where=f"use_model(config, {model!r})")
         rest = {key: value for key, value in arguments.items() if key not in settings}
         recurrence = validate(RecurrenceSettings, rest, "use_model")
+        check_same_model(agents, in_catalog, chosen, recurrence, weights_text(weights))
         return {**as_model_config(recurrence), MODEL_CONFIG_KEY: {"model": in_catalog, **chosen.model_dump()}}
 
     algorithm = algorithm_of(config, "use_model")
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
+    begins_with, agents = agents_to_begin_with(weights, config, policies)
     policies = policies_meant(config, policies)
     rl_module: dict[str, Any]
     if policies is None:
@@ -190,6 +199,7 @@ def use_model(
         seed_afresh(config)
     if fixes.recorded_once:
         record_once(config)
+    begin_with_weights_alone(config, begins_with)
     keep_states_in_columns(config)
     hand_out_scalars(config, fixes.scalar_actions)
     if use_prev_action or use_prev_reward:

@@ -67,6 +67,12 @@ def test_a_graph_acts_as_its_agent_does(exported, tmp_path):
     assert write_graph(small_agent("min_gru", "Dict"), tmp_path, "main", "pt2").error <= 1e-5
 
 
+def test_a_model_without_a_memory_has_no_state(tmp_path):
+    agent = small_agent("memoryless")
+    assert write_graph(agent, tmp_path, "main", "pt2").error <= 1e-5
+    assert [port.name for port in ports_of(agent).inputs] == ["observation", "is_first"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("model", model_names())

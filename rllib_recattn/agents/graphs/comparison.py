@@ -41,8 +41,8 @@ def largest_error(agent: Agent, ports: Ports, run: Run, steps: int = STEPS) -> f
         steps: How many steps, for each of the numbers of rows in `BATCHES`.
 
     Returns:
-        The largest difference of a logit, a value, a number of an action or of a state, divided by the number where
-        that is greater than 1.
+        The largest difference of a logit, a value, a number of an action or of a state, divided by the largest number
+        of that row's logits or state, where that is greater than 1.
 
     Raises:
         SettingsError: If a choice of the graph is not the most likely one.
@@ -100,8 +100,9 @@ def _error(actual: np.ndarray, expected: np.ndarray) -> float:
     if not actual.size:
         return 0.0
     actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+    sizes = np.where(np.isfinite(expected), np.abs(expected), 0.0).reshape(len(expected), -1).max(axis=1)
     with np.errstate(invalid="ignore"):
-        error = np.abs(actual - expected) / np.maximum(1.0, np.abs(expected))
+        error = np.abs(actual - expected) / np.maximum(1.0, sizes).reshape(-1, *[1] * (expected.ndim - 1))
     error = np.where(actual == expected, 0.0, error)  # infinite ones as well
     return float(np.where(np.isnan(error), np.inf, error).max())
 

@@ -41,7 +41,8 @@ class StepGraph(nn.Module):
         self._states: list[str] = []
         for name, state in zip(of.STATES, agent.network.initial_states(1), strict=False):
             self._states.append(name)
-            self.register_buffer(f"initial_{name}", state)
+            if state.numel():  # torch.export does not read back what holds no numbers
+                self.register_buffer(f"initial_{name}", state)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Compute a step.

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rllib_recattn.checkpoint_files import MODULES, reading
+import torch
+
+from rllib_recattn.checkpoint_files import MODULES, is_of_rllib, reading
 from rllib_recattn.checkpoint_pickles import CLASS_FILE, load_pickle
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, encoder_settings, stored_encoder
+from rllib_recattn.rl_module.exported_weights import differences, read_exported
 from rllib_recattn.rl_module.restore import counts_in
 from rllib_recattn.scope import Scope
 
@@ -42,6 +45,8 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None
     """
     if experiment.restore is None:
         return None
+    if not is_of_rllib(experiment.restore):
+        return _check_exported(experiment, config)
     checkpoint = find_checkpoint(experiment.restore)
     saved_stack = "old" if is_of_old_stack(checkpoint) else "new"
     where = f"{experiment.where}.restore = {str(checkpoint)!r}"
@@ -62,6 +67,26 @@ def check_restore(experiment: Experiment, config: AlgorithmConfig) -> str | None
         note = _note_on_counts(checkpoint, experiment, scope)
     scope.raise_problems()
     return note
+
+
+def _check_exported(experiment: Experiment, config: AlgorithmConfig) -> str:
+    assert experiment.restore is not None
+    where = f"{experiment.where}.restore = {str(experiment.restore)!r}"
+    if experiment.api_stack == "old":
+        raise SettingsError(
+            f"{where}: is an exported agent, which the old API stack does not take; should be a checkpoint"
+        )
+    agents = read_exported(experiment.restore, config.policies.keys(), where)
+    scope = Scope(where)
+    for policy, spec in _specs(config, experiment).items():
+        with torch.random.fork_rng(devices=[]):
+            module = spec.build()
+        for line in differences(agents[policy], module.unwrapped(), where):
+            scope.problem(line if policy == "default_policy" else f"{line} of the policy {policy!r}")
+    scope.raise_problems()
+    without = [policy for policy, agent in agents.items() if not agent.description.has_values]
+    values = ", and its value function begins with new ones" if without else ""
+    return f"restore: the weights of an exported agent are taken{values}: all counts begin at 0"
 
 
 def _note_on_counts(checkpoint: Path, experiment: Experiment, scope: Scope) -> str | None:

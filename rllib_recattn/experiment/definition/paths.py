@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rllib_recattn.checkpoint_files import RLLIB_FILE, damage_text, newest_whole
+from rllib_recattn.checkpoint_files import AGENT_FILE, RLLIB_FILE, damage_text, newest_whole
 from rllib_recattn.errors import SettingsError
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
@@ -49,7 +49,8 @@ def checkpoint_to_restore(text: str, where: str) -> Path:
     """Find the checkpoint that a path means.
 
     Args:
-        text: The directory of a checkpoint, or of a trial or run, whose newest undamaged checkpoint is taken.
+        text: The directory of a checkpoint, or of a trial or run, whose newest undamaged checkpoint is taken; or what
+            ``rllib export`` wrote.
         where: File and key path, for error messages.
 
     Returns:
@@ -58,12 +59,17 @@ def checkpoint_to_restore(text: str, where: str) -> Path:
     Raises:
         SettingsError: If there is none, or it is damaged.
     """
-    wanted = "should be the directory of a checkpoint, or of a run or trial with one"
+    wanted = (
+        "should be the directory of a checkpoint, of a run or trial with one, or what `rllib export` wrote as "
+        "safetensors"
+    )
     path = absolute_path(text, where)
     if not path.is_dir():
         raise SettingsError(f"{where} = {text!r}: {wanted}")
     if not (path / RLLIB_FILE).is_file():
         found = newest_whole([*path.glob("checkpoint_*"), *path.glob("*/checkpoint_*")])
+        if found is None and any((each / AGENT_FILE).is_file() for each in (path, *path.glob("*"))):
+            return path.resolve()
         if found is None:
             raise SettingsError(f"{where} = {text!r}: {wanted}; there is no whole checkpoint in here")
         return found.resolve()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.graphs.interface import read_interface
 from rllib_recattn.agents.stored import is_stored, read_agent
+from rllib_recattn.agents.stored_policies import stored_policies
 from rllib_recattn.checkpoint_files import is_of_rllib
 from rllib_recattn.errors import SettingsError, suggest
 
@@ -68,7 +69,7 @@ def load_agent(
     if not is_of_rllib(folder):
         if is_stored(folder):
             return read_agent(folder, policy=policy, trust=trust, **options)
-        stored = _stored_policies(folder)
+        stored = stored_policies(folder)
         if stored:
             chosen = _only(policy, stored, path)
             return read_agent(stored[chosen], policy=chosen, trust=trust, **options)
@@ -106,19 +107,6 @@ def _refuse_graphs(folder: Path) -> None:
                 "rllib_recattn; docs/agents.md shows how to run it. For load_agent export the checkpoint with --format "
                 "safetensors"
             )
-
-
-def _stored_policies(folder: Path) -> dict[str, Path]:
-    """Return the folders of exported policies in a folder that holds nothing else."""
-    content = sorted(each for each in folder.glob("*") if not each.name.startswith("."))
-    stored = {each.name: each for each in content if is_stored(each)}
-    others = [each.name for each in content if each.name not in stored]
-    if stored and others:
-        raise SettingsError(
-            f"{str(folder)!r}: holds exported agents, {', '.join(map(repr, stored))}, beside other things, "
-            f"{', '.join(map(repr, others))}; should be the folder of one of the agents"
-        )
-    return stored
 
 
 def _only(policy: str | None, policies: Collection[str], path: str | Path) -> str:

@@ -19,8 +19,8 @@ from rllib_recattn.checkpoint_files import MODULE_FILE, MODULES, RLLIB_FILE, rea
 from rllib_recattn.errors import SettingsError, SettingsWarning, suggest
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.cluster.ray_session import quiet_ray
-from rllib_recattn.experiment.trained_agents.modules import check_module, model_of, weights_of
 from rllib_recattn.experiment.trained_agents.pipelines import Connectors, read_connectors
+from rllib_recattn.rl_module.acting_parts import check_module, model_of, weights_of
 
 
 @dataclass(frozen=True)

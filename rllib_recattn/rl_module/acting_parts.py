@@ -1,9 +1,9 @@
-"""From an RLModule of this package to what an agent is made of."""
+"""From an RLModule of this package to what an agent is made of, and its weights back into a module."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
@@ -27,6 +27,7 @@ _NAMES = {
     "vf.net.mlp.": "value.layers.",
 }
 _LIMIT = "pi.log_std_clip_param_const"
+_TARGET = "_old_"  # begins the names of the networks of APPO's target policy, which are those of its policy
 
 
 def check_module(module: Any, where: str) -> None:
@@ -48,12 +49,27 @@ def check_module(module: Any, where: str) -> None:
 
 def weights_of(module: Any) -> dict[str, Tensor]:
     """Return the weights of the networks that act, by their names in :class:`ActingNetwork`."""
-    weights = {}
-    for name, tensor in module.state_dict().items():
-        begin = next((begin for begin in _NAMES if name.startswith(begin) and not name.startswith(_LIMIT)), None)
-        if begin is not None:
-            weights[_NAMES[begin] + name.removeprefix(begin)] = tensor.detach().cpu().clone()
-    return weights
+    named = {name: acting_name(name) for name in module.state_dict()}
+    state = module.state_dict()
+    return {to: state[name].detach().cpu().clone() for name, to in named.items() if to is not None}
+
+
+def acting_name(name: str) -> str | None:
+    """Return the name in :class:`ActingNetwork` of a weight that RLlib gives a name; None: none that acts."""
+    begin = next((begin for begin in _NAMES if name.startswith(begin) and not name.startswith(_LIMIT)), None)
+    return None if begin is None else _NAMES[begin] + name.removeprefix(begin)
+
+
+def weights_by_rllibs_names(names: Iterable[str], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return an agent's weights by the names that they have in a module, those of a target policy included.
+
+    Args:
+        names: Those of all that is in the module's state; what no agent has, such as a value function of an agent that
+            was saved without, is left out.
+        weights: The agent's, by their names in :class:`ActingNetwork`.
+    """
+    named = {name: acting_name(name.removeprefix(_TARGET)) for name in names}
+    return {name: weights[to] for name, to in named.items() if to is not None and to in weights}
 
 
 def model_of(module: Any, where: str) -> dict[str, Any]:
