@@ -5,7 +5,7 @@ Shape suffixes: B rows, P numbers of a previous action and reward, S numbers of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -89,7 +89,7 @@ class ActingNetwork(nn.Module):
     def _normalised(self, obs: Any) -> Any:
         if self.filters:
             obs = self._filter(obs)
-        return tree.map_structure(lambda x: x.float() if x.dtype == torch.float64 else x, obs)
+        return _map(lambda x: x.float() if x.dtype == torch.float64 else x, obs)
 
     def _filter(self, obs: Any) -> Any:
         values = {path: leaf_at(obs, path) for path, _ in leaves(self._seen_space)}
@@ -129,7 +129,7 @@ class _Encoder(nn.Module):
         self.model: SequenceModel = description.settings.build(self.tokenizer.output_dim + n_previous)
 
     def forward(self, obs: Any, previous: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.tokenizer(tree.map_structure(lambda part: part[:, None], obs))
+        x = self.tokenizer(_map(lambda part: part[:, None], obs))
         if previous is not None:
             x = torch.cat([x, previous[:, None]], dim=-1)
         y, state = self.model(x, state)
@@ -152,10 +152,17 @@ def computing(device: torch.device) -> Iterator[None]:
     """Let an agent compute as RLlib does, without gradients and in float32, whatever is around it."""
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
-        stack.enter_context(float32())
-        if torch.amp.is_autocast_available(device.type):
+        # Each costs as much as a layer of the network.
+        if torch.get_default_dtype() != torch.float32:
+            stack.enter_context(float32())
+        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))
         yield
+
+
+def _map(function: Callable[[Tensor], Tensor], obs: Any) -> Any:
+    """Map each tensor of an observation; of a lone one without looking for others."""
+    return function(obs) if isinstance(obs, Tensor) else tree.map_structure(function, obs)
 
 
 def build_network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:

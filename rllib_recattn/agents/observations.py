@@ -102,8 +102,11 @@ class Observations:
         """Refuse numbers that a dtype does not hold: a memory would never be rid of them."""
         if array.dtype.kind != "f" or dtype.kind != "f":
             return
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(array.astype(dtype))
+        if array.dtype == dtype:
+            finite = np.isfinite(array)
+        else:
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(array.astype(dtype))
         if not finite.all():
             at = tuple(int(index) for index in np.argwhere(~finite)[0])
             where = f" at index {at}" if at else ""
