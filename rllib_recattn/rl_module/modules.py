@@ -7,13 +7,14 @@ from typing import Any
 from ray.rllib.algorithms.appo.torch.default_appo_torch_rl_module import DefaultAPPOTorchRLModule
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 
+from rllib_recattn.rl_module.acting_mode import ActingModeMixin
 from rllib_recattn.rl_module.catalog import RecAttnCatalog, is_stock_catalog
 from rllib_recattn.rl_module.fixes.critic_encoder import SyncCriticEncoderMixin
 from rllib_recattn.rl_module.fixes.float32_state import Float32StateMixin
 from rllib_recattn.rl_module.packing.values import PackedValuesMixin
 
 
-class RecurrentActorCriticMixin(PackedValuesMixin, SyncCriticEncoderMixin, Float32StateMixin):
+class RecurrentActorCriticMixin(ActingModeMixin, PackedValuesMixin, SyncCriticEncoderMixin, Float32StateMixin):
     """Mends RLlib's actor-critic modules where they hurt recurrent agents; stands before them as a base class.
 
     It builds what ``use_model`` wrote, whichever of RLlib's catalogs a later spec that names a module alone leads to:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
-from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.private_names import MissingNameError
+from rllib_recattn.rl_module.acting_mode import acting
 from rllib_recattn.rl_module.lean_sampling.reasons import wants_lists, why_not, why_not_now
 from rllib_recattn.rl_module.lean_sampling.sampler import LeanSampler
 from rllib_recattn.rl_module.rllib_internals.sampling import wrap_sample
@@ -33,21 +34,17 @@ class LeanSamplingCallback(RLlibCallback):
     def __init__(self) -> None:
         super().__init__()
         self._is_wrapped = False
-        self._reason: str | None = None
+        self._reason: str | None = "it has no method to be asked by"
 
     def on_environment_created(self, *, env_runner: Any, **kwargs: Any) -> None:
         """Stand before RLlib's way to sample, once: an environment may be made again."""
-        if not self._is_wrapped and isinstance(env_runner, SingleAgentEnvRunner):
-            try:
-                wrap_sample(env_runner, lambda sample: self._either_way(env_runner, sample))
-            except MissingNameError:
-                return  # `why_not` says it
+        if not self._is_wrapped:
             self._is_wrapped = True
+            with suppress(MissingNameError):  # which `why_not` says
+                wrap_sample(env_runner, lambda sample: self._either_way(env_runner, sample))
 
     def on_sample_end(self, *, env_runner: Any, metrics_logger: Any, **kwargs: Any) -> None:
         """Log which way was taken."""
-        if not self._is_wrapped:
-            self._note(why_not(env_runner))
         metrics_logger.log_value(LEAN_SAMPLING, float(self._reason is None), window=1)
 
     def _either_way(self, env_runner: Any, rllibs: Sample) -> Sample:
@@ -56,10 +53,11 @@ class LeanSamplingCallback(RLlibCallback):
                 "actions are to be random" if random_actions else why_not(env_runner) or why_not_now(env_runner, **how)
             )
             self._note(reason)
-            if reason is not None:
-                return rllibs(explore=explore, random_actions=random_actions, **how)
-            lean = LeanSampler(env_runner, explore=explore, episodes_as_lists=wants_lists(env_runner))
-            return lean.sample(**how)
+            with acting(env_runner.module):
+                if reason is not None:
+                    return rllibs(explore=explore, random_actions=random_actions, **how)
+                lean = LeanSampler(env_runner, explore=explore, episodes_as_lists=wants_lists(env_runner))
+                return lean.sample(**how)
 
         return sample
 

@@ -30,6 +30,7 @@ from ray.rllib.utils import force_list
 from ray.rllib.utils.spaces.space_utils import get_base_struct_from_space
 
 from rllib_recattn.private_names import MissingNameError
+from rllib_recattn.rl_module.acting_mode import ActingModeMixin
 from rllib_recattn.rl_module.fixes.scalar_actions import ScalarActions
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, previous_inputs_of
 from rllib_recattn.rl_module.recurrence import settings_in
@@ -72,7 +73,7 @@ def why_not(env_runner: Any) -> str | None:
 def _why_not(env_runner: Any, module: Any) -> str | None:
     if not samples_as_rllib_does(env_runner):
         return f"{type(env_runner).__name__} samples in a way of its own"
-    if not isinstance(module, TorchRLModule) or not isinstance(module.model_config, dict):
+    if not isinstance(module, ActingModeMixin):
         return "the module is none of this package's"
     if not settings_in(module.model_config).lean_sampling:
         return "lean_sampling = False"
@@ -80,7 +81,7 @@ def _why_not(env_runner: Any, module: Any) -> str | None:
         return f"{type(module).__name__} has a forward_exploration or forward_inference of its own"
     for explore in (True, False):
         forward_without_modes(module, explore)
-    if any(parameter.device.type != "cpu" for parameter in module.parameters()):
+    if any(parameter.device.type != "cpu" for parameter in env_runner.module.parameters()):
         return "the module is not on the CPU"
     if env_runner.env is None:
         return "there is no environment"

@@ -73,13 +73,7 @@ class LeanSampler:
             inside.reset_all(self._explore)
         if num_episodes is not None:
             inside.needs_reset = True
-        was_training = self._rl_module.training
-        self._rl_module.eval()
-        try:
-            return self._gather(num_timesteps, num_episodes)
-        finally:
-            if was_training:
-                self._rl_module.train()
+        return self._gather(num_timesteps, num_episodes)
 
     def _gather(self, num_timesteps: int | None, num_episodes: int | None) -> list[SingleAgentEpisode]:
         inside, n_envs = self._inside, self._runner.num_envs
