@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.private_names import MissingNameError
@@ -34,11 +36,11 @@ class LeanSamplingCallback(RLlibCallback):
     def __init__(self) -> None:
         super().__init__()
         self._is_wrapped = False
-        self._reason: str | None = "it has no method to be asked by"
+        self._reason: str | None = "it is none of RLlib's"
 
     def on_environment_created(self, *, env_runner: Any, **kwargs: Any) -> None:
         """Stand before RLlib's way to sample, once: an environment may be made again."""
-        if not self._is_wrapped:
+        if not self._is_wrapped and isinstance(env_runner, SingleAgentEnvRunner | MultiAgentEnvRunner):
             self._is_wrapped = True
             with suppress(MissingNameError):  # which `why_not` says
                 wrap_sample(env_runner, lambda sample: self._either_way(env_runner, sample))

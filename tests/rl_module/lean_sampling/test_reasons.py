@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import gymnasium as gym
 import pytest
@@ -12,6 +13,7 @@ from ray.rllib.connectors.env_to_module import FlattenObservations
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from rllib_recattn.rl_module.lean_sampling import callback
 from rllib_recattn.rl_module.lean_sampling.reasons import knows
@@ -80,6 +82,15 @@ def test_so_do_calls_that_are_none_of_its(how):
 
 def test_an_env_runner_of_the_users_own_samples_in_its_own_way():
     assert sampled(config_of("gru"), OwnEnvRunner) == 0
+
+
+def test_one_that_is_none_of_rllibs_is_left_alone():
+    foreign, metrics = SimpleNamespace(_sample=print), MetricsLogger(root=False)
+    watching = callback.LeanSamplingCallback()
+    watching.on_environment_created(env_runner=foreign)
+    assert foreign._sample is print
+    watching.on_sample_end(env_runner=foreign, metrics_logger=metrics)
+    assert metrics.peek(callback.LEAN_SAMPLING) == 0
 
 
 def test_several_agents_are_sampled_in_rllibs_way():
