@@ -16,6 +16,7 @@ from torch import Tensor
 from rllib_recattn.agents.actions import Actions
 from rllib_recattn.agents.checks import (
     check_computed,
+    check_fits,
     check_state,
     checked_device,
     checked_rewards,
@@ -185,6 +186,7 @@ class Agent:
         if rows is None:
             raise SettingsError(f"n_rows = {n_rows!r}: should be a whole number ≥ 1")
         size = self._previous.size
+        check_fits(rows, 1 + 4 * (size + sum(self.network.state_sizes())))
         try:
             begun = np.zeros(rows, bool)
             previous = np.zeros((rows, size), np.float32) if size else None

@@ -6,6 +6,7 @@ Shape suffixes: B rows, S numbers of state, P numbers of a previous action and r
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,22 @@ def whole_number(value: Any, least: int, below: int | None = None) -> int | None
         return None
     number = int(value)
     return number if number >= least and (below is None or number < below) else None
+
+
+def check_fits(n_rows: int, size: int) -> None:
+    """Refuse more rows than there is memory for, rather than to let the system end the process that asks for it.
+
+    Args:
+        n_rows: B.
+        size: Bytes of a row's state; a step holds that before it and that after it.
+
+    Raises:
+        SettingsError: If they are more than this machine has.
+    """
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return
+    if 2 * n_rows * size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise SettingsError(f"n_rows = {n_rows}: there is not enough memory for the states of so many rows")
 
 
 def chosen_rows(rows: Any, n_rows: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 
@@ -232,6 +233,14 @@ def test_too_many_rows_leave_the_agent_as_it_was():
     agent.seed(np.int64(3))
     with pytest.raises(SettingsError, match=r"for 5 rows call agent\.reset\(n_rows=5\)"):
         agent.act(np.zeros((5, 3)))
+
+
+def test_more_rows_than_the_machine_has_memory_for_are_refused_before_they_are_made(monkeypatch):
+    agent = agent_of(model="gru", settings={"d_model": 8})
+    rows = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * 33) + 1
+    monkeypatch.setattr(agent.network, "initial_states", lambda rows: pytest.fail("they were made"))
+    with pytest.raises(SettingsError, match=f"n_rows = {rows}: there is not enough memory for the states"):
+        agent.reset(n_rows=rows)
 
 
 def test_states_that_are_not_its_own_are_refused():
