@@ -66,7 +66,9 @@ def train() -> None:
     help="Continue an unfinished run, by default the newest one of this experiment, from its newest checkpoint.",
 )
 @click.option(
-    "--restore", metavar="PATH", help="Begin with the state of a checkpoint, or of a run's or trial's newest one."
+    "--restore",
+    metavar="PATH",
+    help="Begin with the state of a checkpoint, or of a run's or trial's newest one, or with what rllib export wrote.",
 )
 @click.option(
     "--num-samples",

@@ -30,8 +30,9 @@ from tests.model_v2.old_stack import TINY
 from tests.rl_module.inputs.random_env import ACTIONS, MORE_OBSERVATIONS, OBSERVATIONS
 
 BOTH = {"use_prev_action": True, "use_prev_reward": True}
-# AGaLiTe divides by sums that are close to 0 now and then, where float32 is off from float64 by 4e-4 in these agents.
-LIMITS = {"agalite": 1e-4}
+# Now and then a norm, or AGaLiTe's normaliser, divides by a number so small that it makes much of rounding: with the
+# Dict that happens to a few models, by 4e-5 at most; there AGaLiTe in float32 is off from float64 by 4e-4.
+LIMITS = {"Dict": 1e-4}
 CELLS = {
     "vector": {"observation": OBSERVATIONS["vector"]},
     "image": {"observation": OBSERVATIONS["image 7x7"], "action": ACTIONS["MultiDiscrete"]},
@@ -83,7 +84,7 @@ def test_every_model_acts_alike_in_every_format(model, cell, tmp_path, monkeypat
     monkeypatch.setattr(write, "record", lambda *args: program)
     for form in ("onnx", "pt2"):
         (tmp_path / form).mkdir()
-        assert write_graph(agent, tmp_path / form, "default_policy", form).error <= LIMITS.get(model, 1e-5)
+        assert write_graph(agent, tmp_path / form, "default_policy", form).error <= LIMITS.get(cell, 1e-5)
     write_agent(agent.description, agent.network.state_dict(), tmp_path, "default_policy")
     again = StepGraph(read_agent(tmp_path, values=True), ports)
     assert comparison.largest_error(agent, ports, runs(again)) <= 1e-5

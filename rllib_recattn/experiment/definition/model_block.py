@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from rllib_recattn.errors import SettingsError, validate
+from rllib_recattn.errors import SettingsError, shown, validate
 from rllib_recattn.experiment.definition.spec import ModelBlock
 from rllib_recattn.models.registry import find_model, model_names
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
@@ -36,6 +36,11 @@ def check_model(block: Mapping[str, Any], where: str) -> ModelBlock:
     settings = info.settings
     if ":" not in block["name"]:
         block = {**block, "name": info.name}  # as the catalog spells it
+    if "weights" in block and "weights" not in settings.model_fields:
+        raise SettingsError(
+            f"{where}.weights = {shown(block['weights'])}: should be left out; beside the model block, restore: FOLDER "
+            "begins with the weights of an exported agent"
+        )
     # One schema for all that may stand side by side, so that a misspelt key finds its neighbours of both kinds.
     validate(create_model(settings.__name__, __base__=(settings, RecurrenceSettings), name=(str, ...)), block, where)
     own = {key: value for key, value in block.items() if key in settings.model_fields}

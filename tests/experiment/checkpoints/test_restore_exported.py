@@ -76,6 +76,13 @@ def test_what_differs_is_said_before_anything_starts(exported, tmp_path):
     ]
 
 
+def test_an_experiment_says_restore(exported, tmp_path):
+    with pytest.raises(
+        SettingsError, match=r"model\.weights = '.*agent': should be left out; beside .* restore: FOLDER"
+    ):
+        restored(tmp_path, exported, ("max_seq_len: 8", f"max_seq_len: 8, weights: {exported}"))
+
+
 def write(folder, **fields):
     folder.mkdir()
     fields = {"model": "gru", "settings": TINY["gru"], **fields}
