@@ -11,6 +11,7 @@ import pytest
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.appo import APPOConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
 
 import rllib_recattn as ra
 from rllib_recattn.agents.description import HeadSettings
@@ -114,6 +115,27 @@ def test_use_model_takes_it(algorithm, ray_session, tmp_path):
         assert np.array_equal(module["pi.net.mlp.0.weight"], expected["policy.layers.0.weight"])
     finally:
         built.stop()
+
+
+def test_each_of_several_policies_begins_with_its_own(ray_session, tmp_path):
+    (tmp_path / "agents").mkdir()
+    box, left_or_right = gym.make("CartPole-v1").observation_space, gym.spaces.Discrete(2)
+    for seed, policy in enumerate("ab"):
+        (tmp_path / "agents" / policy).mkdir()
+        description = description_of(box, left_or_right, model="gru", settings=TINY["gru"])
+        write_agent(description, weights_of(description, seed), tmp_path / "agents" / policy, policy)
+    config = PPOConfig().environment(MultiAgentCartPole, env_config={"num_agents": 2}).env_runners(num_env_runners=0)
+    config.multi_agent(policies={"a", "b"}, policy_mapping_fn=lambda agent, *args, **kwargs: "ab"[agent])
+    config.rl_module(model_config={"head_fcnet_hiddens": []}).debugging(log_level="ERROR")
+    built = ra.use_model(config, "gru", **TINY["gru"], weights=tmp_path / "agents").build_algo()
+    try:
+        weights = built.learner_group.get_weights()
+        heads = [weights[policy]["pi.net.mlp.0.weight"] for policy in "ab"]
+    finally:
+        built.stop()
+    for policy, head in zip("ab", heads, strict=True):
+        assert np.array_equal(head, acting_weights(tmp_path / "agents" / policy)["policy.layers.0.weight"])
+    assert not np.array_equal(*heads)
 
 
 def test_a_value_function_that_it_was_saved_without_begins_with_new_weights(ray_session, tmp_path):
