@@ -206,6 +206,17 @@ def test_sentences_of_the_readme():
     assert f"{many[0]:.1f} to {many[1]:.1f} times for 64" in readme
     passes = [r for c, both in of_lstm.items() if c.startswith("training") for r in both]
     assert f"a learner's pass {min(passes):.2f} to {max(passes):.2f} times" in readme
+    both = {
+        case: [r[case]["of the LSTM's"][model] for r in beside.values() for model in ("GLA", "Gated DeltaNet")]
+        for case in cases
+    }
+    one, eight, many = (both[f"acting, B = {b}"] for b in (1, 8, 64))
+    assert f"take {min(one):.2f} to {max(one):.2f} times an LSTM's time for one agent" in readme
+    assert (
+        f"agent, {min(eight):.1f} to {max(eight):.1f} times for eight and {min(many):.1f} to {max(many):.1f} " in readme
+    )
+    passes = [r for case, ratios in both.items() if case.startswith("training") for r in ratios]
+    assert f"for 64, and a learner's pass {min(passes):.2f} to {max(passes):.2f} times ([measured]" in readme
 
 
 def test_other_ratios_of_the_readme():

@@ -1,10 +1,11 @@
-"""AGaLiTe beside an LSTM with as many parameters: an acting step, and a learner's pass forward and backward.
+"""AGaLiTe and others beside an LSTM with as many parameters: an acting step, and a learner's pass but for GTrXL.
 
     python -m rllib_recattn.models.kernels.build; python -m benchmarks.models.beside_lstm
 
-AGaLiTe runs with the kernels in C++ that the first command builds, and with PyTorch's operations alone; the LSTM is
-PyTorch's. All take turns within each round on one thread, and are measured in CPU time, which other load disturbs
-little. Figures are medians over rounds. The result goes to beside_lstm.json beside this file.
+Models run with the kernels in C++ that the first command builds, of GTrXL for its gates alone, and with PyTorch's
+operations alone; the LSTMs are PyTorch's, one for each model. All take turns within each round on one thread, and are
+measured in CPU time, which other load disturbs little. Figures are medians over rounds. The result goes to
+beside_lstm.json beside this file.
 """
 
 from __future__ import annotations
@@ -37,16 +38,29 @@ SIZES = {
 }
 BATCHES = (1, 8, 32, 64)
 SHAPES = ((20, 24), (8, 128), (32, 64))  # rows, steps; the first is a minibatch of 512 steps at T-Maze
-STEPS_PER_ROUND, ACTING_ROUNDS, TRAINING_ROUNDS = 20, 41, 15
-KERNELS, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "LSTM"
+STEPS_PER_ROUND, ACTING_ROUNDS, TRAINING_ROUNDS = 10, 31, 11
+AGALITE = "AGaLiTe"
+MODELS = {AGALITE: "agalite", "GLA": "gla", "Gated DeltaNet": "gated_delta_net", "GTrXL, M = 128": "gtrxl"}
+ACTS = "GTrXL"  # and is not trained
+PYTORCH = " without kernels"
 
 
 def models(size: str) -> dict[str, SequenceModel]:
-    torch.manual_seed(0)
-    width = SIZES[size]["d_model"]
-    agalite = build_model("agalite", input_dim=width, **SIZES[size])
-    cell = next(w for w in count(1) if 4 * w * (width + w + 2) >= n_parameters(agalite))
-    return {KERNELS: agalite, PYTORCH: agalite, LSTM: build_model("lstm", input_dim=width, d_model=cell)}
+    """Return each model, again to be called without kernels, and its LSTM."""
+    width, contenders = SIZES[size]["d_model"], {}
+    for label, name in MODELS.items():
+        torch.manual_seed(0)
+        model = build_model(name, input_dim=width, **SIZES[size])
+        cell = next(w for w in count(1) if 4 * w * (width + w + 2) >= n_parameters(model))
+        contenders |= {label: model, label + PYTORCH: model}
+        contenders[lstm_of(label)] = build_model("lstm", input_dim=width, d_model=cell)
+    return contenders
+
+
+def lstm_of(label: str) -> str:
+    """Return the label of the LSTM that a model is compared with."""
+    label = label.removesuffix(PYTORCH)
+    return "LSTM" if label == AGALITE else f"LSTM beside {label}"
 
 
 def timed(name: str, work: Callable[[], None], repeats: int = 1) -> Callable[[], float]:
@@ -62,7 +76,7 @@ def timed(name: str, work: Callable[[], None], repeats: int = 1) -> Callable[[],
         with mock.patch.object(library, "kernels", return_value=None):
             return measure()
 
-    return without_kernels if name == PYTORCH else measure
+    return without_kernels if name.endswith(PYTORCH) else measure
 
 
 def acting(model: SequenceModel, batch: int) -> Callable[[], None]:
@@ -86,23 +100,30 @@ def training(model: SequenceModel, rows: int, steps: int) -> Callable[[], None]:
     return update
 
 
-def compare(contenders: dict[str, SequenceModel], measures: dict[str, Callable[[], float]], rounds: int) -> dict:
+def compare(measures: dict[str, Callable[[], float]], rounds: int) -> dict:
     seconds = in_turns(measures, rounds)
     return {
-        "milliseconds": {name: round(1e3 * seconds[name], 3) for name in contenders},
-        "of the LSTM's": {name: round(seconds[name] / seconds[LSTM], 2) for name in contenders if name != LSTM},
+        "milliseconds": {name: round(1e3 * seconds[name], 3) for name in measures},
+        "of the LSTM's": {
+            name: round(seconds[name] / seconds[lstm_of(name)], 2) for name in measures if not name.startswith("LSTM")
+        },
     }
 
 
 def measure(size: str) -> dict:
     contenders = models(size)
-    result: dict = {"parameters": {name: n_parameters(model) for name, model in contenders.items()}}
+    parameters = {name: n_parameters(model) for name, model in contenders.items() if not name.endswith(PYTORCH)}
+    result: dict = {"parameters": parameters}
     for batch in BATCHES:
         measures = {name: timed(name, acting(m, batch), STEPS_PER_ROUND) for name, m in contenders.items()}
-        result[f"acting, B = {batch}"] = compare(contenders, measures, ACTING_ROUNDS)
+        result[f"acting, B = {batch}"] = compare(measures, ACTING_ROUNDS)
+        print(f"{size}, acting, B = {batch}", flush=True)
+    trained = {
+        name: model for name, model in contenders.items() if not name.removeprefix("LSTM beside ").startswith(ACTS)
+    }
     for rows, steps in SHAPES:
-        measures = {name: timed(name, training(m, rows, steps)) for name, m in contenders.items()}
-        result[f"training, B = {rows}, T = {steps}"] = compare(contenders, measures, TRAINING_ROUNDS)
+        measures = {name: timed(name, training(m, rows, steps)) for name, m in trained.items()}
+        result[f"training, B = {rows}, T = {steps}"] = compare(measures, TRAINING_ROUNDS)
     return result
 
 
