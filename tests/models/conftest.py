@@ -42,10 +42,11 @@ def choose_kernels(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail(f"there are no kernels: {library.why_none()}")
 
 
-BY_KERNELS = " by kernels"  # of which GTrXL stands for all that have only gates
+BY_KERNELS = " by kernels"  # of which GTrXL stands for all that have only gates, mLSTM for outer-product memories
+WITH_KERNELS = [f"{name}{BY_KERNELS}" for name in ("agalite", "gtrxl", "mlstm", "gated_delta_net")]
 
 
-@pytest.fixture(params=[*model_names(), f"agalite{BY_KERNELS}", f"gtrxl{BY_KERNELS}"])
+@pytest.fixture(params=[*model_names(), *WITH_KERNELS])
 def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SequenceModel:
     """A small model in float64."""
     choose_kernels(request.param.endswith(BY_KERNELS), monkeypatch)

@@ -17,7 +17,7 @@ from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.parts.blocks import GRUGate
 from rllib_recattn.models.registry import build_model
-from tests.models import test_step_kernels
+from tests.models import test_memory_kernels, test_step_kernels
 from tests.models.conftest import choose_kernels
 
 ROWS, STEPS, HEADS, D_HEAD = 2, 7, 2, 5
@@ -338,7 +338,7 @@ from rllib_recattn.models.kernels import build, library
 library.HERE = pathlib.Path({str(tmp_path)!r})
 library.supported_sets.__defaults__ = library.operators_of.__defaults__ = (library.HERE,)
 names = "every_instruction_set or sequences_and_gradients or acting_steps or the_gate or all_settings or any_sizes"
-files = [{__file__!r}, {test_step_kernels.__file__!r}]
+files = [{__file__!r}, {test_step_kernels.__file__!r}, {test_memory_kernels.__file__!r}]
 sys.exit(pytest.main(["-q", "-s", "-p", "no:xdist", "-m", "not slow", "-k", names, *files]))
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
