@@ -11,6 +11,8 @@
 
 namespace rllib_recattn {
 
+constexpr int64_t kAhead = 1024;  // bytes, by which memories are asked for before they are read
+
 struct Heads {
   int64_t n, keys, values;  // H, K, V
 
@@ -33,6 +35,18 @@ struct Write {
   const T* rotation = nullptr;  // cos θ [K/2] and sin θ [K/2]; null: keys are not rotated
 };
 
+// Asks for n numbers that are read soon, since a processor by itself looks ahead no further than to the end of a page.
+template <typename T>
+inline void ask_for(const T* from, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(from + kAhead / sizeof(T) + i);
+}
+
+// Likewise for what is written soon.
+template <typename T>
+inline void ask_for_writing(const T* from, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(from + kAhead / sizeof(T) + i, 1);
+}
+
 // after ← before ⊙ α + k uᵀ, and o [V] ← afterᵀ q, of one head; the two may be the same. α: one number every
 // `decay_step`, 0 or 1.
 template <typename T>
@@ -43,6 +57,7 @@ void write_and_read(const Heads& n, const T* before, T* after, const T* decay, i
   for (int64_t i = 0; i < fours; i += 4, before += 4 * v, after += 4 * v) {
     const T a0 = decay[i * decay_step], a1 = decay[(i + 1) * decay_step];
     const T a2 = decay[(i + 2) * decay_step], a3 = decay[(i + 3) * decay_step];
+    if (before != after) ask_for(before, 4 * v), ask_for_writing(after, 4 * v);
 #pragma omp simd
     for (int64_t j = 0; j < v; ++j) {
       const T s0 = a0 * before[j] + key[i] * value[j], s1 = a1 * before[v + j] + key[i + 1] * value[j];
