@@ -256,6 +256,21 @@ def test_steps_read_the_weights_that_there_are(name, change, served, generator):
     assert_same(model.double(), arguments, served)
 
 
+@pytest.mark.parametrize("name", ["agalite", "gla"])
+def test_a_model_that_was_pickled_before_there_were_such_steps_acts_by_pytorch(name, served, generator):
+    model = shaken((name, SMALL))
+    arguments = a_step(model, generator)
+    expected = assert_same(model, arguments, served)
+    served.clear()
+    del model._step_sizes
+    model._native_step = None if name == "gla" else Step.__new__(Step)
+    thawed = pickle.loads(pickle.dumps(model))
+    with torch.inference_mode():
+        for actual, value in zip(thawed(*arguments), expected, strict=True):
+            torch.testing.assert_close(actual, value, rtol=1e-9, atol=1e-10)
+    assert served == []
+
+
 def test_a_buffer_is_read_as_it_is(served, generator):
     model = shaken(("retnet", SMALL))
     arguments = a_step(model, generator)

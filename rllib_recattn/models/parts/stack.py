@@ -136,6 +136,8 @@ class Stack(SequenceModel):
         conv_size: Steps of a convolution in front of each mixer; 0: there is none.
     """
 
+    _native_step: Step | None = None
+
     def __init__(
         self,
         input_dim: int,
@@ -164,7 +166,11 @@ class Stack(SequenceModel):
         self.output_norm = nn.LayerNorm(settings.d_model) if settings.residual == "sum" else nn.Identity()
         kind = settings.residual == "gated", rectified, conv_size
         self._step_sizes = input_dim, self.state_size, settings.d_model, d_ff or 0, len(blocks), *kind
-        self._native_step: Step | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_step_sizes" not in state:  # pickled as a whole by a version whose steps were others
+            self._native_step = None
 
     def act_by_kernels(self) -> None:
         """Have a kernel in C++ take acting steps, if there is one for the mixers; called when all weights are there."""
