@@ -39,6 +39,7 @@ RESERVED_SETTINGS = frozenset(
         "use_prev_action",
         "use_prev_reward",
         "vf_share_layers",
+        "weights",
     }
 )
 

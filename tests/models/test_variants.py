@@ -77,7 +77,8 @@ def test_what_starts_an_episode_in_acting_starts_it_in_a_row(model, row):
     expected = episodes_apart(model, x, state)
     for actual in (model(x, state, is_first), act(model, x, state, is_first)):
         for tensor, value in zip(actual, expected, strict=True):
-            torch.testing.assert_close(tensor, value, rtol=1e-9, atol=1e-10)
+            # Norms of few features divide by what may be close to 0.
+            torch.testing.assert_close(tensor, value, rtol=1e-8, atol=1e-9)
 
 
 def test_any_split_gives_the_same_with_its_gradients(model, row):

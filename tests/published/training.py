@@ -244,12 +244,26 @@ def all_tasks():
     return tasks | {title: found[name] for name, title in TASKS.items()}
 
 
+# What the names of changes do not spell out as a setting and its value.
+CHANGES = {
+    "dct2": "frequencies: dct2",
+    "head-norm": "head_norm: true",
+    "output-gate": "output_gate: true",
+    "refined-without-dct2": "frequencies: distinct",
+    "refined-without-conv": "conv_size: 0",
+    "refined-without-head-norm": "head_norm: false",
+    "refined-without-output-gate": "output_gate: false",
+}
+
+
 def which_model_rows():
     models: dict = {}
     for path in sorted((BENCHMARKS / "which_model" / "runs").rglob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         models.setdefault(run["model"], {}).setdefault(path.parent.name, []).append(run)
     rows = []
+    whole = {model for model in models if model.endswith(("-conv", "-refined")) or "-" not in model} - {"galite"}
+    ablated = bool(models.keys() - whole)
     for model, tasks in models.items():
         plain, _, change = model.partition("-")
         cells = []
@@ -257,15 +271,15 @@ def which_model_rows():
             runs = sorted((not run["solved"], run["env_steps"]) for run in tasks.get(task, []))
             cells.append(", ".join("> " * unsolved + k(steps) for unsolved, steps in runs) or "–")
         name = NAMES.get(plain) or OTHER_NAMES[plain]
-        if change in ("", "conv") and model != "galite":
-            rows.append(row(name + ", short convolution" * bool(change), *cells))
-        if change not in ("", "conv"):
+        if model in whole:
+            name += {"": "", "conv": ", short convolution", "refined": ", refined"}[change]
+            rows.append(row(name, *cells))
+        if model not in whole and change:
+            name += ", refined" * ("refined" in change)
             setting, _, value = change.rpartition("-")
-            rows.append(row(f"{name}, `{setting.replace('-', '_')}: {value}`", cells[2]))
-        ablated = (
-            any(other.startswith("agalite-") and other != "agalite-conv" for other in models) or "galite" in models
-        )
-        if model in ("agalite", "galite", "gla") and ablated and "memory_s7" in tasks:
+            told = CHANGES.get(change) or f"{setting.replace('-', '_')}: {value}"
+            rows.append(row(f"{name}, `{told}`", cells[2]))
+        if model in ("agalite", "agalite-refined", "galite", "gla") and ablated and "memory_s7" in tasks:
             rows.append(row(name, cells[2]))
     return rows
 

@@ -14,6 +14,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import find_checkpoint, is_of_old_stack, load_config
 from rllib_recattn.experiment.definition.environment import env_creator
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, encoder_settings, stored_encoder
+from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY
 from rllib_recattn.rl_module.exported_weights import differences, read_exported
 from rllib_recattn.rl_module.restore import counts_in
 from rllib_recattn.scope import Scope
@@ -143,7 +144,7 @@ def _differences(
         for space in ("observation_space", "action_space"):
             if arguments[space] != getattr(spec, space):
                 yield f"the {space}{of} is {arguments[space]} in the checkpoint, {getattr(spec, space)} here"
-        for line in _setting_differences("model", _as_written_now(arguments["model_config"]), spec.model_config):
+        for line in _model_differences(_as_written_now(arguments["model_config"]), spec.model_config):
             yield f"{line}{of}"
 
 
@@ -166,6 +167,15 @@ def _specs(config: AlgorithmConfig, experiment: Experiment) -> dict[str, Any]:
         return dict(config.get_multi_rl_module_spec(env=env).rl_module_specs)
     finally:
         env.close()
+
+
+def _model_differences(saved: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs between two models; of two of different names, whose settings are others', the names."""
+    names = [config.get(MODEL_CONFIG_KEY, {}).get("model") for config in (saved, ours)]
+    if names[0] != names[1]:
+        yield f"model.name is {names[0]!r} in the checkpoint, {names[1]!r} here"
+    else:
+        yield from _setting_differences("model", saved, ours)
 
 
 def _setting_differences(key_path: str, saved: Any, ours: Any) -> Iterator[str]:

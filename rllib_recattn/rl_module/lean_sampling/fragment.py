@@ -113,7 +113,7 @@ class Fragment:
         """
         self._add_infos(env)
         stop, lookbacks = self._lookback + len(self._times), []
-        for buffer, column, further in self._buffers(env):
+        for buffer, column, further in self._buffers_of(env):
             seen = min(horizon, buffer.lookback + self.n_steps(env)) + further
             lookbacks.append((buffer, buffer.lookback))
             buffer.data, buffer.lookback = self._items(env, column, stop + further - seen, stop + further), 0
@@ -125,7 +125,7 @@ class Fragment:
 
     def _fill(self, env: int, *, as_lists: bool = False) -> None:
         episode, start, stop = self._episodes[env], self._starts[env], len(self._times)
-        for buffer, column, further in self._buffers(env):
+        for buffer, column, further in self._buffers_of(env):
             first, last = self._lookback + start - buffer.lookback, self._lookback + stop + further
             as_arrays = not as_lists and (start > 0 or (env, column) not in self._of_other_types)
             buffer.data = column.part(env, first, last) if as_arrays else self._items(env, column, first, last)
@@ -144,7 +144,7 @@ class Fragment:
                 items[slot - start] = item
         return items
 
-    def _buffers(self, env: int) -> Iterator[tuple[InfiniteLookbackBuffer, Column | Marks, int]]:
+    def _buffers_of(self, env: int) -> Iterator[tuple[InfiniteLookbackBuffer, Column | Marks, int]]:
         """Yield an episode's buffers, the columns that fill them, and 1 for the one that has an item more."""
         episode = self._episodes[env]
         yield episode.observations, self._observations, 1
@@ -171,7 +171,7 @@ class Fragment:
         self._given[WEIGHTS_SEQ_NO] = Column(self._weights_number, n_slots, int)
         self._outputs = {**({Columns.STATE_OUT: Marks(MARK)} if self._stateful else {}), **self._given}
         for env, episode in enumerate(self._episodes):
-            for buffer, column, further in self._buffers(env) if episode.is_reset else ():
+            for buffer, column, further in self._buffers_of(env) if episode.is_reset else ():
                 if isinstance(column, Column):
                     slot = self._lookback + further - len(buffer.data)
                     column.put_items(env, slot, buffer.data)

@@ -112,7 +112,7 @@ def test_training_options_may_differ(finished_run, tmp_path):
             [("d_head: 4", "d_head: 4, encoder: mlp")],
             ["model.encoder.type is 'auto' in the checkpoint, 'mlp' here", "model.encoder.widths is None", ""],
         ),
-        ([("name: agalite", "name: galite")], ["model.name is 'agalite'", "", "", ""]),
+        ([("name: agalite", "name: galite")], ["model.name is 'agalite' in the checkpoint, 'galite' here"]),
         (
             [
                 ("rllib_recattn/TMaze-v0", "CartPole-v1"),
