@@ -25,8 +25,7 @@ from rllib_recattn.agents.space_data import space_to_data
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.serving import batches
 from rllib_recattn.serving.body_limit import BodyLimit
-from rllib_recattn.serving.fingerprint import fingerprint
-from rllib_recattn.serving.signed_states import SignedStates
+from rllib_recattn.serving.signed_states import SignedStates, fingerprint
 
 LARGEST_BODY = 16 << 20
 EXPIRE_S = 3600.0

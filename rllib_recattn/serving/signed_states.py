@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.state import AgentState
 from rllib_recattn.errors import SettingsError
 
@@ -109,3 +110,14 @@ def _wrong(problem: str) -> SettingsError:
     return SettingsError(
         f"state: {problem}; should be what the last answer to this session held, or be left out where an episode begins"
     )
+
+
+def fingerprint(agent: Agent) -> str:
+    """Compute a checksum of an agent's model and weights: a state means something to this agent alone."""
+    digest = hashlib.sha256()
+    description = agent.description
+    digest.update(json.dumps([description.model, description.settings.model_dump()], sort_keys=True).encode())
+    for name, tensor in sorted(agent.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

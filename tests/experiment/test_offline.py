@@ -30,12 +30,15 @@ from rllib_recattn.scope import Scope
 from tests.programs import RLLIB_PROGRAM
 from tests.rl_module.test_offline import LENGTH, expert_episodes, packed
 
+# Ray reads the episodes in another order each time. With frequencies that all oscillate one run in three was still at
+# chance after 30 iterations; with these, eight of eight were done after 11.
 CONTENT = """
 imitation:
   run: {run}
   env: rllib_recattn/TMaze-v0
   stop: {{training_iteration: 30, evaluation/env_runners/success_rate: 0.98}}
-  model: {{name: agalite, max_seq_len: {max_seq_len}, d_model: 32, n_layers: 1, n_heads: 2, d_head: 8}}
+  model:
+    {{name: agalite, max_seq_len: {max_seq_len}, d_model: 32, n_layers: 1, n_heads: 2, d_head: 8, frequencies: dct2}}
   config:
     env_config: {{corridor_length: {length}}}
     input: episodes
@@ -123,7 +126,7 @@ def test_what_was_recorded_is_checked_before_ray_starts(directory):
 def test_bc_needs_no_evaluation(directory, with_model):
     text = CONTENT.replace(", evaluation/env_runners/success_rate: 0.98", "")
     text = text[: text.index("    evaluation_interval")] + "  storage_path: results\n"
-    lines = [line for line in text.splitlines() if with_model or not line.startswith("  model:")]
+    lines = [line for line in text.splitlines() if with_model or not line.startswith(("  model:", "    {{name:"))]
     assert build_config(load(directory, text="\n".join(lines))).observation_space is not None
 
 
@@ -243,7 +246,9 @@ def test_from_recording_over_bc_and_marwil_to_ppo(directory, rllib):
         .replace("corridor_length: {length}", "corridor_length: 3, max_episode_steps: 12")
         .replace("input: episodes", "input: episodes-of-ppo")
         .replace(
-            "name: agalite, max_seq_len: {max_seq_len}, d_model: 32, n_layers: 1, n_heads: 2, d_head: 8", "{model}"
+            "name: agalite, max_seq_len: {max_seq_len}, d_model: 32, n_layers: 1, n_heads: 2, d_head: 8, "
+            "frequencies: dct2",
+            "{model}",
         )
     )
     for run in ("BC", "MARWIL"):

@@ -10,8 +10,7 @@ import torch
 
 from rllib_recattn.agents.state import AgentState
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.serving.fingerprint import fingerprint
-from rllib_recattn.serving.signed_states import SignedStates
+from rllib_recattn.serving.signed_states import SignedStates, fingerprint
 from tests.agents.small import agent_of, description_of, weights_of
 
 
