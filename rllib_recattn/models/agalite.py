@@ -42,7 +42,7 @@ from rllib_recattn.models.parts.stack import LinearAttentionSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
-OUTPUT_NORM_EPSILON = 1e-5
+NORM_EPSILON = 1e-5
 
 
 class AGaLiTeSettings(LinearAttentionSettings):
@@ -95,8 +95,8 @@ class AGaLiTe(Stack):
         self.oscillation = oscillation
         self._native_blocks = {}
         # What the kernels of blocks of a sequence know; that of the attention knows the attention of all blocks.
-        as_published = settings.residual == "gated" and settings.feedforward and not settings.conv_size
-        as_published = as_published and not (settings.head_norm or settings.output_gate)
+        further = settings.conv_size or settings.head_norm or settings.output_gate
+        as_published = settings.residual == "gated" and settings.feedforward and not further
         if all(mixer.has_kernels for mixer in mixers) and as_published:
             self._native_blocks = {block: NativeBlock(block) for block in self.layers}
         self.act_by_kernels()
@@ -153,7 +153,7 @@ class AGaLiTeAttention(ExpandedAttention):
             spread_timescales(bias, settings.max_timescale, n_heads)
         with torch.no_grad():
             self.output.weight *= settings.output_gain
-        self.norm = nn.RMSNorm(d_head, eps=OUTPUT_NORM_EPSILON) if settings.head_norm else None
+        self.norm = nn.RMSNorm(d_head, eps=NORM_EPSILON) if settings.head_norm else None
         self.gate = orthogonal_linear(settings.d_model, n_heads * d_head) if settings.output_gate else None
 
     def forward(

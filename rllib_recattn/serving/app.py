@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
 import tree
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -116,7 +115,7 @@ def make_app(
         state = agent.initial_state(1) if asked.state is None else states.read(asked.state, asked.session)
         answer = await work.act(batches.Request(observation, state, asked.reward, asked.explore))
         return ActAnswer(
-            action=tree.map_structure(_plain, answer.action),
+            action=tree.map_structure(lambda part: part.tolist(), answer.action),
             state=states.write(answer.state, asked.session),
             logits=answer.logits.tolist() if asked.logits else None,
             value=answer.value,
@@ -160,7 +159,3 @@ def make_app(
 
     app.add_middleware(BodyLimit, largest=largest_body)
     return app
-
-
-def _plain(part: np.ndarray | np.generic) -> Any:
-    return part.tolist()
