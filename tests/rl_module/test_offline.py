@@ -68,8 +68,8 @@ def offline_config(algorithm: str, *, max_seq_len: int = LENGTH + 1, **settings)
     config = CONFIGS[algorithm]().environment(ENV[0], env_config=ENV[1]).training(gamma=GAMMA)
     config.training(train_batch_size_per_learner=50, lr=3e-3).debugging(seed=0, log_level="ERROR")
     config.offline_data(input_read_episodes=True, dataset_num_iters_per_learner=1)
-    sizes = {"d_model": 32, "n_layers": 1, "n_heads": 2, "d_head": 8}
-    return ra.use_model(config, "agalite", max_seq_len=max_seq_len, **sizes, **settings)
+    model = {"d_model": 32, "n_layers": 1, "n_heads": 2, "d_head": 8, "frequencies": "dct2"}
+    return ra.use_model(config, "agalite", max_seq_len=max_seq_len, **model, **settings)
 
 
 def train_batch(config, episodes, prelearner_class=WholeEpisodesPreLearner):

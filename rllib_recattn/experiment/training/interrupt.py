@@ -19,6 +19,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from rllib_recattn.experiment.reports.text import report_console
+from rllib_recattn.experiment.training.resumed_trials import end_if_through
 from rllib_recattn.experiment.training.unreported import never_ends
 
 # One flag per process, as signals are; the scheduler and the callback travel through Tune's pickles and find it here.
@@ -85,6 +86,11 @@ class PauseOnInterrupt(FIFOScheduler):
     By itself it runs trials one after the other. In front of another scheduler, among the bases of a class, it leaves
     all else to that one.
     """
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Take up a trial, unless it is through."""
+        end_if_through(tune_controller, trial)
+        super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Decide what a trial does after an iteration."""

@@ -28,6 +28,7 @@ from rllib_recattn.experiment.definition.search import SEED
 from rllib_recattn.experiment.definition.spec import Experiment
 from rllib_recattn.experiment.records.metrics import read_results
 from rllib_recattn.experiment.training.interrupt import PauseOnInterrupt
+from rllib_recattn.experiment.training.resumed_trials import end_if_through
 from rllib_recattn.experiment.training.searchers import tune_domain
 from rllib_recattn.experiment.tune_internals.schedulers import (
     begin_population_member,
@@ -85,6 +86,7 @@ class HyperBand(_Resumable, HyperBandScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Take up a trial, unless it is through: the others of its bracket would wait for it forever."""
+        end_if_through(tune_controller, trial)
         if not trial.is_finished():
             super().on_trial_add(tune_controller, trial)
 

@@ -108,6 +108,22 @@ def test_a_run_goes_on_from_what_there_is_and_no_iteration_is_there_twice(interr
     assert starts == [last["num_env_steps_sampled_lifetime"] + 1]
 
 
+def test_a_trial_that_had_met_a_stop_criterion_trains_no_further(interrupted, run_dir):
+    experiment = interrupted[0]
+    # Tune keeps files of a run in one place for all runs of that name that one Ray has seen.
+    run_dir = run_dir.rename(run_dir.with_name(f"through-{run_dir.name}"))
+    path, record = record_of(run_dir)
+    trial = json.loads(record["trial_data"][0][0])
+    trial |= {"stopping_criterion": {"training_iteration": 3}, "status": "RUNNING"}  # killed before it was through
+    record["trial_data"][0][0] = json.dumps(trial)
+    path.write_text(json.dumps(record))
+    result = run_experiment(experiment, build_config(experiment), resume=run_dir)
+    assert result.status == "finished"
+    assert [each["training_iteration"] for each in read_results(run_dir)] == [1, 2, 3]
+    assert result.metrics["training_iteration"] == 3
+    assert names(run_dir) == ["checkpoint_000001", "checkpoint_000002"]
+
+
 def test_a_run_that_still_trains_is_not_taken_over(interrupted, run_dir):
     with training_in(run_dir), pytest.raises(SettingsError, match=r"is still training, process \d+ on host"):
         run_experiment(interrupted[0], build_config(interrupted[0]), resume=run_dir)

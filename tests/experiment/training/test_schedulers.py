@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas
 import pytest
 from ray import cloudpickle
 from ray.rllib.algorithms.ppo import PPO
+from ray.train import Checkpoint
+from ray.train._internal.session import _TrainingResult
+from ray.train._internal.storage import StorageContext
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -58,6 +62,7 @@ class FakeTrial(SimpleNamespace):
         self.config, self.evaluated_params, self.experiment_tag = {}, {}, ""
         checkpoints = SimpleNamespace(checkpoint_config=SimpleNamespace(num_to_keep=9))
         self.run_metadata = SimpleNamespace(checkpoint_manager=checkpoints)
+        self.latest_checkpoint_result = None
         if directory:
             self.storage = SimpleNamespace(trial_fs_path=str(directory / name))
             (directory / name).mkdir()
@@ -135,6 +140,32 @@ def test_hyperband_waits_for_no_trial_that_is_through(scheduler, tmp_path):
     hyperband = scheduler("hyperband")
     hyperband.on_trial_add(CONTROLLER, FakeTrial("finished", tmp_path, [(1, 5.0)], Trial.TERMINATED))
     assert hyperband._trial_info == {}
+
+
+@pytest.mark.parametrize("block", ["fifo", "asha", "hyperband", "median", "pbt"])
+def test_a_resumed_trial_that_had_met_a_stop_criterion_is_through(scheduler, tmp_path, block):
+    made = scheduler(block)
+    heard, live = [], set()
+    controller = SimpleNamespace(
+        search_alg=SimpleNamespace(on_trial_complete=lambda name, result: heard.append((name, result))),
+        get_trials=list,
+        get_live_trials=lambda: live,
+    )
+    storage = StorageContext(str(tmp_path), "experiment", trial_dir_name="trial")
+    for iteration, own in ((1, True), (2, False), (2, True)):
+        trial = Trial("PPO", storage=storage, stub=True, stopping_criterion={"training_iteration": 2})
+        trial.relative_logdir = storage.trial_dir_name
+        directory = Path(storage.trial_fs_path if own else storage.experiment_fs_path, "checkpoint_000000")
+        trial.on_checkpoint(_TrainingResult(checkpoint=Checkpoint(str(directory)), metrics=nested(iteration, 5.0)))
+        live.add(trial)
+        made.on_trial_add(controller, trial)
+        is_through = own and iteration == 2
+        assert trial.status == (Trial.TERMINATED if is_through else Trial.PENDING)
+        assert (trial in live) != is_through
+    assert heard == [(trial.trial_id, {**flat(2, 5.0), "done": True, "trial_id": trial.trial_id})]
+    assert trial.last_result["done"]
+    if block == "hyperband":
+        assert trial not in made._trial_info
 
 
 @pytest.mark.parametrize("value", [math.nan, None])
