@@ -64,12 +64,12 @@ def packed(episodes: list[SingleAgentEpisode]) -> list[bytes]:
     return [msgpack.packb(episode.get_state(), default=msgpack_numpy.encode) for episode in episodes]
 
 
-def offline_config(algorithm: str, *, max_seq_len: int = LENGTH + 1, **settings):
+def offline_config(algorithm: str, model: str = "agalite", *, max_seq_len: int = LENGTH + 1, **settings):
     config = CONFIGS[algorithm]().environment(ENV[0], env_config=ENV[1]).training(gamma=GAMMA)
     config.training(train_batch_size_per_learner=50, lr=3e-3).debugging(seed=0, log_level="ERROR")
     config.offline_data(input_read_episodes=True, dataset_num_iters_per_learner=1)
-    model = {"d_model": 32, "n_layers": 1, "n_heads": 2, "d_head": 8, "frequencies": "dct2"}
-    return ra.use_model(config, "agalite", max_seq_len=max_seq_len, **model, **settings)
+    sizes = {"d_model": 32, "n_layers": 1} | ({"n_heads": 2, "d_head": 8} if model == "agalite" else {})
+    return ra.use_model(config, model, max_seq_len=max_seq_len, **sizes, **settings)
 
 
 def train_batch(config, episodes, prelearner_class=WholeEpisodesPreLearner):
@@ -201,13 +201,14 @@ def test_changes_that_lose_the_memory_are_refused_when_the_algorithm_is_built(ch
 @pytest.mark.parametrize(
     ("algorithm", "iterations", "updates_per_iteration", "max_seq_len"),
     # With one update an iteration, RLlib hands the learner a batch; with more, an iterator.
-    [("BC", 20, 30, LENGTH), ("BC", 250, 1, 3 * LENGTH), ("MARWIL", 20, 30, LENGTH + 1)],
+    [("BC", 8, 30, LENGTH), ("BC", 100, 1, 3 * LENGTH), ("MARWIL", 8, 30, LENGTH + 1)],
 )
 def test_the_agent_remembers_like_the_expert(
     ray_session, tmp_path, algorithm, iterations, updates_per_iteration, max_seq_len
 ):
     pq.write_table(pa.table({"item": packed(expert_episodes(400))}), tmp_path / "episodes.parquet")
-    config = offline_config(algorithm, max_seq_len=max_seq_len)
+    # A GRU, for which it matters least that Ray Data's actors hand out episodes in another order each time.
+    config = offline_config(algorithm, "gru", max_seq_len=max_seq_len)
     config.offline_data(
         input_=[str(tmp_path)],
         dataset_num_iters_per_learner=updates_per_iteration,
@@ -224,7 +225,7 @@ def test_the_agent_remembers_like_the_expert(
     torch.manual_seed(0)
     algo = config.build_algo()
     try:
-        for _ in range(2):  # Ray Data's actors hand out episodes in the order in which they are done: some learn later
+        for _ in range(5):
             for _ in range(iterations):
                 algo.train()
             results = algo.evaluate()["env_runners"]
