@@ -15,7 +15,8 @@ from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.models.kernels import build, library
 from rllib_recattn.models.kernels.attention import attend
 from rllib_recattn.models.kernels.gate import gate
-from rllib_recattn.models.parts.blocks import GRUGate
+from rllib_recattn.models.parts.blocks import Block, GRUGate
+from rllib_recattn.models.parts.short_convolution import ShortConvolution
 from rllib_recattn.models.registry import build_model
 from tests.models import test_memory_kernels, test_step_kernels
 from tests.models.conftest import choose_kernels
@@ -42,7 +43,7 @@ def calls(monkeypatch):
 def use(operators, monkeypatch):
     """Have kernels be those that a function returns."""
     monkeypatch.setattr(library, "kernels", operators)
-    for module in ("attention", "block", "gate"):
+    for module in ("attention", "behind_mixer", "block", "convolution", "gate"):
         monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", operators)
 
 
@@ -87,9 +88,11 @@ def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, set
     model = small_agalite(**settings)
     x, state, is_first = a_life(model, generator)
     ours = results(model, x, state, is_first if resets else None)
-    parts = "block" if {"residual", "feedforward", "conv_size"}.isdisjoint(settings) else "attention"
-    assert {parts, f"{parts}_backward"} <= set(calls)
-    assert ("block" in calls) == (parts == "block")
+    parts = {"block"} if {"residual", "feedforward", "conv_size"}.isdisjoint(settings) else {"attention"}
+    if "conv_size" in settings:
+        parts |= {"behind_mixer", "convolution"}
+    assert (parts | {f"{part}_backward" for part in parts}) <= set(calls)
+    assert ("block" in calls) == ("block" in parts)
     choose_kernels(False, monkeypatch)
     for tensor, expected in zip(ours, results(model, x, state, is_first if resets else None), strict=True):
         torch.testing.assert_close(tensor, expected, rtol=1e-10, atol=1e-10)
@@ -104,7 +107,7 @@ def test_who_listens_to_a_module_hears_of_each_call(calls, generator):
     handle = model.layers[0].mixer.output.register_forward_hook(lambda *_: heard.append(True))
     ours = results(model, x, state, is_first)
     assert heard == [True]
-    assert {"attention", "gate", "block"} <= set(calls)  # the other block has no listener
+    assert {"attention", "behind_mixer", "block"} <= set(calls)  # the other block has no listener
     for tensor, value in zip((*ours, *gru_gate_updates(model).values()), (*expected, *updates.values()), strict=True):
         torch.testing.assert_close(tensor, value, rtol=1e-10, atol=1e-10)
     handle.remove()
@@ -184,6 +187,45 @@ def test_the_gate_and_its_gradients(calls, generator, monkeypatch):
     torch.testing.assert_close(update, module.last_update, rtol=1e-12, atol=1e-12)
 
 
+def test_what_stands_behind_a_mixer_and_its_gradients(calls, generator, monkeypatch):
+    torch.manual_seed(0)
+    block = Block(torch.nn.Identity(), d_model=4, d_ff=6, residual="gated", gate_bias=0.5).double()
+    weights = [*block.mixer_gate.parameters(), *block.feedforward.parameters(), *block.feedforward_gate.parameters()]
+    tensors = [torch.randn(3, 2, 4, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2)]
+    assert torch.autograd.gradcheck(lambda *args: block.behind_mixer(*args[:2]), (*tensors, *weights))
+    z, updates = block.behind_mixer(*tensors), [block.mixer_gate.last_update, block.feedforward_gate.last_update]
+    assert set(calls) == {"behind_mixer", "behind_mixer_backward"}
+    choose_kernels(False, monkeypatch)
+    torch.testing.assert_close(z, block.behind_mixer(*tensors), rtol=1e-12, atol=1e-12)
+    for gate_of_block, update in zip((block.mixer_gate, block.feedforward_gate), updates, strict=True):
+        torch.testing.assert_close(gate_of_block.last_update, update, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("rows", [0, 3])
+@pytest.mark.parametrize("steps", [1, 2, 9])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_convolution_and_its_gradients(calls, generator, monkeypatch, size, steps, rows, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    module = ShortConvolution(40, size).double()
+    h = torch.randn(rows, steps, 40, generator=generator, dtype=torch.float64)
+    recent = torch.randn(rows, size - 1, 40, generator=generator, dtype=torch.float64)
+
+    def found(is_first):
+        h_, recent_ = h.clone().requires_grad_(), recent.clone().requires_grad_()
+        y, after = module(h_, recent_, is_first)
+        loss = (y * y.detach().cos()).sum() + (after * after.detach().sin()).sum()
+        return y, after, *torch.autograd.grad(loss, [h_, recent_, module.weight])
+
+    starts = None, torch.rand(rows, steps, generator=generator) < 0.3
+    ours = [found(is_first) for is_first in starts]
+    assert set(calls) == {"convolution", "convolution_backward"}
+    choose_kernels(False, monkeypatch)
+    for is_first, results_of_kernels in zip(starts, ours, strict=True):
+        for actual, expected in zip(results_of_kernels, found(is_first), strict=True):
+            torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_float32_with_large_products_is_close_to_float64(calls, generator):
     model = build_model("agalite", input_dim=3, d_model=64, n_layers=1, n_heads=2, d_head=32)
     x = torch.randn(70, 6, 3, generator=generator)
@@ -227,7 +269,13 @@ def test_every_instruction_set_computes_the_same(name, dtype, threads, generator
     use(lambda: operators, monkeypatch)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     near = {"rtol": 1e-9, "atol": 1e-10} if dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-4}
-    for settings in ({"residual": "sum"}, {}, {"eta": 3, "r": 4, "d_head": 19}, {"d_model": 70, "n_layers": 1}):
+    for settings in (
+        {"residual": "sum", "conv_size": 4},
+        {"head_norm": True},
+        {},
+        {"eta": 3, "r": 4, "d_head": 19},
+        {"d_model": 70, "n_layers": 1},
+    ):
         model = small_agalite(**settings)
         life = a_life(model, generator, steps=9, rows=4)
         model.to(dtype)
@@ -271,6 +319,8 @@ def test_what_does_not_fit_is_refused_and_not_read(calls):
         library.kernels().attention(empty, torch.zeros(2, 3, 3), None, keys, values)
     with pytest.raises(ValueError, match="channels: size 2: should be 3"):
         library.kernels().attention(torch.zeros(2, 3, 62), torch.zeros(2, 3, 2), None, keys, values)
+    with pytest.raises(ValueError, match="recent steps: size 0: should be 24"):
+        library.kernels().convolution(torch.zeros(2, 3, 4), torch.zeros(2, 0, 4), None, torch.zeros(4, 4))
     with pytest.raises(TypeError, match="float64 among others of"):
         library.kernels().attention(torch.zeros(2, 3, 62), torch.zeros(2, 3, 3), None, keys.double(), values)
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from rllib_recattn.models.kernels.gate import update_of
 from rllib_recattn.models.kernels.library import loaded
 from rllib_recattn.models.kernels.weights import Weights
-from rllib_recattn.models.torch_internals import global_hook_check, hooks_of
 
 
 class NativeBlock:
@@ -23,15 +22,11 @@ class NativeBlock:
 
     def __init__(self, block: nn.Module):
         self._gates: tuple[Any, ...] = (block.mixer_gate, block.feedforward_gate)
-        modules = list(block.modules())
-        # To look each of them up by its name takes longer.
-        self._hooks = [hooks for module in modules for hooks in hooks_of(module)]
-        self._is_any_global = global_hook_check()
         self._weights = Weights(block)
 
     def serves(self) -> bool:
         """Say whether weights are where they were, and nobody listens to modules, which the kernels do not call."""
-        return self._weights.are_parameters() and not (any(self._hooks) or self._is_any_global())
+        return self._weights.are_parameters() and not self._weights.are_heard()
 
     def __call__(
         self, x: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor

@@ -42,6 +42,27 @@ class Operators:
         self._call("gate_backward", skip.dtype, arrays, tuple(skip.shape))
         return results
 
+    def behind_mixer(self, x: Tensor, mixed: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Map x and what a mixer says [N, D] to the block's output [N, D], and what the way back needs; all dense.
+
+        That is r, u and c of both gates [N, 3 D], and a buffer.
+        """
+        (rows, d), d_ff = x.shape, len(weights[7])
+        _check("weights", len(weights), _WEIGHTS_BEHIND_A_MIXER)
+        gates, hidden_gates = x.new_empty((rows, 3 * d)), x.new_empty((rows, 3 * d))
+        results = torch.empty_like(x), gates, hidden_gates, x.new_empty(rows * (2 + 6 * d + d_ff))
+        self._call("behind_mixer", x.dtype, (x, mixed, *weights, *results), (rows, d, d_ff))
+        return results
+
+    def behind_mixer_backward(
+        self, grad: Tensor, x: Tensor, weights: Sequence[Tensor], *kept: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the gradients of what `behind_mixer` was given, given that of the output."""
+        results = torch.empty_like(x), torch.empty_like(x), *map(torch.zeros_like, weights)
+        arrays = grad, x, *weights, *kept, *results
+        self._call("behind_mixer_backward", x.dtype, arrays, (*x.shape, len(weights[7])))
+        return results
+
     def attention(
         self, projected: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -132,6 +153,22 @@ class Operators:
             (ctypes.c_void_p * len(pointers))(*pointers), (ctypes.c_int64 * len(sizes))(*sizes), _threads()
         )
 
+    def convolution(self, h: Tensor, recent: Tensor, is_first: Tensor | None, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Map h [B, T, D], recent ones [B, W - 1, D] and taps [W, D], dense, to outputs and the recent ones after."""
+        results, sizes = (torch.empty_like(h), torch.empty_like(recent)), (*h.shape, len(weight))
+        _check("recent steps", recent.numel(), sizes[0] * (sizes[3] - 1) * sizes[2])
+        _check("taps", weight.numel(), sizes[3] * sizes[2])
+        self._call("convolution", h.dtype, (h, recent, _dense(is_first), weight, *results), sizes)
+        return results
+
+    def convolution_backward(self, grad: Tensor, grad_recent: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of h, recent ones and taps, given those of the results of `convolution`."""
+        h, recent, is_first, weight = given
+        results = torch.empty_like(h), torch.empty_like(recent), torch.empty_like(weight)
+        arrays = grad.contiguous(), grad_recent.contiguous(), h, recent, _dense(is_first), weight, *results
+        self._call("convolution_backward", h.dtype, arrays, (*h.shape, len(weight)))
+        return results
+
     def outer_products(
         self, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, strength: Tensor | None, memory: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -165,6 +202,7 @@ class Operators:
 
 
 _WEIGHTS_OF_A_BLOCK = 20
+_WEIGHTS_BEHIND_A_MIXER = 14
 
 
 def _threads() -> ctypes.c_int64:

@@ -1,7 +1,9 @@
 // One acting step of a whole stack without gradients: the blocks around any mixer, and what a mixer has to know.
 #pragma once
 
-#include "layer.h"
+#include "affine.h"
+#include "gate.h"
+#include "norm.h"
 #include "operator.h"
 #include "room.h"
 

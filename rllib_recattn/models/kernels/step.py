@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from rllib_recattn.models.kernels.library import loaded
 from rllib_recattn.models.kernels.reuse import Reuse
 from rllib_recattn.models.kernels.weights import Weights
-from rllib_recattn.models.torch_internals import global_hook_check, hooks_of
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,6 @@ class Step:
         self._kernel, self._sizes, self._d_model = kernel, (*sizes, *kernel.sizes), sizes[2]
         self._weights = Weights(model)
         self._shapes = [weight.shape for weight in self._weights.now()]
-        # To look each of them up by its name takes longer.
-        self._hooks = [hooks for module in model.modules() for hooks in hooks_of(module)]
-        self._is_any_global = global_hook_check()
         self._kept, self._states = _Kept(), Reuse()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor] | None:
@@ -62,7 +58,7 @@ class Step:
             weights = self._weights.now()
         except KeyError:  # a parametrization, such as PyTorch's weight normalisation, takes one away
             return None
-        if any(self._hooks) or self._is_any_global():
+        if self._weights.are_heard():
             return None
         pointers = list(map(Tensor.data_ptr, weights))
         arguments, dtype = self._kept.arguments, x.dtype

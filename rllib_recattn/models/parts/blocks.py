@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rllib_recattn.models.base import ModelSettings
+from rllib_recattn.models.kernels.behind_mixer import NativeBehindMixer
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.kernels.library import serve_products
 from rllib_recattn.models.parts.linear import Linear
@@ -122,6 +123,10 @@ class Block(nn.Module):
         if d_ff is not None:
             self.feedforward = feedforward_part(d_model, d_ff)
             self.feedforward_gate = GRUGate(d_model, gate_bias) if gated else None
+            if self.mixer_gate is not None and self.feedforward_gate is not None:
+                self._native = NativeBehindMixer(self.mixer_gate, self.feedforward, self.feedforward_gate)
+
+    _native: NativeBehindMixer | None = None
 
     @property
     def state_parts(self) -> dict[str, tuple[int, ...]]:
@@ -139,6 +144,9 @@ class Block(nn.Module):
 
     def behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Return the block's output for its input x and the mixer's output, both [B, T, D]."""
+        native, n_rows = self._native, math.prod(x.shape[:-1])
+        if native is not None and native.serves() and serve_products(n_rows, x, mixed, self.mixer_norm.bias):
+            return native(x, mixed)
         y = join(self.mixer_gate, x, mixed)
         return y if self.feedforward is None else join(self.feedforward_gate, y, self.feedforward(y))
 

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rllib_recattn.models.kernels.convolution import convolve
+from rllib_recattn.models.kernels.library import serve
 from rllib_recattn.models.parts.blocks import Block, Residual
 from rllib_recattn.models.parts.recent_steps import RECENT, look_back
 
@@ -55,6 +57,8 @@ class ShortConvolution(nn.Module):
         Returns:
             Outputs [B, T, D], and what it remembers after the last step.
         """
+        if serve(h, recent, self.weight):
+            return convolve(h, recent, is_first, self.weight)
         earlier, new_recent = look_back(h, recent, is_first)
         y = h * self.weight[0]
         for before, weight in zip(earlier, self.weight[1:], strict=True):
