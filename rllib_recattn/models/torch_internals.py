@@ -38,6 +38,12 @@ def buffers_of(module: nn.Module) -> dict[str, Tensor]:
     return buffers
 
 
+def children_of(module: nn.Module) -> dict[str, nn.Module | None]:
+    """Return the dict in which a module keeps its own submodules, likewise."""
+    children: dict[str, nn.Module | None] = private(module, "_modules", "to see which modules kernels stand for")
+    return children
+
+
 def hooks_of(module: nn.Module) -> list[dict[int, Any]]:
     """Return the dicts in which a module keeps who listens to it."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch.nn.utils import prune
 
 from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.models.kernels import build, library
@@ -140,6 +141,84 @@ def test_weights_that_are_no_parameters_any_more_are_read_all_the_same(calls, ge
     choose_kernels(False, monkeypatch)
     for actual, expected in zip(ours, sequence_and_step(), strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-10)
+
+
+class Halved(torch.nn.Linear):
+    def forward(self, x):
+        return 0.5 * super().forward(x)
+
+
+def replaced(parent, name):
+    linear = getattr(parent, name)
+    halved = Halved(linear.in_features, linear.out_features, bias=linear.bias is not None).double()
+    halved.load_state_dict(linear.state_dict())
+    setattr(parent, name, halved)
+
+
+def given_a_forward(parent, name):
+    linear = getattr(parent, name)
+    linear.forward = lambda x: 0.5 * torch.nn.functional.linear(x, linear.weight, linear.bias)
+
+
+def listened_to(parent, name):
+    getattr(parent, name).register_forward_hook(lambda module, inputs, output: 0.5 * output)
+
+
+def pruned(parent, name):
+    prune.ln_structured(getattr(parent, name), "weight", amount=0.5, n=2, dim=0)
+
+
+def normalised(parent, name):
+    torch.nn.utils.spectral_norm(getattr(parent, name), n_power_iterations=1).eval()
+
+
+@pytest.mark.parametrize(
+    "change", [replaced, given_a_forward, listened_to, pruned, normalised], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("agalite", "mixer_gate.from_sublayer"),
+        ("agalite", "mixer.output"),
+        ("gtrxl", "feedforward_gate.from_reset_skip"),
+        ("gla", "mixer_gate.from_skip"),
+        ("gla", "feedforward.1"),
+    ],
+)
+def test_modules_that_are_no_longer_those_that_were_made_are_called(name, place, change, calls, generator, monkeypatch):
+    """By pruning and the like, adapters, and whoever changes what a module returns."""
+    torch.manual_seed(0)
+    model = build_model(name, input_dim=3, d_model=6, n_layers=2, n_heads=HEADS, d_head=D_HEAD).double()
+    life = a_life(model, generator)
+    results(model, *life)
+    assert {"behind_mixer", "block"} & set(calls)
+    model = copy.deepcopy(model)  # which sees to its own modules
+    within, own_name = place.split(".")
+    change(getattr(model.layers[1], within), own_name)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(*life)[0].sum().backward()
+        optimizer.step()
+
+    def sequence_and_step():
+        with torch.no_grad():
+            return *model(*life), *model(life[0][:, :1], life[1])
+
+    ours = sequence_and_step()
+    choose_kernels(False, monkeypatch)
+    for actual, expected in zip(ours, sequence_and_step(), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_feedforward_part_that_is_replaced_is_called(calls, generator):
+    model = small_agalite(conv_size=3)
+    life = a_life(model, generator)
+    expected = model(*life)[0]
+    calls.clear()
+    model.layers[0].feedforward = torch.nn.Identity()
+    assert not torch.allclose(model(*life)[0], expected)
+    assert "gate" in calls
 
 
 def test_gradients_that_nobody_asked_for(calls, generator, monkeypatch):

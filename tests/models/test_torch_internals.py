@@ -32,6 +32,13 @@ def test_buffers_of():
     assert own["running_mean"] is module.running_mean
 
 
+def test_children_of():
+    module = nn.Sequential(nn.Linear(2, 3))
+    own = torch_internals.children_of(module)
+    module[0] = nn.ReLU()
+    assert own["0"] is module[0]
+
+
 def test_hooks_of():
     module = nn.Linear(2, 3)
     hooks = torch_internals.hooks_of(module)
@@ -68,7 +75,7 @@ def test_methods_that_are_replaced_are_there(override):
 
 def test_what_is_gone_is_named(monkeypatch):
     """As a new version of PyTorch would have it."""
-    for function in (torch_internals.parameters_of, torch_internals.hooks_of):
+    for function in (torch_internals.parameters_of, torch_internals.children_of, torch_internals.hooks_of):
         with pytest.raises(MissingNameError, match=r"SimpleNamespace has no _\w+, which rllib_recattn needs to "):
             function(SimpleNamespace())
     monkeypatch.setattr(private_names, "importlib", SimpleNamespace(import_module=lambda module: SimpleNamespace()))

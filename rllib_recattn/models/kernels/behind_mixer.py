@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.kernels.gate import update_of
 from rllib_recattn.models.kernels.library import loaded
+from rllib_recattn.models.kernels.modules import Modules
 from rllib_recattn.models.kernels.weights import Weights
 
 
@@ -16,26 +17,28 @@ class NativeBehindMixer:
     """Computes z = gate₂(y, relu(feed-forward(y))) of y = gate₁(x, relu(what the mixer says)).
 
     Args:
-        gate: The first :class:`rllib_recattn.models.parts.blocks.GRUGate`. Weights of all three may be replaced later,
-            modules may not.
+        gate: The first :class:`rllib_recattn.models.parts.blocks.GRUGate`. Weights of all three may be replaced later;
+            with other modules it is left to PyTorch.
         feedforward: The feed-forward part, with its LayerNorm.
         feedforward_gate: The second gate.
     """
 
     def __init__(self, gate: nn.Module, feedforward: nn.Module, feedforward_gate: nn.Module):
-        self._gates: tuple[Any, ...] = gate, feedforward_gate
-        self._weights = Weights(gate, feedforward, feedforward_gate)
+        self._parts: tuple[Any, ...] = gate, feedforward, feedforward_gate
+        self._left_out = Modules(*self._parts)
+        self._weights = Weights(*self._parts)
 
-    def serves(self) -> bool:
-        """Say whether weights are where they were, and nobody listens to modules, which the kernels do not call."""
-        return self._weights.are_parameters() and not self._weights.are_heard()
+    def serves(self, *parts: nn.Module | None) -> bool:
+        """Say whether the three are what they were, weights and modules; kernels call none of these."""
+        # Modules are equal to themselves alone.
+        return parts == self._parts and self._weights.are_parameters() and self._left_out.may_be_left_out()
 
     def __call__(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Return z for the block's input x and what its mixer says; all of them [..., D]."""
         rows = (each.reshape(-1, x.shape[-1]).contiguous() for each in (x, mixed))
         z, *gates = _BehindMixer.apply(*rows, *self._weights.now())
-        for module, each in zip(self._gates, gates, strict=True):
-            module.note(update_of(each).view(x.shape))
+        for gate, each in zip(self._parts[::2], gates, strict=True):
+            gate.note(update_of(each).view(x.shape))
         return z.view(x.shape)
 
 

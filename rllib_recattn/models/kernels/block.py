@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.models.kernels.gate import update_of
 from rllib_recattn.models.kernels.library import loaded
+from rllib_recattn.models.kernels.modules import Modules
 from rllib_recattn.models.kernels.weights import Weights
 
 
@@ -16,17 +17,18 @@ class NativeBlock:
     """Reads sequences with the weights of a block.
 
     Args:
-        block: A :class:`rllib_recattn.models.parts.blocks.Block`. Its weights may be replaced later, its modules may
-            not.
+        block: A :class:`rllib_recattn.models.parts.blocks.Block`. Its weights may be replaced later; with
+            other modules it is left to PyTorch.
     """
 
     def __init__(self, block: nn.Module):
         self._gates: tuple[Any, ...] = (block.mixer_gate, block.feedforward_gate)
+        self._left_out = Modules(block)
         self._weights = Weights(block)
 
     def serves(self) -> bool:
-        """Say whether weights are where they were, and nobody listens to modules, which the kernels do not call."""
-        return self._weights.are_parameters() and not self._weights.are_heard()
+        """Say whether weights and modules are where they were; kernels call none of these."""
+        return self._weights.are_parameters() and self._left_out.may_be_left_out()
 
     def __call__(
         self, x: Tensor, channels: Tensor, is_first: Tensor | None, keys: Tensor, values: Tensor

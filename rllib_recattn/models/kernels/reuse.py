@@ -35,7 +35,10 @@ class Reuse:
         if n_bytes < LARGE:
             return torch.empty_like(x)
         spare = self.spare
-        memory = spare.pop() if spare else None
+        try:
+            memory = spare.pop()
+        except IndexError:  # asking first would not do: another thread may take the last one in between
+            memory = None
         if memory is None or memory.nbytes != n_bytes:
             spare.clear()
             room = np.empty(n_bytes + ALIGNMENT, dtype=np.uint8)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.models.kernels.library import loaded
+from rllib_recattn.models.kernels.modules import Modules
 from rllib_recattn.models.kernels.reuse import Reuse
 from rllib_recattn.models.kernels.weights import Weights
 
@@ -35,7 +36,8 @@ class Step:
     """Takes acting steps with the weights of a stack.
 
     Args:
-        model: A :class:`rllib_recattn.models.parts.stack.Stack`. Its weights may be replaced later, its modules not.
+        model: A :class:`rllib_recattn.models.parts.stack.Stack`. Its weights may be replaced later; with
+            other modules it is left to PyTorch.
         sizes: D_in, S, D, D_ff or 0, the number of layers, whether they are gated, whether a relu follows the
             embedding, and the taps of a convolution in front of each mixer.
         kernel: That of its mixers.
@@ -45,20 +47,21 @@ class Step:
         self._kernel, self._sizes, self._d_model = kernel, (*sizes, *kernel.sizes), sizes[2]
         self._weights = Weights(model)
         self._shapes = [weight.shape for weight in self._weights.now()]
+        self._left_out = Modules(model)
         self._kept, self._states = _Kept(), Reuse()
 
     def __call__(self, x: Tensor, state: Tensor, is_first: Tensor | None) -> tuple[Tensor, Tensor] | None:
         """Implement :meth:`rllib_recattn.models.parts.stack.Stack.step`.
 
         Returns:
-            None where that is left to PyTorch: the weights are not what they were when the model was made, or somebody
-            listens to modules, which kernels do not call.
+            None where that is left to PyTorch: the weights or the modules are not what they were when the model was
+            made, or somebody listens to modules, which kernels do not call.
         """
         try:
             weights = self._weights.now()
         except KeyError:  # a parametrization, such as PyTorch's weight normalisation, takes one away
             return None
-        if self._weights.are_heard():
+        if not self._left_out.may_be_left_out():
             return None
         pointers = list(map(Tensor.data_ptr, weights))
         arguments, dtype = self._kept.arguments, x.dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rllib_recattn.models.torch_internals import buffers_of, global_hook_check, hooks_of, parameters_of
+from rllib_recattn.models.torch_internals import buffers_of, parameters_of
 
 
 class Weights:
@@ -12,23 +12,17 @@ class Weights:
 
     A submodule's buffers stand behind its own parameters.
 
-    To look each of them, or of what listens to the modules, up by its name takes as long as to use it.
+    To look each of them up by its name takes as long as to use it.
     """
 
     def __init__(self, *modules: nn.Module):
         every = [each for module in modules for each in module.modules()]
         of_modules = [of(each) for each in every for of in (parameters_of, buffers_of)]
         self._places = [(own, name) for own in of_modules for name, tensor in own.items() if tensor is not None]
-        self._hooks = [hooks for module in every for hooks in hooks_of(module)]
-        self._is_any_global = global_hook_check()
 
     def are_parameters(self) -> bool:
         """Say whether they all still are: a parametrization, such as PyTorch's weight normalisation, takes one away."""
         return all(name in parameters for parameters, name in self._places)
-
-    def are_heard(self) -> bool:
-        """Say whether somebody listens to calls of the modules, which kernels do not make."""
-        return any(self._hooks) or self._is_any_global()
 
     def now(self) -> list[Tensor]:
         """Return those that the module has now.

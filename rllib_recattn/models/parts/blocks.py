@@ -17,6 +17,7 @@ from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.models.kernels.behind_mixer import NativeBehindMixer
 from rllib_recattn.models.kernels.gate import gate
 from rllib_recattn.models.kernels.library import serve_products
+from rllib_recattn.models.kernels.modules import Modules
 from rllib_recattn.models.parts.linear import Linear
 
 Residual = Literal["gated", "sum"]
@@ -68,6 +69,8 @@ class GRUGate(nn.Module):
         last_update: u of the last call with gradients [..., D], for those who want to know how open the gate is.
     """
 
+    _left_out: Modules | None = None  # of gates that were pickled as a whole by a version that had none
+
     def __init__(self, d_model: int, bias: float):
         super().__init__()
         self.last_update: Tensor | None = None
@@ -75,10 +78,11 @@ class GRUGate(nn.Module):
         self.from_skip = orthogonal_linear(d_model, d_model, d_model, bias=False)  # U_r, U_z
         self.from_reset_skip = orthogonal_linear(d_model, d_model, bias=False)  # U_g
         self.bias = nn.Parameter(torch.full((d_model,), bias))
+        self._left_out = Modules(self)
 
     def forward(self, skip: Tensor, sublayer: Tensor) -> Tensor:
         """Gate `sublayer` (y) into `skip` (x), both [..., D]."""
-        if serve_products(math.prod(skip.shape[:-1]), skip, sublayer, self.bias):
+        if self._is_served(skip, sublayer):
             from_sublayer, from_skip, from_reset_skip = self.from_sublayer, self.from_skip, self.from_reset_skip
             weights = from_sublayer.weight, from_skip.weight, from_reset_skip.weight
             output, update = gate(skip, sublayer, self.bias, *weights)
@@ -91,6 +95,10 @@ class GRUGate(nn.Module):
         self.note(update)
         candidate = torch.tanh(y_g + self.from_reset_skip(reset * skip))
         return torch.lerp(skip, candidate, update)
+
+    def _is_served(self, skip: Tensor, sublayer: Tensor) -> bool:
+        served = serve_products(math.prod(skip.shape[:-1]), skip, sublayer, self.bias)
+        return served and self._left_out is not None and self._left_out.may_be_left_out()
 
     def note(self, update: Tensor) -> None:
         """Keep u of a call [..., D] for those who want to know, if it has gradients."""
@@ -144,9 +152,9 @@ class Block(nn.Module):
 
     def behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Return the block's output for its input x and the mixer's output, both [B, T, D]."""
-        native, n_rows = self._native, math.prod(x.shape[:-1])
-        if native is not None and native.serves() and serve_products(n_rows, x, mixed, self.mixer_norm.bias):
-            return native(x, mixed)
+        if self._native is not None and serve_products(math.prod(x.shape[:-1]), x, mixed, self.mixer_norm.bias):
+            if self._native.serves(self.mixer_gate, self.feedforward, self.feedforward_gate):
+                return self._native(x, mixed)
         y = join(self.mixer_gate, x, mixed)
         return y if self.feedforward is None else join(self.feedforward_gate, y, self.feedforward(y))
 
