@@ -14,7 +14,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_recattn.private_names import MissingNameError
 from rllib_recattn.rl_module.acting_mode import acting
-from rllib_recattn.rl_module.lean_sampling.reasons import wants_lists, why_not, why_not_now
+from rllib_recattn.rl_module.lean_sampling.reasons import calls_users, why_not, why_not_now
 from rllib_recattn.rl_module.lean_sampling.sampler import LeanSampler
 from rllib_recattn.rl_module.rllib_internals.sampling import wrap_sample
 
@@ -58,7 +58,12 @@ class LeanSamplingCallback(RLlibCallback):
             with acting(env_runner.module):
                 if reason is not None:
                     return rllibs(explore=explore, random_actions=random_actions, **how)
-                lean = LeanSampler(env_runner, explore=explore, episodes_as_lists=wants_lists(env_runner))
+                lean = LeanSampler(
+                    env_runner,
+                    explore=explore,
+                    starts_may_change=calls_users(env_runner, "on_episode_start"),
+                    episodes_as_lists=calls_users(env_runner, "on_episode_end"),
+                )
                 return lean.sample(**how)
 
         return sample

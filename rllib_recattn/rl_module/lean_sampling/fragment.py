@@ -39,9 +39,6 @@ class Fragment:
         self._infos: list[list[dict[str, Any]]] = []
         self._given: dict[str, Column] = {}
         self._outputs: Mapping[str, Column | Marks] = {}
-        # Where episodes go on that began otherwise, as with random actions or without exploration: environment and
-        # column → the first slot of what is from there, and the values.
-        self._of_other_types: dict[tuple[int, Column | Marks], tuple[int, list[Any]]] = {}
 
     def add(
         self,
@@ -83,6 +80,10 @@ class Fragment:
         self._episodes[env] = episode
         self._starts[env] = len(self._times)
 
+    def take_over_start(self, env: int) -> None:
+        """Take over the observation with which an episode began in the step that was added last: it may be another."""
+        self._observations.put_items(env, self._lookback + self.length, self._episodes[env].observations.data[-1:])
+
     @property
     def length(self) -> int:
         """How many steps were added."""
@@ -116,7 +117,7 @@ class Fragment:
         for buffer, column, further in self._buffers_of(env):
             seen = min(horizon, buffer.lookback + self.n_steps(env)) + further
             lookbacks.append((buffer, buffer.lookback))
-            buffer.data, buffer.lookback = self._items(env, column, stop + further - seen, stop + further), 0
+            buffer.data, buffer.lookback = column.items(env, stop + further - seen, stop + further), 0
         continuation = self._episodes[env].cut(len_lookback_buffer=horizon)
         for buffer, lookback in lookbacks:
             buffer.lookback = lookback
@@ -127,22 +128,14 @@ class Fragment:
         episode, start, stop = self._episodes[env], self._starts[env], len(self._times)
         for buffer, column, further in self._buffers_of(env):
             first, last = self._lookback + start - buffer.lookback, self._lookback + stop + further
-            as_arrays = not as_lists and (start > 0 or (env, column) not in self._of_other_types)
-            buffer.data = column.part(env, first, last) if as_arrays else self._items(env, column, first, last)
+            # As lists, too, where types differ among steps, of which RLlib makes one in its way.
+            as_arrays = not as_lists and column.is_uniform(env, first, last)
+            buffer.data = column.part(env, first, last) if as_arrays else column.items(env, first, last)
             buffer.finalized = as_arrays
             if not as_lists:
                 buffer.finalize()
         set_times(episode, self._times[start], self._times[-1])
         set_last_step(episode, self.newest_observation(env), episode.infos.data[-1])
-
-    def _items(self, env: int, column: Column | Marks, start: int, stop: int) -> list[Any]:
-        """Return an environment's values as a list, those before the fragment with the types that they have there."""
-        items = column.items(env, start, stop)
-        first, before = self._of_other_types.get((env, column), (0, []))
-        for slot, item in enumerate(before, start=first):
-            if start <= slot < stop:
-                items[slot - start] = item
-        return items
 
     def _buffers_of(self, env: int) -> Iterator[tuple[InfiniteLookbackBuffer, Column | Marks, int]]:
         """Yield an episode's buffers, the columns that fill them, and 1 for the one that has an item more."""
@@ -173,10 +166,7 @@ class Fragment:
         for env, episode in enumerate(self._episodes):
             for buffer, column, further in self._buffers_of(env) if episode.is_reset else ():
                 if isinstance(column, Column):
-                    slot = self._lookback + further - len(buffer.data)
-                    column.put_items(env, slot, buffer.data)
-                    if not all(map(column.has_types_of, buffer.data)):
-                        self._of_other_types[env, column] = slot, buffer.data
+                    column.put_items(env, self._lookback + further - len(buffer.data), buffer.data)
 
     def _grow(self) -> None:
         self._room *= 2

@@ -77,7 +77,10 @@ def _why_not(env_runner: Any, module: Any) -> str | None:
         return "the module is none of this package's"
     if not settings_in(module.model_config).lean_sampling:
         return "lean_sampling = False"
-    if any(getattr(type(module), name) is not getattr(TorchRLModule, name) for name in _PUBLIC_FORWARD):
+    if any(
+        getattr(type(module), name) is not getattr(TorchRLModule, name) or name in vars(module)
+        for name in _PUBLIC_FORWARD
+    ):
         return f"{type(module).__name__} has a forward_exploration or forward_inference of its own"
     for explore in (True, False):
         forward_without_modes(module, explore)
@@ -111,7 +114,7 @@ def _why_not_with_pipelines(env_runner: Any, module: TorchRLModule) -> str | Non
 
 def _why_not_with_callbacks(env_runner: Any) -> str | None:
     for callback in callbacks_of(env_runner):
-        if type(callback).on_episode_step is not RLlibCallback.on_episode_step:
+        if _has(callback, "on_episode_step"):
             return f"{type(callback).__name__} has an on_episode_step"
     if force_list(env_runner.config.callbacks_on_episode_step):
         return "config.callbacks(on_episode_step=…) is set"
@@ -131,13 +134,18 @@ def why_not_now(
     return None
 
 
-def wants_lists(env_runner: Any) -> bool:
-    """Whether a callback of the user's looks at episodes when they end."""
-    return bool(force_list(env_runner.config.callbacks_on_episode_end)) or any(
-        type(callback).on_episode_end is not RLlibCallback.on_episode_end
-        and not type(callback).__module__.startswith("rllib_recattn.")
+def calls_users(env_runner: Any, name: str) -> bool:
+    """Whether a callback of the user's is called by this name, such as ``on_episode_end``."""
+    return bool(force_list(getattr(env_runner.config, f"callbacks_{name}"))) or any(
+        _has(callback, name) and not type(callback).__module__.startswith("rllib_recattn.")
         for callback in callbacks_of(env_runner)
     )
+
+
+def _has(callback: Any, name: str) -> bool:
+    """Whether a callback does something when it is called by a name: by its class, or by itself alone."""
+    method = getattr(callback, name)
+    return getattr(method, "__func__", method) is not getattr(RLlibCallback, name)
 
 
 def knows(space: gym.Space[Any]) -> bool:

@@ -38,15 +38,16 @@ class LeanSampler:
         env_runner: The EnvRunner, to which :func:`~rllib_recattn.rl_module.lean_sampling.reasons.why_not` has no
             objection.
         explore: Whether the module explores.
+        starts_may_change: Whether ``on_episode_start`` may change the observation with which an episode begins.
         episodes_as_lists: Whether ``on_episode_end`` is to find the lists that RLlib's episodes have there.
     """
 
-    def __init__(self, env_runner: Any, *, explore: bool, episodes_as_lists: bool):
+    def __init__(self, env_runner: Any, *, explore: bool, starts_may_change: bool, episodes_as_lists: bool):
         self._runner = env_runner
         self._inside = Sampling(env_runner)
         self._rl_module = env_runner.module
         self._explore = explore
-        self._as_lists = episodes_as_lists
+        self._starts_may_change, self._as_lists = starts_may_change, episodes_as_lists
         self._stateful = self._rl_module.is_stateful()
         self._resets: list[int] = []
         self._episode_ids: list[str] = []
@@ -95,6 +96,8 @@ class LeanSampler:
             for env in sorted([*resets, *ended]):
                 if env in resets:
                     inside.call_back("on_episode_start", env, self._episodes)
+                    if self._starts_may_change:
+                        self._fragment.take_over_start(env)
                     continue
                 done.append(self._end(env))
                 if len(done) == num_episodes:
@@ -170,10 +173,11 @@ class LeanSampler:
         return batch
 
     def _as_inputs(self, values: Any) -> Any:
-        if isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.writeable:
+        if isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.carray:
             tensors = torch.from_numpy(values)  # which is what becomes of most of them
         else:
-            tensors = convert_to_torch_tensor(values)
+            # Dense, as RLlib's batches are: products of others may be rounded otherwise.
+            tensors = convert_to_torch_tensor(tree.map_structure(np.ascontiguousarray, values))
         if not self._stateful:
             return tensors
         return _with_time(tensors) if isinstance(tensors, Tensor) else tree.map_structure(_with_time, tensors)

@@ -51,6 +51,27 @@ def test_callbacks_of_the_users_see_and_change_the_same(previous):
     assert len(called) > 20
 
 
+class Changes(RLlibCallback):
+    """Changes the observation with which an episode begins, now in place and now by another."""
+
+    def on_episode_start(self, *, episode, env_index, **kwargs):
+        observation = episode.get_observations(0)
+        if env_index == 0:
+            observation[:] = 7
+        elif env_index == 1:
+            episode.set_observations(new_data=observation + 0.5, at_indices=0)
+        else:
+            episode.set_observations(new_data=observation.astype("float64") / 3, at_indices=0)
+
+
+def test_an_observation_that_a_callback_changes_at_the_start_stays_changed():
+    found, expected = (
+        run(config_of("gru", before=lambda config: config.callbacks(Changes), lean_sampling=lean), CALLS)
+        for lean in (True, False)
+    )
+    assert_same(found, expected)
+
+
 def ended(episode):
     episode.custom_data["last reward"] = episode.get_rewards(-1)
 

@@ -27,6 +27,12 @@ class EachStep(RLlibCallback):
         pass
 
 
+class EachStepByItself(RLlibCallback):
+    def __init__(self):
+        super().__init__()
+        self.on_episode_step = lambda **kwargs: None
+
+
 class Passing(ConnectorV2):
     def __call__(self, *, batch, **kwargs):
         return batch
@@ -60,6 +66,7 @@ REASONS = {
         "before": lambda config: config.env_runners(module_to_env_connector=lambda *args: Passing())
     },
     "EachStep has an on_episode_step": {"before": lambda config: config.callbacks(EachStep)},
+    "EachStepByItself has an on_episode_step": {"before": lambda config: config.callbacks(EachStepByItself)},
     "config.callbacks(on_episode_step=…) is set": {
         "after": lambda config: config.callbacks(on_episode_step=lambda **kwargs: None)
     },
