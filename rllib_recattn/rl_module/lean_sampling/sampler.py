@@ -74,7 +74,11 @@ class LeanSampler:
             inside.reset_all(self._explore)
         if num_episodes is not None:
             inside.needs_reset = True
-        return self._gather(num_timesteps, num_episodes)
+        try:
+            return self._gather(num_timesteps, num_episodes)
+        except BaseException:  # an environment's, a callback's, or Ctrl-C
+            inside.needs_reset = True  # the steps of this call are lost, and episodes cannot go on without them
+            raise
 
     def _gather(self, num_timesteps: int | None, num_episodes: int | None) -> list[SingleAgentEpisode]:
         inside, n_envs = self._inside, self._runner.num_envs

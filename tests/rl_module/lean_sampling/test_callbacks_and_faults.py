@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_recattn.rl_module.faults.env_runners import MendingSingleAgentEnvRunner
 from tests.rl_module.lean_sampling.both_ways import Lengths, assert_same, config_of, described, run
@@ -49,6 +50,36 @@ def test_callbacks_of_the_users_see_and_change_the_same(previous):
     assert_same(found, expected)
     assert_same(called, expected_calls)
     assert len(called) > 20
+
+
+class Interrupted(RLlibCallback):
+    """Raises an error in the middle of the third call, once."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_calls = 0
+
+    def on_sample_end(self, **kwargs):
+        self.n_calls += 1
+
+    def on_episode_end(self, *, episode, **kwargs):
+        if self.n_calls == 2:
+            self.n_calls += 1
+            raise KeyboardInterrupt
+
+
+def test_after_an_interruption_new_episodes_begin():
+    runner = SingleAgentEnvRunner(config=config_of("gru", before=lambda config: config.callbacks(Interrupted)))
+    try:
+        for _ in range(2):
+            runner.sample(num_timesteps=13)
+        with pytest.raises(KeyboardInterrupt):
+            runner.sample(num_timesteps=100)
+        episodes = runner.sample(num_timesteps=13)
+        assert sum(map(len, episodes)) >= 13
+        assert all(episode.t_started == 0 for episode in episodes)
+    finally:
+        runner.stop()
 
 
 class Changes(RLlibCallback):
