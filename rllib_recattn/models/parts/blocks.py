@@ -152,9 +152,13 @@ class Block(nn.Module):
 
     def behind_mixer(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Return the block's output for its input x and the mixer's output, both [B, T, D]."""
-        if self._native is not None and serve_products(math.prod(x.shape[:-1]), x, mixed, self.mixer_norm.bias):
-            if self._native.serves(self.mixer_gate, self.feedforward, self.feedforward_gate):
-                return self._native(x, mixed)
+        native, n_rows = self._native, math.prod(x.shape[:-1])
+        if (
+            native is not None
+            and serve_products(n_rows, x, mixed, self.mixer_norm.bias)
+            and native.serves(self.mixer_gate, self.feedforward, self.feedforward_gate)
+        ):
+            return native(x, mixed)
         y = join(self.mixer_gate, x, mixed)
         return y if self.feedforward is None else join(self.feedforward_gate, y, self.feedforward(y))
 
