@@ -262,7 +262,7 @@ def which_model_rows():
         run = json.loads(path.read_text(encoding="utf-8"))
         models.setdefault(run["model"], {}).setdefault(path.parent.name, []).append(run)
     rows = []
-    whole = {model for model in models if model.endswith(("-conv", "-refined")) or "-" not in model} - {"galite"}
+    whole = {model for model in models if model.partition("-")[2] in ("", "conv", "refined")} - {"galite"}
     ablated = bool(models.keys() - whole)
     for model, tasks in models.items():
         plain, _, change = model.partition("-")
