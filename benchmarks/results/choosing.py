@@ -40,8 +40,8 @@ def choosing_table(sources: Sources) -> str:
         [
             "many agents at once, or little memory for states",
             f"`agalite` with {refined_settings()}",
-            "a small state, and kernels for whole steps ([what they cost](#what-they-cost)); without these settings, of "
-            "which most are GLA's, it learned later or not at all",
+            "a small state, and kernels for whole steps ([what they cost](#what-they-cost)); without these settings, "
+            "of which most are GLA's, it learned later or not at all",
             *_of_four_tasks(sources, SMALL),
         ],
         [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import gymnasium
 from pydantic import Field
 
+from rllib_recattn.envs.hardships import DelayRewards, Flicker, Noise, Trials
 from rllib_recattn.envs.imported_env import call, find_creator
 from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.envs.wrappers import ReportSuccess, resize_frames, select_actions
@@ -23,6 +24,10 @@ class WrappedSettings(Settings):
     actions: list[int] | None
     frame_size: Annotated[list[int], Field(min_length=2, max_length=2)] | None
     success_from_reward: bool
+    delay_rewards: int | Literal["episode"] | None
+    noise: float | None
+    flicker: float | None
+    trials: int | None
 
 
 def make_wrapped(
@@ -31,6 +36,10 @@ def make_wrapped(
     actions: Sequence[int] | None = None,
     frame_size: Sequence[int] | None = None,
     success_from_reward: bool = False,
+    delay_rewards: int | Literal["episode"] | None = None,
+    noise: float | None = None,
+    flicker: float | None = None,
+    trials: int | None = None,
     render_mode: str | None = None,
 ) -> gymnasium.Env:
     """Make an environment and wrap it.
@@ -43,6 +52,11 @@ def make_wrapped(
         actions: Those of its Discrete actions that the agent has, numbered again in this order. None: all.
         frame_size: [height, width] to which the pictures that it observes are scaled. None: as they come.
         success_from_reward: Whether an episode that terminates with a positive reward is reported as a ``success``.
+        delay_rewards: Steps after which the sum of the rewards of these is handed out; "episode": at its end. None: at
+            once. See :mod:`rllib_recattn.envs.hardships` for this and those below.
+        noise: Standard deviation of noise on each number that is observed.
+        flicker: Probability with which an observation is blank.
+        trials: How many episodes in the same task are one.
         render_mode: That of the environment.
 
     Raises:
@@ -56,6 +70,10 @@ def make_wrapped(
             "actions": list(actions) if isinstance(actions, tuple) else actions,
             "frame_size": list(frame_size) if isinstance(frame_size, tuple) else frame_size,
             "success_from_reward": success_from_reward,
+            "delay_rewards": delay_rewards,
+            "noise": noise,
+            "flicker": flicker,
+            "trials": trials,
         },
         where="Wrapped",
     )
@@ -67,7 +85,19 @@ def make_wrapped(
         made = select_actions(made, settings.actions)
     if settings.frame_size is not None:
         made = resize_frames(made, *settings.frame_size)
-    return ReportSuccess(made) if settings.success_from_reward else made
+    if settings.success_from_reward:
+        made = ReportSuccess(made)
+    return _made_harder(made, settings)
+
+
+def _made_harder(made: gymnasium.Env, settings: WrappedSettings) -> gymnasium.Env:
+    if settings.delay_rewards is not None:
+        made = DelayRewards(made, None if settings.delay_rewards == "episode" else settings.delay_rewards)
+    if settings.noise is not None:
+        made = Noise(made, settings.noise)
+    if settings.flicker is not None:
+        made = Flicker(made, settings.flicker)
+    return made if settings.trials is None else Trials(made, settings.trials)
 
 
 def _make(settings: WrappedSettings, render_mode: str | None) -> gymnasium.Env:
