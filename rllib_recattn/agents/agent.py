@@ -118,7 +118,7 @@ class Agent:
         """Begin the random numbers again by which actions are drawn."""
         number = whole_number(seed, 0, 1 << 63)
         if number is None:
-            raise SettingsError(f"seed = {seed!r}: should be a whole number ≥ 0")
+            raise SettingsError(f"seed = {seed!r}: should be a whole number from 0 to 2⁶³ − 1")
         self._generator = torch.Generator(device=self._device).manual_seed(number)
 
     def reset(self, rows: Rows | None = None, *, n_rows: int | Literal["as before"] | None = "as before") -> None:

@@ -19,6 +19,8 @@ from rllib_recattn.inputs.spaces import Path, leaves
 # PyTorch computes with none of these.
 _DTYPES: dict[str, type[np.integer[Any]]] = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
 
+_MOST_LISTED = 20
+
 
 def tensor_dtype(leaf: gym.Space) -> np.dtype[Any]:
     """Return the dtype of tensors that hold numbers of a leaf of a space."""
@@ -66,7 +68,7 @@ class Observations:
                 raise self._wrong(path[:depth], f"is a {type(value).__name__}; should be {kind}")
             there = list(value) if is_dict else list(range(len(value)))
             if key not in there:
-                raise self._wrong(path[: depth + 1], f"is missing; there are: {', '.join(map(repr, there)) or 'none'}")
+                raise self._wrong(path[: depth + 1], f"is missing; there are: {_listed(there)}")
             known = space.spaces if is_dict else range(len(space.spaces))  # type: ignore[attr-defined]
             more = [each for each in there if each not in known]
             if more:
@@ -78,7 +80,9 @@ class Observations:
         wanted = (*(() if rows is None else (rows,)), *(leaf.shape or ()))
         try:
             array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        except (ValueError, TypeError, RuntimeError):
+            if array.dtype.kind == "O" and np.dtype(leaf.dtype).kind == "f" and _are_numbers(array):
+                array = array.astype(np.float64)
+        except (ValueError, TypeError, RuntimeError, OverflowError):
             array = np.empty(0, dtype=object)
         if array.dtype.kind not in "biuf":
             raise self._wrong(path, f"is {type(value).__name__}; should be numbers of shape {wanted}")
@@ -123,6 +127,17 @@ class Observations:
 
     def _wrong(self, path: Path, problem: str) -> SettingsError:
         return SettingsError(f"observation{path_text(path)}: {problem} (observation space {self._space})")
+
+
+def _are_numbers(array: np.ndarray) -> bool:
+    """Whether all objects are Python's numbers, some of which are whole ones that no dtype of NumPy's holds."""
+    return all(type(each) in (int, float) for each in array.ravel())
+
+
+def _listed(keys: list[Any]) -> str:
+    """List some of the keys that there are, of which a stranger may have sent thousands."""
+    more = f" and {len(keys) - _MOST_LISTED:,} more" if len(keys) > _MOST_LISTED else ""
+    return ", ".join(map(repr, keys[:_MOST_LISTED])) + more or "none"
 
 
 def _rows_text(array: np.ndarray, wanted: tuple[int, ...], rows: int | None) -> str:

@@ -7,11 +7,14 @@ requests of a session are in order by themselves, since each needs what the one 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import tree
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +31,9 @@ from rllib_recattn.serving.signed_states import SignedStates, fingerprint
 
 LARGEST_BODY = 16 << 20
 EXPIRE_S = 3600.0
+_UNREADABLE = (
+    "body: cannot be read; should be JSON in UTF-8, not nested so deeply and without numbers of so many digits"
+)
 
 
 class _Message(BaseModel):
@@ -111,9 +117,10 @@ def make_app(
     @app.post("/act", responses=refused)
     async def act(asked: ActRequest) -> ActAnswer:
         """Return the action for an observation."""
-        observation = agent.check(asked.observation)
+        observation = agent.check(_with_keys_of(agent.observation_space, asked.observation))
         state = agent.initial_state(1) if asked.state is None else states.read(asked.state, asked.session)
         answer = await work.act(batches.Request(observation, state, asked.reward, asked.explore))
+        _check_finite(answer)
         return ActAnswer(
             action=tree.map_structure(lambda part: part.tolist(), answer.action),
             state=states.write(answer.state, asked.session),
@@ -148,14 +155,44 @@ def make_app(
         return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> Response:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        said = request.headers.get("content-type")
+        if "json" not in (said or "") and any(each["loc"] == ("body",) for each in error.errors()):
+            return JSONResponse({"detail": f"content-type: is {said!r}; should be 'application/json'"}, 422)
         # Without what was sent, of which there may be much, and not all of which JSON can say.
         problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"detail": "; ".join(problems)}, 422)
 
     @app.exception_handler(400)
     async def unreadable(_: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": "body: cannot be read; should be JSON that is not nested so deeply"}, 422)
+        return JSONResponse({"detail": _UNREADABLE}, 422)
 
     app.add_middleware(BodyLimit, largest=largest_body)
     return app
+
+
+def _with_keys_of(space: gym.Space, value: Any) -> Any:
+    """Give what JSON holds the keys of a space that are whole numbers, which JSON has as strings."""
+    if isinstance(space, gym.spaces.Dict) and isinstance(value, dict):
+        keys = {str(key): key for key in space.spaces if str(key) not in space.spaces}
+        named = {keys.get(name, name): each for name, each in value.items()}
+        return {key: _with_keys_of(space[key], each) if key in space.spaces else each for key, each in named.items()}
+    if isinstance(space, gym.spaces.Tuple) and isinstance(value, list) and len(value) == len(space.spaces):
+        return [_with_keys_of(*pair) for pair in zip(space.spaces, value, strict=True)]
+    return value
+
+
+def _check_finite(answer: batches.Answer) -> None:
+    """Refuse what JSON would make null of.
+
+    Raises:
+        SettingsError: If an action or the value is not finite.
+    """
+    for part in tree.flatten(answer.action):
+        if not np.isfinite(part).all():
+            raise SettingsError(
+                f"action: is {np.asarray(part).tolist()}, which JSON cannot say: the agent's numbers, or the standard "
+                "deviations by which it draws actions (explore = true), are too large"
+            )
+    if answer.value is not None and not math.isfinite(answer.value):
+        raise SettingsError(f"value: is {answer.value}, which JSON cannot say: the agent's numbers are too large")

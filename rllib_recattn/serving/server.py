@@ -20,6 +20,7 @@ from rllib_recattn.serving.app import make_app
 
 _VARIABLE = "RLLIB_RECATTN_SERVE"
 _SHORTEST_SECRET = 16  # bytes
+_PATIENCE_S = 5  # with clients that are slow to send, once the process is told to end
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def serve(settings: ServingSettings, agent: Agent, *, host: str, port: int, work
         workers: How many processes. One that ends by accident is started again.
     """
     options: dict[str, Any] = {"host": host, "port": port, "log_level": "warning", "server_header": False}
+    options["timeout_graceful_shutdown"] = _PATIENCE_S
     if workers == 1:
         uvicorn.run(settings.app(agent), **options)
         return

@@ -113,10 +113,12 @@ def _wrong(problem: str) -> SettingsError:
 
 
 def fingerprint(agent: Agent) -> str:
-    """Compute a checksum of an agent's model and weights: a state means something to this agent alone."""
+    """Compute a checksum of an agent's model, weights and spaces: a state means something to this agent alone."""
     digest = hashlib.sha256()
     description = agent.description
-    digest.update(json.dumps([description.model, description.settings.model_dump()], sort_keys=True).encode())
+    settings = description.settings.model_dump(), description.inputs.model_dump()
+    spaces = str(agent.observation_space), str(agent.action_space)
+    digest.update(json.dumps([description.model, *settings, *spaces], sort_keys=True).encode())
     for name, tensor in sorted(agent.network.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 
+from rllib_recattn.agents.agent import Agent
 from rllib_recattn.serving.app import make_app
-from tests.agents.small import agent_of
+from tests.agents.small import agent_of, description_of, weights_of
 
 SECRET = b"a secret of the tests"
 OBSERVATIONS = Dict({"image": Box(0, 255, (8, 8, 3), np.uint8), "pair": Tuple([Discrete(3), Box(-9, 9, (2,))])})
@@ -155,6 +156,8 @@ def test_one_that_cannot_be_computed_harms_no_other():
         ({"observation": [0, 0, 0], "state": "bm9uZQ=="}, "state: is none that this server wrote"),
         ({"observation": [0, 0, 0], "state": "ä"}, "state: is none that this server wrote"),
         ({"observation": [0, 0, 0], "state": ""}, "state: is none that this server wrote"),
+        ({"observation": [0, 0, 10**400]}, "should be numbers of shape (3,)"),
+        ({"observation": [0, 0, 10**40]}, "observation: has 1e+40 at index (2,); should have finite numbers"),
         ({"observation": [0, 0, 0], "session": "a" * 257}, "body.session: String should have at most 256 characters"),
     ],
     ids=str,
@@ -171,6 +174,35 @@ def test_what_is_wrong_is_said(client, body, says):
 def test_garbage_is_refused(client, content):
     assert problem(client.post("/act", content=content, headers={"content-type": "application/json"}))
     assert client.get("/healthz").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_a_body_that_does_not_say_that_it_is_json(client, kind):
+    answer = client.post("/act", content=b'{"observation": [0, 0, 0]}', headers={"content-type": kind} if kind else {})
+    assert problem(answer) == f"content-type: is {kind!r}; should be 'application/json'"
+
+
+def test_whole_numbers_that_only_floats_hold(client):
+    assert act(client, [0, 0, 10**30], logits=True)["logits"] == act(client, [0.0, 0.0, 1e30], logits=True)["logits"]
+
+
+def test_keys_that_are_whole_numbers_and_many_that_are_none():
+    space = Dict([(1, Box(-1, 1, (2,))), (0, Tuple([Dict([(7, Discrete(2)), (2, Discrete(3))])]))])
+    agent, client = agent_of(space), Client(make_app(agent_of(space), secret=SECRET))
+    expected = agent.act({1: [0.5, 0.1], 0: [{7: 1, 2: 2}]})
+    assert act(client, {"1": [0.5, 0.1], "0": [{"7": 1, "2": 2}]})["action"] == expected
+    answer = client.post("/act", json={"observation": {f"key {number}": 1 for number in range(5000)}})
+    assert "'key 19' and 4,980 more" in problem(answer)
+    assert len(answer.content) < 1000
+
+
+def test_actions_that_json_cannot_say_are_refused():
+    description = description_of(None, Box(-np.inf, np.inf, (2,)))
+    weights = weights_of(description)
+    weights["policy.layers.0.bias"][2:] = 200  # log standard deviations
+    client = Client(make_app(Agent(description, weights), secret=SECRET))
+    assert all(map(np.isfinite, act(client, [0, 0, 0])["action"]))
+    assert "which JSON cannot say" in problem(client.post("/act", json={"observation": [0, 0, 0], "explore": True}))
 
 
 def test_a_missing_reward_is_said():

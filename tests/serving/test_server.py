@@ -142,6 +142,21 @@ def test_a_hundred_megabytes_are_refused_and_it_ends_when_told_to(exported, tmp_
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
+def test_it_ends_though_a_client_never_comes_to_its_end(exported):
+    with (
+        serving(exported) as (client, process),
+        socket.create_connection((client.base_url.host, client.base_url.port)) as slow,
+    ):
+        slow.sendall(b"POST /act HTTP/1.1\r\nHost: agent\r\nContent-Length: 50\r\n\r\n{")
+        assert client.get("/healthz").status_code == 200
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+        assert slow.recv(20).startswith(b"HTTP/1.1 503")
+    assert process.returncode == 0
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

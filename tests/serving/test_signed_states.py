@@ -7,6 +7,7 @@ import base64
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box
 
 from rllib_recattn.agents.state import AgentState
 from rllib_recattn.errors import SettingsError
@@ -68,3 +69,5 @@ def test_agents_are_told_apart_by_their_weights():
     assert fingerprint(agent) == fingerprint(agent_of())
     other = type(agent)(agent.description, weights_of(description_of(), seed=1))
     assert fingerprint(agent) != fingerprint(other)
+    narrow, wide = (agent_of(None, Box(-bound, bound, (2,))) for bound in (1, 2))
+    assert fingerprint(narrow) != fingerprint(wide)
