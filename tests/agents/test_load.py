@@ -198,6 +198,13 @@ def test_what_is_no_agent_is_refused(tmp_path):
             ra.load_agent(path)
 
 
+def test_an_exported_agent_without_its_settings_is_not_taken_for_a_checkpoint(tmp_path):
+    folder = exported(tmp_path / "agent")
+    (folder / "agent.json").unlink()
+    with pytest.raises(SettingsError, match=r"^agent '.*/agent': agent\.json is missing$"):
+        ra.load_agent(folder)
+
+
 def exported(folder, policy="default_policy", seed=0):
     description = description_of()
     folder.mkdir(parents=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.graphs.interface import read_interface
-from rllib_recattn.agents.stored import is_stored, read_agent
+from rllib_recattn.agents.stored import SETTINGS_FILE, WEIGHTS_FILE, is_stored, read_agent
 from rllib_recattn.agents.stored_policies import stored_policies
 from rllib_recattn.checkpoint_files import is_of_rllib
 from rllib_recattn.errors import SettingsError, suggest
@@ -74,6 +74,8 @@ def load_agent(
             chosen = _only(policy, stored, path)
             return read_agent(stored[chosen], policy=chosen, trust=trust, **options)
         _refuse_graphs(folder)
+        if (folder / WEIGHTS_FILE).is_file():
+            raise SettingsError(f"agent {str(folder)!r}: {SETTINGS_FILE} is missing")
 
     from rllib_recattn.experiment.trained_agents.policies import read_policies
 
