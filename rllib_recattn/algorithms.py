@@ -28,6 +28,7 @@ ABILITIES = {
     "PPO": Abilities(),
     "APPO": Abilities(),
     "IMPALA": Abilities(),
+    "DQN": Abilities(has_old_stack=False, takes_several_agents=False),
     "BC": _OFFLINE,
     "MARWIL": _OFFLINE,
 }

@@ -10,6 +10,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.appo import APPO, APPOConfig
 from ray.rllib.algorithms.appo.torch.appo_torch_learner import APPOTorchLearner
 from ray.rllib.algorithms.bc import BC, BCConfig
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.algorithms.impala import IMPALA, IMPALAConfig
 from ray.rllib.algorithms.impala.torch.impala_torch_learner import IMPALATorchLearner
 from ray.rllib.algorithms.marwil import MARWIL, MARWILConfig
@@ -20,6 +22,7 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from rllib_recattn.algorithms import ABILITIES
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.rl_module.catalog import RecAttnCatalog
 from rllib_recattn.rl_module.learner import (
     RecAttnAPPOLearner,
     RecAttnIMPALALearner,
@@ -30,6 +33,8 @@ from rllib_recattn.rl_module.learner import (
     RecurrentVTraceMixin,
 )
 from rllib_recattn.rl_module.modules import RecAttnAPPOModule, RecAttnPPOModule
+from rllib_recattn.rl_module.q_learning.learner import RecAttnDQNLearner, RecurrentDQNMixin
+from rllib_recattn.rl_module.q_learning.module import RecAttnDQNCatalog, RecAttnDQNModule
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class AlgorithmClasses:
         learner: The learner that trains it.
         learner_mixin: What a user's own learner has to inherit from.
         stock_learner: RLlib's own learner, in whose place `learner` is put.
+        catalog: What builds the module's parts.
     """
 
     algorithm: type[Algorithm]
@@ -51,6 +57,7 @@ class AlgorithmClasses:
     learner: type
     learner_mixin: type
     stock_learner: type
+    catalog: type = RecAttnCatalog
 
     @property
     def name(self) -> str:
@@ -88,12 +95,14 @@ _APPO = (RecAttnAPPOModule, RecAttnAPPOLearner, RecurrentVTraceMixin, APPOTorchL
 _IMPALA = (RecAttnPPOModule, RecAttnIMPALALearner, RecurrentVTraceMixin, IMPALATorchLearner)
 # The module has a value head in BC as well, so that PPO can go on where it ends.
 _MARWIL = (RecAttnPPOModule, RecAttnMARWILLearner, RecurrentLearnerMixin, MARWILTorchLearner)
+_DQN = (RecAttnDQNModule, RecAttnDQNLearner, RecurrentDQNMixin, DQNTorchLearner, RecAttnDQNCatalog)
 
 # A config of APPO is one of IMPALA too, and one of BC is one of MARWIL: the former come first.
 ALGORITHMS = (
     AlgorithmClasses(PPO, PPOConfig, *_PPO),
     AlgorithmClasses(APPO, APPOConfig, *_APPO),
     AlgorithmClasses(IMPALA, IMPALAConfig, *_IMPALA),
+    AlgorithmClasses(DQN, DQNConfig, *_DQN),
     AlgorithmClasses(BC, BCConfig, *_MARWIL),
     AlgorithmClasses(MARWIL, MARWILConfig, *_MARWIL),
 )

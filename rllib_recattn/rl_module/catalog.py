@@ -20,8 +20,11 @@ from rllib_recattn.rl_module.recurrence import split_model_config
 MODEL_CONFIG_KEY = "recattn"
 
 
-class RecAttnCatalog(PPOCatalog):
-    """Builds the encoder that ``use_model`` has written into ``model_config``; heads are RLlib's own."""
+class RecAttnEncoders:
+    """Makes one of RLlib's catalogs build the encoder that ``use_model`` has written into ``model_config``.
+
+    Stands before it as a base class.
+    """
 
     @classmethod
     def _get_encoder_config(
@@ -45,6 +48,10 @@ class RecAttnCatalog(PPOCatalog):
             inputs=validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]"),
             settings=recorded_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
+
+
+class RecAttnCatalog(RecAttnEncoders, PPOCatalog):
+    """The catalog of actor-critic modules; heads are RLlib's own."""
 
     def build_pi_head(self, framework: str) -> Any:
         """Build the policy head: RLlib's, mended where log standard deviations are free."""

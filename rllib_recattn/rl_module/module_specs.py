@@ -16,7 +16,7 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.rl_module.algorithms import Algorithm
-from rllib_recattn.rl_module.catalog import RecAttnCatalog, is_stock_catalog
+from rllib_recattn.rl_module.catalog import RecAttnEncoders, is_stock_catalog
 from rllib_recattn.rl_module.given_settings import given_settings, model_config_of
 from rllib_recattn.rl_module.recurrence import settings_in
 from rllib_recattn.rl_module.rllib_internals.configs import given_model_config, given_spec
@@ -127,7 +127,7 @@ def _classes(spec: RLModuleSpec, config: AlgorithmConfig, algorithm: Algorithm, 
     """
     default = config.get_default_rl_module_spec().module_class
     chosen = {}
-    for name, ours in (("module_class", algorithm.module), ("catalog_class", RecAttnCatalog)):
+    for name, ours in (("module_class", algorithm.module), ("catalog_class", algorithm.catalog)):
         own = getattr(spec, name)
         if own in (None, default, *_STOCK_MODULES) or (name == "catalog_class" and is_stock_catalog(own)):
             chosen[name] = ours
@@ -160,7 +160,7 @@ def _check_sparse_states(config: AlgorithmConfig, specs: Mapping[str, RLModuleSp
     sparse = {
         policy: settings_in({**config.model_config, **model_config_of(spec)}).sparse_states
         for policy, spec in specs.items()
-        if spec.catalog_class is not None and issubclass(spec.catalog_class, RecAttnCatalog)
+        if spec.catalog_class is not None and issubclass(spec.catalog_class, RecAttnEncoders)
     }
     wanted = sparse[next(iter(policies))]
     others = [policy for policy in sparse if sparse[policy] != wanted]

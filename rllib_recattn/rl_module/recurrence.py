@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from rllib_recattn.errors import Settings, SettingsError, validate
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings, stored_encoder
+from rllib_recattn.rl_module.q_learning.settings import QLearningSettings
 
 DEFAULT_MAX_SEQ_LEN = 64
 
@@ -16,7 +17,15 @@ DEFAULT_MAX_SEQ_LEN = 64
 _RLLIB_KEYS = ("max_seq_len", "vf_share_layers")
 _SECTIONS = {
     INPUTS_KEY: tuple(InputSettings.model_fields),
-    "recattn_training": ("sparse_states", "lean_sampling", "pack_rows", "burn_in", "report_metrics", "rllib_fixes"),
+    "recattn_training": (
+        "sparse_states",
+        "lean_sampling",
+        "pack_rows",
+        "burn_in",
+        "report_metrics",
+        "rllib_fixes",
+        "q_learning",
+    ),
 }
 
 
@@ -66,6 +75,7 @@ class RecurrenceSettings(InputSettings):
     )
     report_metrics: bool = Field(True, description="whether the learner reports learners/<policy>/recattn/…")
     rllib_fixes: RLlibFixes = Field(default=RLlibFixes(), description="which of RLlib's bugs are worked around")
+    q_learning: QLearningSettings | None = Field(None, description="DQN: what RLlib's settings have no place for")
 
     @model_validator(mode="after")
     def _check_burn_in(self) -> RecurrenceSettings:
@@ -79,7 +89,7 @@ def as_model_config(recurrence: RecurrenceSettings) -> dict[str, Any]:
     values = recurrence.model_dump()
     model_config = {key: values[key] for key in _RLLIB_KEYS}
     for section, keys in _SECTIONS.items():
-        model_config[section] = {key: values[key] for key in keys if key in values}
+        model_config[section] = {key: values[key] for key in keys if values.get(key) is not None}
     return model_config
 
 

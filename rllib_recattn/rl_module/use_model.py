@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 
 from rllib_recattn.errors import SettingsError, SettingsWarning, validate
 from rllib_recattn.inputs.input_settings import plain_encoder
@@ -26,6 +27,9 @@ from rllib_recattn.rl_module.lean_sampling.callback import LeanSamplingCallback
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, spec_for_policies
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
+from rllib_recattn.rl_module.q_learning.callback import QLearningCallback
+from rllib_recattn.rl_module.q_learning.config import replay_sequences
+from rllib_recattn.rl_module.q_learning.limits import check_for_dqn, check_for_others
 from rllib_recattn.rl_module.recorded_data import check_data_before_reading, take_spaces_of_env
 from rllib_recattn.rl_module.recurrence import (
     RecurrenceSettings,
@@ -58,9 +62,10 @@ def use_model(
     weights: str | FilePath | None = None,
     report_metrics: bool = True,
     rllib_fixes: Mapping[str, bool] | None = None,
+    q_learning: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> ConfigT:
-    """Give an RLlib config of PPO, APPO, IMPALA, MARWIL or BC a model with memory.
+    """Give an RLlib config of PPO, APPO, IMPALA, DQN, MARWIL or BC a model with memory.
 
     Only ordinary config fields are set, so the config survives ``to_dict()``, Ray Tune and checkpoints, and can be
     changed further: the RLModule spec, the learner class, ``model_config`` (merged into what it holds already: what you
@@ -106,6 +111,8 @@ def use_model(
         report_metrics: Whether the learner reports ``learners/<policy>/recattn/…``.
         rllib_fixes: Switches off workarounds of RLlib's bugs, for baselines, as in ``{"vtrace_bootstrap": False}``;
             see :class:`~rllib_recattn.rl_module.recurrence.RLlibFixes`.
+        q_learning: DQN alone: what RLlib's config has no place for, as in ``{"value_rescaling": True}``; see
+            :class:`~rllib_recattn.rl_module.q_learning.settings.QLearningSettings`.
         **settings: Those of the model's settings that differ from their defaults. These and other arguments may be
             search domains of Ray Tune (``d_model=tune.choice([64, 128])``, ``{"grid_search": […]}``), nested ones too:
             each option, and both ends of a range, are checked at once, and what a trial gets once more.
@@ -137,6 +144,7 @@ def use_model(
         "burn_in": burn_in,
         "report_metrics": report_metrics,
         "rllib_fixes": {} if rllib_fixes is None else rllib_fixes,
+        **({} if q_learning is None else {"q_learning": q_learning}),
     }
     in_catalog = qualified_name(model)
     notes: list[str] = []
@@ -168,12 +176,19 @@ def use_model(
         chosen = model_settings(model, own, where=f"use_model(config, {model!r})")
         rest = {key: value for key, value in arguments.items() if key not in settings}
         recurrence = validate(RecurrenceSettings, rest, "use_model")
+        if is_dqn:
+            check_for_dqn(recurrence, "use_model")
+        else:
+            check_for_others(recurrence, algorithm.name, "use_model")
         check_same_model(agents, in_catalog, chosen, recurrence, weights_text(weights))
         return {**as_model_config(recurrence), MODEL_CONFIG_KEY: {"model": in_catalog, **chosen.model_dump()}}
 
     algorithm = algorithm_of(config, "use_model")
+    is_dqn = isinstance(config, DQNConfig)
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
+    if is_dqn:
+        replay_sequences(config, "use_model")
     begins_with, agents = agents_to_begin_with(weights, config, policies)
     policies = policies_meant(config, policies)
     rl_module: dict[str, Any]
@@ -209,6 +224,8 @@ def use_model(
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
     add_callback(config, LeanSamplingCallback)
+    if is_dqn:
+        add_callback(config, QLearningCallback)
     return keep_states_apart(config) if sparse_states else config
 
 

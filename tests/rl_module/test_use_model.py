@@ -11,9 +11,9 @@ import pytest
 import torch
 from ray import tune
 from ray.rllib.algorithms.bc import BCConfig
-from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
@@ -29,7 +29,7 @@ from rllib_recattn.rl_module.use_model import report_success_rate
 from tests.rl_module.small_agents import CONFIGS, SMALL, small_config
 
 VECTOR = gym.spaces.Box(-1, 1, (4,), np.float32)
-CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS if algorithm.samples}
+CLASSES = {algorithm.name: algorithm for algorithm in ALGORITHMS if algorithm.name in CONFIGS}
 ACTION = gym.spaces.Discrete(2)
 TINY = {"d_model": 8, "n_layers": 1, "n_heads": 1, "d_head": 4}
 SPACES = {DEFAULT_MODULE_ID: (VECTOR, ACTION)}
@@ -230,8 +230,8 @@ def test_an_unknown_model_is_refused():
     ("config", "message"),
     [
         (
-            DQNConfig(),
-            "config is a DQNConfig; should be a PPOConfig, APPOConfig, IMPALAConfig, BCConfig or MARWILConfig",
+            SACConfig(),
+            "config is a SACConfig; should be a PPOConfig, APPOConfig, IMPALAConfig, DQNConfig, BCConfig or MARWIL",
         ),
         ({"lr": 1e-3}, "use_model: config is a dict; should be a PPOConfig"),
         (

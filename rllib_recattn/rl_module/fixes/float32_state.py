@@ -22,16 +22,19 @@ class Float32StateMixin(RecurrentModule):
     def get_initial_state(self) -> Any:
         """Return the state of an agent at the start of an episode."""
         state = super().get_initial_state()
-        return _float32(state) if self.recurrence.rllib_fixes.float32_state else state
+        return as_float32(state) if self.recurrence.rllib_fixes.float32_state else state
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         # A learner's pass goes another way, since nobody carries the states that come out of it.
         outputs: dict[str, Any] = super()._forward(batch, **kwargs)
         if Columns.STATE_OUT in outputs and self.recurrence.rllib_fixes.float32_state:
-            outputs[Columns.STATE_OUT] = _float32(outputs[Columns.STATE_OUT])
+            outputs[Columns.STATE_OUT] = as_float32(outputs[Columns.STATE_OUT])
         return outputs
 
 
-def _float32(state: Any) -> Any:
+def as_float32(state: Any) -> Any:
+    """Return a state, nested in any way, with float32 tensors."""
     # By hand: `tree.map_structure` costs a tenth of a small module's acting step.
-    return {key: _float32(part) for key, part in state.items()} if isinstance(state, dict) else state.to(torch.float32)
+    return (
+        {key: as_float32(part) for key, part in state.items()} if isinstance(state, dict) else state.to(torch.float32)
+    )

@@ -22,6 +22,7 @@ from rllib_recattn.rl_module.inputs.pieces import keep_row, previous_inputs_of
 from rllib_recattn.rl_module.lean_sampling.acting import Actor
 from rllib_recattn.rl_module.lean_sampling.carried_states import CarriedStates
 from rllib_recattn.rl_module.lean_sampling.fragment import Fragment
+from rllib_recattn.rl_module.recurrent_module import state_interval_of
 from rllib_recattn.rl_module.rllib_internals.env_runners import module_to_env
 from rllib_recattn.rl_module.rllib_internals.sampling import Sampling
 from rllib_recattn.rl_module.sparse_states.kept_states import INITIAL, KEY, kept_states, start_keeping
@@ -121,8 +122,7 @@ class LeanSampler:
         if not self._stateful:
             return
         initial = convert_to_numpy(self._rl_module.get_initial_state())
-        max_seq_len = self._rl_module.model_config["max_seq_len"]
-        self._states = CarriedStates(self._batch[Columns.STATE_IN], initial, max_seq_len)
+        self._states = CarriedStates(self._batch[Columns.STATE_IN], initial, state_interval_of(self._rl_module))
         self._batch[Columns.STATE_IN] = self._states.state_in
         for env, episode in enumerate(self._episodes):
             states = kept_states(episode, episode)

@@ -40,4 +40,19 @@ OVERRIDES = (
         "_validate_episodes",
         "to refuse recorded episodes that are not whole",
     ),
+    Override(
+        "ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module:DefaultDQNTorchRLModule",
+        "_forward_inference",
+        "to act with a memory",
+    ),
+    Override(
+        "ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module:DefaultDQNTorchRLModule",
+        "_forward_exploration",
+        "to explore in several environments at once",
+    ),
+    Override(
+        "ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module:DefaultDQNTorchRLModule",
+        "_forward_train",
+        "to read a sequence once",
+    ),
 )

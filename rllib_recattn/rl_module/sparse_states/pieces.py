@@ -31,6 +31,7 @@ from ray.rllib.utils.numpy import convert_to_numpy
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.episodes import Episode, agent_episodes, module_of
+from rllib_recattn.rl_module.recurrent_module import state_interval_of
 from rllib_recattn.rl_module.sparse_states.kept_states import (
     MARK,
     KeptStates,
@@ -161,8 +162,8 @@ class KeepStatesApart(ConnectorV2):
         states = kept_states(episode, agent_episode)
         if states is None:
             return state
-        max_seq_len = module_of(rl_module, agent_episode).model_config["max_seq_len"]
-        states.record(agent_episode.t_started, len(agent_episode), max_seq_len, state)
+        interval = state_interval_of(module_of(rl_module, agent_episode))
+        states.record(agent_episode.t_started, len(agent_episode), interval, state)
         return MARK
 
 

@@ -50,14 +50,15 @@ def test_settings_and_model_arrive(tmp_path):
     "algorithm", [each for each in ALGORITHMS if each.samples], ids=lambda algorithm: algorithm.name
 )
 def test_every_algorithm_is_built_with_its_own_learner_and_written_out_again(tmp_path, algorithm):
-    content = MODEL.replace("8,", "8, sparse_states: false, rllib_fixes: {vtrace_bootstrap: false},", 1)
+    sparse = algorithm.name == "DQN"  # always
+    content = MODEL.replace("8,", f"8, sparse_states: {sparse}, rllib_fixes: {{vtrace_bootstrap: false}},", 1)
     experiment = load(tmp_path, content + "config: {num_env_runners: 1}").model_copy(update={"run": algorithm.name})
     config = build_config(experiment)
     assert type(config) is algorithm.config
     assert config.learner_class is algorithm.learner
     written = parse_yaml(resolved_yaml(experiment, config), "resolved")["maze"]
     assert written["run"] == algorithm.name
-    assert written["model"]["sparse_states"] is False
+    assert written["model"]["sparse_states"] is sparse
     assert written["model"]["rllib_fixes"]["vtrace_bootstrap"] is False
     assert written["model"]["rllib_fixes"]["float32_state"] is True
     assert "recattn_training" not in written["config"].get("model_config", {})
