@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -166,8 +166,8 @@ def _fields_at(schema: type[BaseModel], loc: Iterable[Any]) -> Iterable[str]:
     """Return the names that are valid at a place inside nested settings."""
     for part in loc:
         field = schema.model_fields.get(part)
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            schema = field.annotation
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        schema = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), schema)
     return schema.model_fields
 
 

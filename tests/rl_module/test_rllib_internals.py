@@ -294,7 +294,7 @@ def test_methods_that_are_replaced_are_there(override):
     override.check()
 
 
-NOT_OF_AN_OBJECT = {"registered_env", "seed_env_of_old_stack", "set_connector_function"}
+NOT_OF_AN_OBJECT = {"registered_env", "sample_of_all", "seed_env_of_old_stack", "set_connector_function"}
 FUNCTIONS = functions_of(MODULES)
 
 

@@ -15,6 +15,7 @@ from rllib_recattn.rl_module.q_learning.module import RecAttnDQNModule
 from rllib_recattn.rl_module.q_learning.replay import SequenceEpisodeReplayBuffer
 from rllib_recattn.rl_module.q_learning.sequences import SequenceShape
 from rllib_recattn.rl_module.recurrence import settings_in
+from rllib_recattn.rl_module.rllib_internals.env_runners import sample_of_all
 from rllib_recattn.rl_module.rllib_internals.sampling import wrap_sample
 
 
@@ -41,7 +42,12 @@ class QLearningCallback(RLlibCallback):
         recurrence = settings_in(config.model_config)
         check_for_dqn(recurrence, type(config).__name__)
         shape = SequenceShape(recurrence.max_seq_len, recurrence.burn_in, config.episode_lookback_horizon)
-        buffer.prepare(shape, seed=config.seed)
+        buffer.prepare(
+            shape,
+            seed=config.seed,
+            least=config.num_steps_sampled_before_learning_starts,
+            more=lambda: sample_of_all(algorithm),
+        )
 
     def on_environment_created(self, *, env_runner: Any, **kwargs: Any) -> None:
         """Have the module of an EnvRunner know, before it samples, which of all environments are its own."""

@@ -66,6 +66,11 @@ def _problems(config: Any) -> Iterator[str]:
         yield "multi_agent: DQN with memory has one agent; PPO, APPO and IMPALA take several"
     if isinstance(config.num_learners, int) and config.num_learners > 1:
         yield f"num_learners = {config.num_learners}: should be 0 or 1: sequences are not shared among learners"
+    if config.store_buffer_in_checkpoints is True:
+        yield (
+            "store_buffer_in_checkpoints = True: should be False, which RLlib's new API stack takes it for: after a "
+            "restore the buffer is filled again before anything is learnt"
+        )
     yield from _buffer_problems(config.replay_buffer_config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 from typing import Any
 
@@ -28,7 +29,18 @@ BYTES_PER_STEP = "bytes_per_step"
 _SMALLEST_PRIORITY = 1e-6
 
 
-class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer):
+class _NamedInConfigs(type(PrioritizedEpisodeReplayBuffer)):  # type: ignore[misc]
+    """Lets RLlib find out what a class of buffers is where it expects its name.
+
+    ``AlgorithmConfig.update_from_dict``, which Tune uses, makes a class of a path, and ``Algorithm.setup`` then asks
+    whether "EpisodeReplayBuffer" is in it.
+    """
+
+    def __contains__(cls, name: str) -> bool:
+        return name in cls.__name__
+
+
+class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer, metaclass=_NamedInConfigs):
     """Holds sequences of steps, each with the state before its first one, and hands them out to be learnt from.
 
     Sequences come from :class:`OpenEpisode`; the oldest go when there are more than `capacity` steps. With `alpha` they
@@ -62,6 +74,8 @@ class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer):
         self.rng = np.random.default_rng(seed)
         self.metrics = MetricsLogger(root=False)
         self._shape: SequenceShape | None = None
+        self._more: Callable[[], Items[SingleAgentEpisode]] | None = None
+        self._least = 0
         self._sequences: deque[Sequence] = deque()
         self._priorities: deque[float] = deque()
         self._open: OrderedDict[str, tuple[int, OpenEpisode]] = OrderedDict()
@@ -71,14 +85,25 @@ class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer):
         self._largest_priority = 1.0
         self._last_sampled: list[int] = []
 
-    def prepare(self, shape: SequenceShape, seed: int | None = None) -> None:
+    def prepare(
+        self,
+        shape: SequenceShape,
+        *,
+        seed: int | None = None,
+        least: int = 0,
+        more: Callable[[], Items[SingleAgentEpisode]] | None = None,
+    ) -> None:
         """Tell how episodes are to be cut; comes before anything is added.
 
         Args:
             shape: How.
-            seed: Of what is drawn, if it has not been told.
+            seed: Of what is drawn.
+            least: Steps that there should be before any are handed out; never more than the capacity.
+            more: Samples some more where there are less. RLlib knows how many steps it has sampled, not how many are
+                here: after a restore none are, and of long episodes those that wait do not count.
         """
-        self._shape = shape
+        self._shape, self._more = shape, more
+        self._least = min(least, self.capacity)
         if seed is not None:
             self.rng = np.random.default_rng(seed)
 
@@ -124,10 +149,13 @@ class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer):
 
         Returns:
             An episode for each, with a step more to bootstrap from, and what :data:`SAMPLED` has in ``custom_data``.
-            None while no sequence is complete.
+
+        Raises:
+            RuntimeError: If there is no sequence, and EnvRunners sample no more.
         """
+        self._fill()
         if self._shape is None or not self._sequences:
-            return []
+            raise RuntimeError("the replay buffer has no sequence of steps, and EnvRunners gave it no steps")
         n_items = num_items or 1
         if self.alpha is None:
             drawn = self.rng.integers(len(self._sequences), size=n_items)
@@ -203,6 +231,13 @@ class SequenceEpisodeReplayBuffer(PrioritizedEpisodeReplayBuffer):
         self._n_steps = sum(sequence.n_new for sequence in self._sequences)
         self._n_bytes = sum(sequence.n_bytes for sequence in self._sequences)
         self._open.clear()
+
+    def _fill(self) -> None:
+        while self._more is not None and (self._n_steps < self._least or not self._sequences):
+            before = self._n_added
+            self.add(self._more())
+            if self._n_added == before:  # no EnvRunner is there any more
+                return
 
     def _evict(self) -> int:
         sequence = self._sequences.popleft()

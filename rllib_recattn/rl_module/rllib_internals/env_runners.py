@@ -9,6 +9,8 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS
 
 from rllib_recattn.private_names import import_private, private, set_private, wrap
 
@@ -121,3 +123,16 @@ def wrap_cleanup(algorithm: Any, wrapper: Wrapper) -> None:
 def wrap_restore_from_path(algorithm: Any, wrapper: Wrapper) -> None:
     """Take part in how an algorithm loads a checkpoint."""
     wrap(algorithm, "restore_from_path", wrapper, "to let BC and MARWIL go on from a checkpoint")
+
+
+def sample_of_all(algorithm: Any) -> list[Any]:
+    """Return what all EnvRunners of an algorithm sample, with their metrics counted, as ``DQN.training_step`` does."""
+    episodes, results = synchronous_parallel_sample(
+        worker_set=algorithm.env_runner_group,
+        concat=True,
+        sample_timeout_s=algorithm.config.sample_timeout_s,
+        _uses_new_env_runners=True,
+        _return_metrics=True,
+    )
+    algorithm.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
+    return list(episodes)

@@ -89,7 +89,9 @@ def test_an_episode_that_goes_on_waits_until_a_sequence_is_full():
     buffer = buffer_of(SequenceShape(9, 0, 1))
     first, second, _ = chunks([5, 5, 5], 8)
     buffer.add([first])
-    assert (len(buffer), buffer.sample(3)) == (0, [])
+    assert len(buffer) == 0
+    with pytest.raises(RuntimeError, match="no sequence of steps"):
+        buffer.sample(3)
     buffer.add([second])
     assert ranges(buffer) == [(0, 8)]
 
@@ -173,3 +175,14 @@ def test_episodes_without_states_are_refused():
     chunk.custom_data.clear()
     with pytest.raises(SettingsError, match="without the states that use_model"):
         buffer.add([chunk])
+
+
+def test_it_asks_for_more_until_there_are_enough():
+    buffer = buffer_of(SequenceShape(5, 0, 1))
+    waiting = [chunks([length], 4) for length in (3, 5, 2)]
+    buffer.prepare(SequenceShape(5, 0, 1), least=7, more=lambda: waiting.pop(0) if waiting else [])
+    buffer.sample(1)
+    assert (len(buffer), len(waiting)) == (8, 1)
+    buffer.prepare(SequenceShape(5, 0, 1), least=100, more=lambda: waiting.pop(0) if waiting else [])
+    buffer.sample(1)
+    assert (len(buffer), len(waiting)) == (10, 0)
