@@ -15,6 +15,7 @@ from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, InputSettings
 from rllib_recattn.models.registry import recorded_settings
 from rllib_recattn.rl_module.algorithms import ALGORITHMS
 from rllib_recattn.rl_module.catalog import MODEL_CONFIG_KEY, RecAttnCatalog
+from rllib_recattn.rl_module.q_learning.module import RecAttnDQNModule
 from rllib_recattn.rl_module.recurrence import settings_in
 
 # The names of RLlib's weights begin with the former, and those of the networks that act with the latter.
@@ -39,6 +40,11 @@ def check_module(module: Any, where: str) -> None:
     model_config = module.model_config if isinstance(module.model_config, Mapping) else {}
     if MODEL_CONFIG_KEY not in model_config:
         raise SettingsError(f"{where}: its module, a {type(module).__name__}, has no model of this package")
+    if isinstance(module, RecAttnDQNModule):
+        raise SettingsError(
+            f"{where}: is an agent of DQN, which acts by Q-values; only those with a policy (PPO, APPO, IMPALA, BC, "
+            "MARWIL) can act without RLlib: let it play with `rllib evaluate`"
+        )
     for kind, own in (("module", type(module)), ("catalog", type(module.catalog))):
         if own not in (RecAttnCatalog, *(algorithm.module for algorithm in ALGORITHMS)):
             raise SettingsError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.description import AgentDescription
@@ -85,6 +86,7 @@ def agents_to_begin_with(
     if weights is None:
         return None, {}
     where = weights_text(weights)
+    _check_has_policy(config, where)
     if policies is not None:
         raise SettingsError(f"{where}: is about all policies; policies = {list(policies)!r} should be left out")
     if not isinstance(weights, str | Path) or not (folder := Path(weights).expanduser().absolute()).is_dir():
@@ -130,6 +132,7 @@ def begin_with_weights(algorithm: Any, folder: Path, where: str) -> None:
     Raises:
         SettingsError: If the agent is not there, or its model, settings or spaces differ from the algorithm's.
     """
+    _check_has_policy(algorithm.config, where)
     state = algorithm.learner_group.get_weights()
     agents = read_exported(folder, state.keys(), where)
     for policy, agent in agents.items():
@@ -146,6 +149,14 @@ def begin_with_weights(algorithm: Any, folder: Path, where: str) -> None:
     if algorithm.env_runner_group is not None:
         algorithm.env_runner_group.sync_weights(
             from_worker_or_learner_group=algorithm.learner_group, inference_only=True
+        )
+
+
+def _check_has_policy(config: AlgorithmConfig, where: str) -> None:
+    if isinstance(config, DQNConfig):
+        raise SettingsError(
+            f"{where}: should be left out with DQN, which has Q-values where exported agents have a policy; a "
+            "checkpoint of DQN can be restored"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.core.columns import Columns
 
 from rllib_recattn.checkpoint_files import reading
@@ -238,6 +239,11 @@ def _check_kind(checkpoint: Path, config: AlgorithmConfig) -> None:
         )
     if config.is_multi_agent:
         raise SettingsError(f"checkpoint {str(checkpoint)!r}: of several agents; only single ones can be inspected")
+    if isinstance(config, DQNConfig):
+        raise SettingsError(
+            f"checkpoint {str(checkpoint)!r}: of DQN, whose actions have Q-values and no distribution; only agents "
+            "with a policy (PPO, APPO, IMPALA, BC, MARWIL) can be inspected. `rllib evaluate` shows how it plays"
+        )
 
 
 def _film(player: NewStackPlayer) -> tuple[Frames | None, float]:
