@@ -134,3 +134,13 @@ def test_seconds_of_steps_are_those_between_iterations():
     run = {"solved": True, "env_steps": 3000, "seconds": 10.0, "cpu_seconds": 9.9, "curve": curve}
     assert summary([run])["seconds_per_1000_env_steps"] == 0.5
     assert summary([run, run])["solved"] == "2 of 2"
+
+
+def test_replayed_steps_cost_what_the_guide_to_dqn_says():
+    measured = result("training/replay_memory.json")["results"]
+    (paper,) = (each for each in measured if (each["model"], each["burn_in"]) == ("agalite", 16))
+    assert paper["state_bytes"] > 56 * 1024 - 100
+    guide = " ".join((ROOT / "docs" / "dqn.md").read_text(encoding="utf-8").split())
+    ours, dense = (paper["bytes_per_step"][name] / 1000 for name in ("sequences", "dense"))
+    assert f"a step needs {ours:.1f} kB where dense states need {dense:.0f} kB" in guide
+    assert all(each["ratio"] >= 20 for each in measured if each["state_bytes"] > 50_000)

@@ -60,7 +60,7 @@ def config_definitions(config_classes: Mapping[str, type[AlgorithmConfig]]) -> d
     for config_class in config_classes.values():
         config = config_class()
         for name, key in _writable(config_class).items():
-            properties.setdefault(name, _setting(config, name, key))
+            properties[name] = _either(properties.get(name), _setting(config, name, key))
     properties["model"] = searchable(nullable(_NESTED["model"]))
     properties |= {name: searchable(nullable(_imported(name))) for name in IMPORTED}
     properties = dict(sorted(properties.items()))
@@ -99,6 +99,13 @@ def _setting(config: AlgorithmConfig, name: str, key: ConfigKey) -> Schema:
         schema = {"enum": list(values)}
     # RLlib declares None for some settings that it cannot do without.
     return searchable(nullable(schema) if may_be_null(config, name) else not_null(schema))
+
+
+def _either(one: Schema | None, other: Schema) -> Schema:
+    """Return the schema of a setting that algorithms take differently, as IMPALA's and DQN's `epsilon`."""
+    if one is None or one == other:
+        return other
+    return any_of(*one.get("anyOf", [one]), *other.get("anyOf", [other]))
 
 
 def _imported(name: str) -> Schema:
