@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock, MultiAgentBlock
 from rllib_recattn.rl_module.fixes.minibatch_size import check_minibatch_size
 from rllib_recattn.rl_module.policy_mapping import PolicyMapping
+from rllib_recattn.rl_module.q_learning.config import check_config
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 from rllib_recattn.rl_module.use_model import use_model
 
@@ -52,5 +54,7 @@ def choose_models(config: AlgorithmConfig, experiment: Experiment) -> None:
 def _use_model(config: AlgorithmConfig, model: ModelBlock, where: str, policies: list[str] | None = None) -> None:
     if model.rllib_fixes.minibatch_check and hasattr(config, "minibatch_size"):
         check_minibatch_size(config.minibatch_size, model.max_seq_len, where)
+    if isinstance(config, DQNConfig):
+        check_config(config, where)
     settings = {**model.model_dump(include=set(RecurrenceSettings.model_fields)), **model.settings}
     use_model(config, model.name, policies=policies, **settings)
