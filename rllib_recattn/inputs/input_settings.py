@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rllib_recattn.errors import Settings, SettingsError, suggest, validate
 from rllib_recattn.importing import import_named
@@ -178,3 +178,20 @@ class InputSettings(Settings):
     )
     use_prev_action: bool = Field(False, description="whether the model also reads the action before an observation")
     use_prev_reward: bool = Field(False, description="whether the model also reads the reward before an observation")
+    action_mask: str | None = Field(
+        None,
+        description="the key of a Dict of observations that holds a 1 for each action that is allowed and a 0 for each "
+        "that is not; null: all are",
+    )
+    action_mask_as_input: bool = Field(False, description="whether the model also reads the action mask")
+
+    @model_validator(mode="after")
+    def _check_action_mask(self) -> InputSettings:
+        if self.action_mask_as_input and self.action_mask is None:
+            raise SettingsError("action_mask_as_input = True: there is no action_mask; should name it, or be left out")
+        return self
+
+    @property
+    def unread_key(self) -> str | None:
+        """The key of the observations that no encoder reads; None: they read all."""
+        return None if self.action_mask_as_input else self.action_mask

@@ -62,9 +62,15 @@ class Tokenizer(nn.Module):
         else:
             self.encoder = _PerLeaf(space, settings)
         self.output_dim = self.encoder.output_dim
+        self._keys = list(space.spaces) if isinstance(space, gym.spaces.Dict) else None
 
     def forward(self, obs: Any) -> Tensor:
-        """Map observations [B, T, …], nested like their space, to vectors [B, T, F]."""
+        """Map observations [B, T, …], nested like their space, to vectors [B, T, F].
+
+        A Dict may have further keys, such as that of an action mask, which are not read.
+        """
+        if self._keys is not None and len(obs) > len(self._keys):
+            obs = {key: obs[key] for key in self._keys}
         if isinstance(obs, Tensor):  # what most spaces are, and `tree` takes its time
             return self.encoder(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
         rows, steps = tree.flatten(obs)[0].shape[:2]

@@ -22,6 +22,8 @@ from rllib_recattn.models.other_names import nearest_model, same_model
 # What `build_model`, `use_model` and the model block of a YAML file take beside a model's own settings.
 RESERVED_SETTINGS = frozenset(
     {
+        "action_mask",
+        "action_mask_as_input",
         "burn_in",
         "config",
         "encoder",

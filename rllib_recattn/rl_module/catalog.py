@@ -10,6 +10,7 @@ from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 
 from rllib_recattn.errors import SettingsError, validate
 from rllib_recattn.inputs.input_settings import INPUTS_KEY, InputSettings
+from rllib_recattn.inputs.masks import ActionMask
 from rllib_recattn.inputs.spaces import check_action_space, check_observation_space
 from rllib_recattn.models.registry import recorded_settings
 from rllib_recattn.rl_module.encoder import RecAttnEncoderConfig
@@ -40,12 +41,14 @@ class RecAttnEncoders:
             )
         check_observation_space(observation_space)
         check_action_space(action_space)
+        inputs = validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]")
+        ActionMask.of(observation_space, action_space, inputs)
         settings = dict(model_config_dict[MODEL_CONFIG_KEY])
         name = settings.pop("model")
         return RecAttnEncoderConfig(
             observation_space=observation_space,
             action_space=action_space,
-            inputs=validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]"),
+            inputs=inputs,
             settings=recorded_settings(name, settings, where=f"model_config[{MODEL_CONFIG_KEY!r}]"),
         )
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import InputSettings, encoder_settings
+from rllib_recattn.inputs.masks import read_space
 from rllib_recattn.inputs.previous import PREVIOUS, PreviousInputs
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from rllib_recattn.models.base import ModelSettings
@@ -67,7 +68,9 @@ class TorchRecAttnEncoder(TorchModel, Encoder):
 
     def __init__(self, config: RecAttnEncoderConfig):
         TorchModel.__init__(self, config)
-        self.tokenizer = Tokenizer(config.observation_space, encoder_settings(config.inputs.encoder))
+        self.tokenizer = Tokenizer(
+            read_space(config.observation_space, config.inputs), encoder_settings(config.inputs.encoder)
+        )
         self.previous_size = PreviousInputs(config.action_space, config.inputs).size
         self.model = config.settings.build(self.tokenizer.output_dim + self.previous_size)
 

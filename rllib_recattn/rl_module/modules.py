@@ -11,10 +11,13 @@ from rllib_recattn.rl_module.acting_mode import ActingModeMixin
 from rllib_recattn.rl_module.catalog import RecAttnCatalog, is_stock_catalog
 from rllib_recattn.rl_module.fixes.critic_encoder import SyncCriticEncoderMixin
 from rllib_recattn.rl_module.fixes.float32_state import Float32StateMixin
+from rllib_recattn.rl_module.masked_actions import MaskedActionsMixin, MaskedTargetMixin
 from rllib_recattn.rl_module.packing.values import PackedValuesMixin
 
 
-class RecurrentActorCriticMixin(ActingModeMixin, PackedValuesMixin, SyncCriticEncoderMixin, Float32StateMixin):
+class RecurrentActorCriticMixin(
+    MaskedActionsMixin, ActingModeMixin, PackedValuesMixin, SyncCriticEncoderMixin, Float32StateMixin
+):
     """Mends RLlib's actor-critic modules where they hurt recurrent agents; stands before them as a base class.
 
     It builds what ``use_model`` wrote, whichever of RLlib's catalogs a later spec that names a module alone leads to:
@@ -31,5 +34,5 @@ class RecAttnPPOModule(RecurrentActorCriticMixin, DefaultPPOTorchRLModule):
     """PPO's and IMPALA's module for the models of the catalog."""
 
 
-class RecAttnAPPOModule(RecurrentActorCriticMixin, DefaultAPPOTorchRLModule):
+class RecAttnAPPOModule(MaskedTargetMixin, RecurrentActorCriticMixin, DefaultAPPOTorchRLModule):
     """APPO's module for the models of the catalog."""

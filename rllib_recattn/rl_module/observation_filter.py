@@ -55,6 +55,22 @@ def check_filtered_space(space: gymnasium.Space[Any], where: str) -> None:
             )
 
 
+def check_no_filter(config: AlgorithmConfig, action_mask: str) -> None:
+    """Refuse a filter beside an action mask, whose zeros and ones it would make other numbers of.
+
+    Raises:
+        SettingsError: If the config has one.
+    """
+    function: Any = connector_function(config, "env_to_module_connector")
+    while function is not None:
+        if isinstance(function, _Filtered):
+            raise SettingsError(
+                f"use_model: action_mask = {action_mask!r}: observation_filter = 'MeanStdFilter' would normalise the "
+                "mask as well; should be left out, or be done to the other observations in a Gymnasium wrapper"
+            )
+        function = getattr(function, "user_function", None)
+
+
 def freeze_filters(env_runner: Any) -> None:
     """Have the filters of an EnvRunner learn no more."""
     for each in _filters(env_runner):

@@ -22,10 +22,11 @@ from rllib_recattn.rl_module.fixes.offline_restore import OfflineRestoreCallback
 from rllib_recattn.rl_module.fixes.recording import record_once
 from rllib_recattn.rl_module.fixes.scalar_actions import hand_out_scalars
 from rllib_recattn.rl_module.given_settings import choose, given_settings, in_vain
-from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs
+from rllib_recattn.rl_module.inputs.connectors import add_previous_inputs, check_masks_before_acting
 from rllib_recattn.rl_module.lean_sampling.callback import LeanSamplingCallback
 from rllib_recattn.rl_module.metrics import SuccessRateCallback
 from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, spec_for_policies
+from rllib_recattn.rl_module.observation_filter import check_no_filter
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
 from rllib_recattn.rl_module.q_learning.callback import QLearningCallback
 from rllib_recattn.rl_module.q_learning.config import replay_sequences
@@ -54,6 +55,8 @@ def use_model(
     encoder: str | Mapping[str, Any] | None = None,
     use_prev_action: bool = False,
     use_prev_reward: bool = False,
+    action_mask: str | None = None,
+    action_mask_as_input: bool = False,
     sparse_states: bool = True,
     lean_sampling: bool = True,
     pack_rows: bool = True,
@@ -94,6 +97,10 @@ def use_model(
             ``model_config`` has them, else ``"auto"``.
         use_prev_action: Whether the model also reads the action before each observation.
         use_prev_reward: Whether the model also reads the reward before each observation.
+        action_mask: The key of a Dict of observations with a 1 for each action that is allowed and a 0 for each that is
+            not, of Discrete and MultiDiscrete actions (of these one component behind the other). Forbidden ones have
+            probability 0 in whatever is computed. None: all are allowed.
+        action_mask_as_input: Whether the model also reads the mask.
         sparse_states: Whether episodes carry only the states that the learner asks for, one every `max_seq_len` steps,
             and not one for each step. Without effect on BC and MARWIL.
         lean_sampling: Whether an EnvRunner samples all its environments in one batch, which gives the same episodes
@@ -138,6 +145,8 @@ def use_model(
     further_arguments = {
         "use_prev_action": use_prev_action,
         "use_prev_reward": use_prev_reward,
+        "action_mask": action_mask,
+        "action_mask_as_input": action_mask_as_input,
         "sparse_states": sparse_states,
         "lean_sampling": lean_sampling,
         "pack_rows": pack_rows,
@@ -219,6 +228,11 @@ def use_model(
     hand_out_scalars(config, fixes.scalar_actions)
     if use_prev_action or use_prev_reward:
         add_previous_inputs(config)
+    if action_mask is not None:
+        check_no_filter(config, action_mask)
+        check_masks_before_acting(config)
+        if config.is_multi_agent:
+            config.environment(disable_env_checking=True)  # RLlib's check takes any action of the space
     if not algorithm.samples:
         if fixes.offline_restore:
             add_callback(config, OfflineRestoreCallback)

@@ -19,6 +19,7 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.experiment.definition.probe_action import allowed_action
 
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 _PACKAGE = str(Path(__file__).parents[2])
@@ -97,9 +98,9 @@ def _is_multi_agent(built: Any) -> bool:
 
 
 def _step(env: Any, obs: Any) -> None:
-    env.action_space.seed(0)
+    action = allowed_action(env.observation_space, env.action_space, obs)
     names = ("observation", "reward", "terminated", "truncated", "info")
-    obs, reward, *_ = _parts(env.step(env.action_space.sample()), "step", names)
+    obs, reward, *_ = _parts(env.step(action), "step", names)
     _check_observation(obs, env.observation_space)
     float(reward)
 
@@ -109,9 +110,7 @@ def _step_several(env: Any, obs: Mapping[Any, Any]) -> None:
         raise SettingsError(f"reset should return a mapping from agents to observations, not {_short(obs)}")
     actions = {}
     for agent in obs:
-        space = env.get_action_space(agent)
-        space.seed(0)
-        actions[agent] = space.sample()
+        actions[agent] = allowed_action(env.get_observation_space(agent), env.get_action_space(agent), obs[agent])
     names = ("observations", "rewards", "terminateds", "truncateds", "infos")
     parts = _parts(env.step(actions), "step", names)
     for name, part in zip(names, parts, strict=True):

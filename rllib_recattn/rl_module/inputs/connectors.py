@@ -1,9 +1,10 @@
-"""Put the pieces for the previous action and reward into the connector pipelines of a config."""
+"""Put the pieces for the previous action and reward, and for action masks, into the connectors of a config."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -13,6 +14,7 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 
 from rllib_recattn.rl_module.extension import add_callback, pieces_of
 from rllib_recattn.rl_module.inputs.callback import PreviousInputsCallback
+from rllib_recattn.rl_module.inputs.mask_check import ActionMaskCheck, name_of_env
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, PreviousInputsToTrainBatch
 from rllib_recattn.rl_module.rllib_internals.configs import Pipeline, connector_function, set_connector_function
 
@@ -30,8 +32,18 @@ def add_previous_inputs(config: ConfigT) -> ConfigT:
         "learner_connector": PreviousInputsToTrainBatch,
     }
     for pipeline, piece in pieces.items():
-        set_connector_function(config, pipeline, _WithPiece.of(connector_function(config, pipeline), piece))
+        set_connector_function(config, pipeline, _WithPiece.of(connector_function(config, pipeline), piece, piece))
     return add_callback(config, PreviousInputsCallback)
+
+
+def check_masks_before_acting(config: ConfigT) -> ConfigT:
+    """Have a config refuse to act where an action mask allows nothing; returns the config.
+
+    Nothing happens to modules without a mask. Calling this again changes nothing.
+    """
+    function = connector_function(config, "env_to_module_connector")
+    function = _WithPiece.of(function, partial(ActionMaskCheck, env=name_of_env(config)), ActionMaskCheck)
+    return set_connector_function(config, "env_to_module_connector", function)
 
 
 @dataclass(frozen=True)
@@ -43,16 +55,25 @@ class _WithPiece:
     """
 
     user_function: Callable[..., Any] | None
+    make: Callable[[], ConnectorV2]
     piece: type[ConnectorV2]
 
     @classmethod
-    def of(cls, function: Callable[..., Any] | None, piece: type[ConnectorV2]) -> Callable[..., Any]:
-        return function if isinstance(function, cls) and function.piece is piece else cls(function, piece)
+    def of(
+        cls, function: Callable[..., Any] | None, make: Callable[[], ConnectorV2], piece: type[ConnectorV2]
+    ) -> Callable[..., Any]:
+        inside = function
+        while isinstance(inside, cls):
+            if inside.piece is piece:
+                assert function is not None
+                return function
+            inside = inside.user_function
+        return cls(function, make, piece)
 
     def __call__(self, *args: Any) -> list[ConnectorV2]:
         pieces = pieces_of(self.user_function, *args)
         default = [index for index, each in enumerate(pieces) if isinstance(each, _FIRST_DEFAULT_PIECES)]
-        pieces.insert(default[0] if default else len(pieces), self.piece())
+        pieces.insert(default[0] if default else len(pieces), self.make())
         return pieces
 
 

@@ -32,6 +32,7 @@ from ray.rllib.utils.spaces.space_utils import get_base_struct_from_space
 from rllib_recattn.private_names import MissingNameError
 from rllib_recattn.rl_module.acting_mode import ActingModeMixin
 from rllib_recattn.rl_module.fixes.scalar_actions import ScalarActions
+from rllib_recattn.rl_module.inputs.mask_check import ActionMaskCheck
 from rllib_recattn.rl_module.inputs.pieces import PreviousInputsToModule, previous_inputs_of
 from rllib_recattn.rl_module.recurrence import settings_in
 from rllib_recattn.rl_module.rllib_internals.env_runners import env_to_module, module_to_env
@@ -100,7 +101,8 @@ def _why_not_with_pipelines(env_runner: Any, module: TorchRLModule) -> str | Non
     if type(before) is not EnvToModulePipeline or type(after) is not ModuleToEnvPipeline:
         return "a connector pipeline is none of RLlib's"
     previous = [PreviousInputsToModule] if previous_inputs_of(module) is not None else []
-    given, given_back = _classes(before), [each for each in _classes(after) if each is not ScalarActions]
+    given = [each for each in _classes(before) if each is not ActionMaskCheck]  # LeanSampler checks by itself
+    given_back = [each for each in _classes(after) if each is not ScalarActions]
     if previous_inputs_of(module) is None and given[:1] == [PreviousInputsToModule]:
         del given[0]  # which then does nothing
     if given == [*previous, *_ENV_TO_MODULE] and module.is_stateful():

@@ -17,7 +17,9 @@ from ray.rllib.utils.numpy import convert_to_numpy
 from ray.rllib.utils.torch_utils import convert_to_torch_tensor
 from torch import Tensor
 
+from rllib_recattn.inputs.masks import ActionMask
 from rllib_recattn.inputs.previous import PREVIOUS
+from rllib_recattn.rl_module.inputs.mask_check import at_step, mask_of, name_of_env
 from rllib_recattn.rl_module.inputs.pieces import keep_row, previous_inputs_of
 from rllib_recattn.rl_module.lean_sampling.acting import Actor
 from rllib_recattn.rl_module.lean_sampling.carried_states import CarriedStates
@@ -53,6 +55,7 @@ class LeanSampler:
         self._resets: list[int] = []
         self._episode_ids: list[str] = []
         self._previous = previous_inputs_of(self._rl_module)
+        self._mask = mask_of(self._rl_module)
         self._actor = Actor(
             self._rl_module, explore, module_to_env(env_runner).connectors, env_runner.env.single_action_space
         )
@@ -134,6 +137,8 @@ class LeanSampler:
         episodes, resets, fragment = self._episodes, self._resets, self._fragment
         if self._stateful:
             self._states.keep(fragment.length)
+        if self._mask is not None:
+            self._check_masks(self._mask)
         with self._timer():
             outputs = self._actor.forward(self._batch, **self._time(env_steps))
         acted = self._actor.act(outputs, episodes)
@@ -155,6 +160,12 @@ class LeanSampler:
         self._episode_ids = [episode.id_ for episode in episodes]
         self._ends = terminateds, truncateds
         return [env for env in np.flatnonzero(np.logical_or(terminateds, truncateds)).tolist() if env not in resets]
+
+    def _check_masks(self, mask: ActionMask) -> None:
+        """Refuse to act where nothing is allowed; environments that are about to be reset get no action."""
+        for env in np.flatnonzero(mask.dead_ends(self._batch[Columns.OBS])).tolist():
+            if env not in self._resets:
+                raise mask.no_action(at_step(name_of_env(self._runner.config), self._episodes[env]))
 
     def _timer(self) -> AbstractContextManager[Any]:
         """Time some of the forward passes, for a metric that is their mean: to time a small one takes a tenth of it."""

@@ -25,6 +25,11 @@ OVERRIDES = (
         "to hand out states as float32",
     ),
     Override(
+        "ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module:DefaultPPOTorchRLModule",
+        "_forward_train",
+        "to mask the logits that losses are made of",
+    ),
+    Override(
         "ray.rllib.core.learner.learner:Learner",
         "_make_batch_if_necessary",
         "to pack the rows of train batches before they are cut into minibatches",
