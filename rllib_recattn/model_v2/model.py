@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import encoder_settings
+from rllib_recattn.inputs.masks import ActionMask, read_space
 from rllib_recattn.inputs.spaces import check_action_space
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from rllib_recattn.model_v2.observations import Restore, model_space
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
 
     def __init__(self, space: gym.Space, settings: ModelSettings, inputs: ModelV2Settings, previous_size: int):
         super().__init__()
-        self.tokenizer = Tokenizer(space, encoder_settings(inputs.encoder))
+        self.tokenizer = Tokenizer(read_space(space, inputs), encoder_settings(inputs.encoder))
         self.model = settings.build(self.tokenizer.output_dim + previous_size)
 
     def forward(self, obs: Any, previous: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,6 +97,7 @@ class RecAttnModelV2(TorchModelV2, nn.Module):
         check_action_space(getattr(action_space, "original_space", action_space))
         self._space = model_space(obs_space)
         self._restore = None if model_config.get("_disable_preprocessor_api") else Restore(self._space, inputs)
+        self._mask = ActionMask.of(self._space, getattr(action_space, "original_space", action_space), inputs)
         self._mends_padding = inputs.rllib_fixes.vtrace_padding
         self._values: Tensor | None = None
 
@@ -175,6 +177,8 @@ class RecAttnModelV2(TorchModelV2, nn.Module):
         logits = self.pi(outputs[0])
         if self._free_log_std:
             logits = torch.cat([logits, self.log_std.expand_as(logits)], dim=-1)
+        if self._mask is not None:
+            logits = self._mask.apply(logits, {self._mask.key: obs[self._mask.key].flatten(0, 1)})
         return logits, new_state
 
     def value_function(self) -> Tensor:

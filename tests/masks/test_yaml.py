@@ -42,3 +42,15 @@ def test_wrong_masks_are_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(SettingsError, match=problem):
         build_config(experiment(tmp_path, key, **config))
+
+
+@pytest.mark.parametrize(("key", "problem"), [("action_mask", None), ("mask", "no key of the observation space")])
+def test_old_stack(tmp_path: Path, key: str, problem: str | None) -> None:
+    old = {"enable_rl_module_and_learner": False, "enable_env_runner_and_connector_v2": False}
+    if problem is not None:
+        with pytest.raises(SettingsError, match=problem):
+            build_config(experiment(tmp_path, key, **old))
+        return
+    config = build_config(experiment(tmp_path, key, **old))
+    assert config.model["custom_model_config"]["action_mask"] == key
+    assert config.disable_env_checking

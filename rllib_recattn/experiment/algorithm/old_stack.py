@@ -12,7 +12,7 @@ from ray.rllib.models import MODEL_DEFAULTS, ModelCatalog
 from rllib_recattn.errors import SettingsError, suggest
 from rllib_recattn.experiment.algorithm.callbacks import add_callbacks, begin_with, seed_afresh
 from rllib_recattn.experiment.algorithm.config_keys import apply_settings, check_settings
-from rllib_recattn.experiment.algorithm.policies import choose_policies
+from rllib_recattn.experiment.algorithm.policies import choose_policies, models_of
 from rllib_recattn.experiment.algorithm.rllib_errors import rllib_errors
 from rllib_recattn.experiment.definition.environment import probe_env, rllib_env
 from rllib_recattn.experiment.definition.spec import Experiment, ModelBlock
@@ -51,6 +51,8 @@ def build_old_config(experiment: Experiment) -> AlgorithmConfig:
     if experiment.model is not None:
         config.training(model=_model_dict(experiment.model, experiment.where))
     _choose_policy_models(config, experiment)
+    if any(model.action_mask is not None for model in models_of(experiment).values()):
+        config.environment(disable_env_checking=True)  # RLlib's check takes any action of the space
     config.callbacks(OldStackSuccessRateCallback)
     seed_afresh(config)
     add_callbacks(config, experiment.callbacks, f"{experiment.where}.callbacks")
