@@ -17,6 +17,7 @@ from rllib_recattn.agents.actions import Actions
 from rllib_recattn.agents.checks import (
     check_computed,
     check_fits,
+    check_mask,
     check_state,
     checked_device,
     checked_rewards,
@@ -237,6 +238,8 @@ class Agent:
 
     def _step(self, obs: Any, state: AgentState, rows: int | None, reward: Any, explore: bool) -> Step:
         inputs = self._observations.batch(obs, rows, self._device)
+        if self.network.mask is not None:
+            check_mask(self.network.mask, inputs)
         previous = None
         if state.previous is not None:
             encoded = self._with_reward(state, reward)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rllib_recattn.agents.state import AgentState
 from rllib_recattn.errors import SettingsError, shown
+from rllib_recattn.inputs.masks import ActionMask
 
 
 def checked_device(device: str | torch.device) -> torch.device:
@@ -42,6 +43,21 @@ def whole_number(value: Any, least: int, below: int | None = None) -> int | None
         return None
     number = int(value)
     return number if number >= least and (below is None or number < below) else None
+
+
+def check_mask(mask: ActionMask, observations: Any) -> None:
+    """Refuse to act where an action mask allows nothing.
+
+    Args:
+        mask: The mask.
+        observations: Tensors [B, …], nested like the observation space.
+
+    Raises:
+        SettingsError: If there is such a row, with its number.
+    """
+    dead = np.flatnonzero(mask.dead_ends({mask.key: observations[mask.key].cpu()}))
+    if len(dead):
+        raise mask.no_action("observation" if len(observations[mask.key]) == 1 else f"observation of row {dead[0]}")
 
 
 def check_fits(n_rows: int, size: int) -> None:

@@ -19,6 +19,7 @@ from rllib_recattn.agents.heads import Head
 from rllib_recattn.agents.nesting import leaves_in_rllibs_order, nested_like
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import encoder_settings
+from rllib_recattn.inputs.masks import ActionMask, read_space
 from rllib_recattn.inputs.spaces import Path, leaf_at, leaves
 from rllib_recattn.inputs.tokenizer import Tokenizer
 from rllib_recattn.models.base import SequenceModel
@@ -38,6 +39,7 @@ class ActingNetwork(nn.Module):
     Attributes:
         encoder: The policy's.
         critic_encoder: The value function's own; None if it has none.
+        mask: Which actions are allowed; None: all are.
     """
 
     def __init__(self, description: AgentDescription, n_logits: int, n_previous: int, values: bool):
@@ -49,6 +51,7 @@ class ActingNetwork(nn.Module):
         self.encoder = _Encoder(description, n_previous)
         own_critic = values and not description.vf_share_layers
         self.critic_encoder = _Encoder(description, n_previous) if own_critic else None
+        self.mask = ActionMask.of(description.observation_space, description.action_space, description.inputs)
         self.policy = Head(description.settings.output_dim, n_logits, description.head)
         layers = {"free_log_std": False, "log_std_limit": None}
         self.value = None
@@ -80,6 +83,8 @@ class ActingNetwork(nn.Module):
         obs = self._normalised(obs)
         outputs = [encoder(obs, previous, state) for encoder, state in zip(self._encoders(), states, strict=True)]
         logits = self.policy(outputs[0][0])
+        if self.mask is not None:
+            logits = self.mask.apply(logits, obs)
         values = None if self.value is None else self.value(outputs[-1][0])[:, 0]
         return logits, values, [state for _, state in outputs]
 
@@ -125,7 +130,9 @@ class _Encoder(nn.Module):
 
     def __init__(self, description: AgentDescription, n_previous: int):
         super().__init__()
-        self.tokenizer = Tokenizer(description.seen_space, encoder_settings(description.inputs.encoder))
+        self.tokenizer = Tokenizer(
+            read_space(description.seen_space, description.inputs), encoder_settings(description.inputs.encoder)
+        )
         self.model: SequenceModel = description.settings.build(self.tokenizer.output_dim + n_previous)
 
     def forward(self, obs: Any, previous: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:

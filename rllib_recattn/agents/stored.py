@@ -136,7 +136,7 @@ def read_agent(folder: Path, *, policy: str | None = None, trust: bool = False, 
     try:
         with _registrations_limited(weights):
             agent = Agent(_description(stored, where), weights, **options)
-        agent.act(_an_observation(agent.observation_space), reward=0.0)  # what does not fit together shows here
+        agent.act(_an_observation(agent), reward=0.0)  # what does not fit together shows here
     except SettingsError as error:
         text = str(error)
         raise SettingsError(text if text.startswith(where) else f"{where}: {text}") from error
@@ -146,14 +146,17 @@ def read_agent(folder: Path, *, policy: str | None = None, trust: bool = False, 
     return agent
 
 
-def _an_observation(space: gym.Space) -> Any:
-    """Return an observation near 0: what is drawn may be too large for float32."""
+def _an_observation(agent: Agent) -> Any:
+    """Return an observation near 0, for what is drawn may be too large for float32, that allows all actions."""
+    space, mask = agent.observation_space, agent.network.mask
     values = {
         path: np.clip(np.zeros(leaf.shape), leaf.low, leaf.high).astype(leaf.dtype)
         if isinstance(leaf, gym.spaces.Box)
         else leaf.sample()
         for path, leaf in leaves(space)
     }
+    if mask is not None:
+        values[mask.key,] = np.ones_like(values[mask.key,])
     return nested_like(space, values)
 
 

@@ -28,6 +28,7 @@ STEPS = 50
 
 _BEGINS = 0.1  # the share of steps that begin an episode
 _WIDEST = 3.0  # of observations without bounds
+_ALLOWED = 0.5  # the share of actions that a mask allows
 _GARBAGE = 7.0  # what a state is before the first episode
 
 
@@ -119,8 +120,20 @@ def _observation(agent: Agent, rng: np.random.Generator, rows: int) -> Any:
             values[path] = mean + std * rng.normal(size=shape)
         else:
             values[path] = _numbers(leaf, shape, rng)
+        if agent.network.mask is not None and path == (agent.network.mask.key,):
+            values[path] = _mask(agent.network.mask.sizes, rows, rng)
         values[path] = values[path].astype(leaf.dtype)
     return nested_like(agent.observation_space, values)
+
+
+def _mask(sizes: tuple[int, ...], rows: int, rng: np.random.Generator) -> np.ndarray:
+    """Return masks [B, A] that allow some values of each choice, at least one."""
+    parts = []
+    for size in sizes:
+        allowed = rng.random((rows, size)) < _ALLOWED
+        allowed[np.arange(rows), rng.integers(size, size=rows)] = True
+        parts.append(allowed)
+    return np.concatenate(parts, axis=1)
 
 
 def _numbers(leaf: gym.Space, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
