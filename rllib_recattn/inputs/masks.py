@@ -78,11 +78,16 @@ class ActionMask:
         """
         import torch  # what tries environments out does without
 
+        lowest = max(FORBIDDEN, torch.finfo(logits.dtype).min)
+        return torch.where(self.allowed(observations), logits, lowest)
+
+    def allowed(self, observations: Mapping[str, Any]) -> Tensor:
+        """Return [..., A] booleans, true where an action is allowed; of a choice of which nothing is, all are."""
+        import torch
+
         allowed = observations[self.key] > 0
         parts = [part | ~part.any(-1, keepdim=True) for part in allowed.split(self.sizes, dim=-1)]
-        allowed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        lowest = max(FORBIDDEN, torch.finfo(logits.dtype).min)
-        return torch.where(allowed, logits, lowest)
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def dead_ends(self, observations: Mapping[str, Any]) -> np.ndarray:
         """Return [N], whether there is a choice in which a mask [N, A] of observations allows nothing."""

@@ -12,11 +12,8 @@ from rllib_recattn.inputs.masks import ActionMask
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
 
 
-class MaskedActionsMixin(RecurrentModule):
-    """For modules: masks the logits of all forward passes.
-
-    Exploration and inference go by ``_forward``. What episodes carry for the learner is masked as well.
-    """
+class ActionMaskMixin(RecurrentModule):
+    """For modules: has the mask of their actions."""
 
     observation_space: Any
     action_space: Any
@@ -25,6 +22,13 @@ class MaskedActionsMixin(RecurrentModule):
     def action_mask(self) -> ActionMask | None:
         """The mask of the actions; None if all are allowed."""
         return ActionMask.of(self.observation_space, self.action_space, self.recurrence)
+
+
+class MaskedActionsMixin(ActionMaskMixin):
+    """For modules: masks the logits of all forward passes.
+
+    Exploration and inference go by ``_forward``. What episodes carry for the learner is masked as well.
+    """
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return self._masked(super()._forward(batch, **kwargs), batch, Columns.ACTION_DIST_INPUTS)

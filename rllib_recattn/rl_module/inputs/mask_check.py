@@ -10,7 +10,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_recattn.inputs.masks import ActionMask
 from rllib_recattn.rl_module.episodes import module_of
-from rllib_recattn.rl_module.masked_actions import MaskedActionsMixin
+from rllib_recattn.rl_module.masked_actions import ActionMaskMixin
 
 
 class ActionMaskCheck(ConnectorV2):
@@ -49,7 +49,7 @@ class ActionMaskCheck(ConnectorV2):
 def mask_of(module: Any) -> ActionMask | None:
     """Return the action mask of a module; None for one without."""
     module = module.unwrapped()
-    return module.action_mask if isinstance(module, MaskedActionsMixin) else None
+    return module.action_mask if isinstance(module, ActionMaskMixin) else None
 
 
 def name_of_env(config: Any) -> str:

@@ -18,6 +18,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.rl_module.acting_mode import ActingModeMixin
 from rllib_recattn.rl_module.catalog import RecAttnEncoders, is_stock_catalog
 from rllib_recattn.rl_module.fixes.float32_state import Float32StateMixin, as_float32
+from rllib_recattn.rl_module.masked_actions import ActionMaskMixin
 from rllib_recattn.rl_module.q_learning.settings import DEFAULTS, QLearningSettings, steps_between_states
 
 
@@ -39,13 +40,14 @@ class RecAttnDQNCatalog(RecAttnEncoders, DQNCatalog):
         super().__init__(observation_space, action_space, model_config_dict, **kwargs)
 
 
-class RecAttnDQNModule(ActingModeMixin, Float32StateMixin, DefaultDQNTorchRLModule):
+class RecAttnDQNModule(ActionMaskMixin, ActingModeMixin, Float32StateMixin, DefaultDQNTorchRLModule):
     """DQN's module for the models of the catalog.
 
     RLlib's own draws actions of several environments at once with shapes [B] and [B, 1], of which [B, B] comes, and
     random ones among those with a Q-value other than 0. In training it reads each observation twice, as one of a
     sequence of observations and as one of next observations. Here networks read a sequence once, the target network
-    with a memory of its own, and what comes after a step is in the next slot.
+    with a memory of its own, and what comes after a step is in the next slot. The Q-values of forbidden actions are so
+    low that no maximum is theirs, and random actions are drawn from the others.
     """
 
     def __init__(self, *args: Any, catalog_class: type | None = None, **kwargs: Any) -> None:
@@ -77,7 +79,10 @@ class RecAttnDQNModule(ActingModeMixin, Float32StateMixin, DefaultDQNTorchRLModu
         self.epsilon_schedule.update(t or 0)
         epsilon = self._epsilons(len(greedy)).to(greedy.device)
         explores = torch.rand(greedy.shape, device=greedy.device) < epsilon[:, None]
-        drawn = torch.randint_like(greedy, q_values.shape[-1])
+        if self.action_mask is None:
+            drawn = torch.randint_like(greedy, q_values.shape[-1])
+        else:
+            drawn = self.action_mask.allowed(batch[Columns.OBS]).flatten(0, -2).float().multinomial(1).view_as(greedy)
         return {**outputs, Columns.ACTIONS: torch.where(explores, drawn, greedy)}
 
     def _epsilons(self, n_rows: int) -> torch.Tensor:
@@ -94,10 +99,14 @@ class RecAttnDQNModule(ActingModeMixin, Float32StateMixin, DefaultDQNTorchRLModu
         q_values = self.compute_q_values(batch)[QF_PREDS]
         with torch.no_grad():
             target = self.forward_target(batch)[QF_PREDS]
-        return {QF_PREDS: q_values, QF_TARGET_NEXT_PREDS: target}
+        return {QF_PREDS: self._masked(q_values, batch), QF_TARGET_NEXT_PREDS: self._masked(target, batch)}
 
     @torch.no_grad()
     def _act(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
         outputs = self.compute_q_values(batch)
         state = {Columns.STATE_OUT: outputs[Columns.STATE_OUT]} if Columns.STATE_OUT in outputs else {}
-        return outputs[QF_PREDS], as_float32(state) if self.recurrence.rllib_fixes.float32_state else state
+        q_values = self._masked(outputs[QF_PREDS], batch)
+        return q_values, as_float32(state) if self.recurrence.rllib_fixes.float32_state else state
+
+    def _masked(self, q_values: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+        return q_values if self.action_mask is None else self.action_mask.apply(q_values, batch[Columns.OBS])
