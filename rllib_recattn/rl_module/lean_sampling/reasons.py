@@ -78,6 +78,7 @@ def _why_not(env_runner: Any, module: Any) -> str | None:
         return "the module is none of this package's"
     if not settings_in(module.model_config).lean_sampling:
         return "lean_sampling = False"
+    # Of the object as well: who inspects an agent listens in there.
     if any(
         getattr(type(module), name) is not getattr(TorchRLModule, name) or name in vars(module)
         for name in _PUBLIC_FORWARD
