@@ -171,7 +171,7 @@ def _told(observation: Any, starts: bool) -> dict[str, Any]:
 
 
 def _renewed(random: np.random.Generator, seed: int | None, which: int) -> np.random.Generator:
-    """Return a generator that begins anew where a seed is given, another one for each kind of wrapper."""
+    """Return a generator that begins again where a seed is given, another one for each kind of wrapper."""
     return random if seed is None else np.random.default_rng([seed, which])
 
 
