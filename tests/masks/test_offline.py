@@ -34,6 +34,7 @@ def episodes(n: int) -> list[SingleAgentEpisode]:
     return recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", CONFIGS)
 def test_recorded_episodes(algorithm: str, ray_session: None, tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": packed(episodes(40))}), tmp_path / "episodes.parquet")

@@ -15,6 +15,8 @@ from tests.rl_module.small_agents import CONFIGS
 
 CLASS_PATH = "rllib_recattn.model_v2.RecAttnModelV2"
 
+pytestmark = pytest.mark.usefixtures("ray_session")
+
 
 def old(algorithm: str, custom: dict[str, Any] | None = None, **env_config: Any) -> AlgorithmConfig:
     own = {"model": "gru", "d_model": 8, "action_mask": "action_mask", **(custom or {})}

@@ -15,6 +15,8 @@ from rllib_recattn.rl_module.encoder import TorchRecAttnEncoder
 from tests.masks.illegal import IllegalForTwo
 from tests.masks.small import masked, stock
 
+pytestmark = pytest.mark.usefixtures("ray_session")
+
 
 def losses_of(result: dict[str, Any], policy: str = "default_policy") -> list[float]:
     learnt = result["learners"][policy]
