@@ -35,6 +35,7 @@ RESERVED_SETTINGS = frozenset(
         "name",
         "pack_rows",
         "policies",
+        "q_learning",
         "report_metrics",
         "rllib_fixes",
         "sparse_states",

@@ -10,6 +10,7 @@ from ray.rllib.core.rl_module.apis import TARGET_NETWORK_ACTION_DIST_INPUTS
 
 from rllib_recattn.inputs.masks import ActionMask
 from rllib_recattn.rl_module.recurrent_module import RecurrentModule
+from rllib_recattn.rl_module.rllib_internals.bases import TargetModuleBase
 
 
 class ActionMaskMixin(RecurrentModule):
@@ -42,7 +43,7 @@ class MaskedActionsMixin(ActionMaskMixin):
         return outputs
 
 
-class MaskedTargetMixin(MaskedActionsMixin):
+class MaskedTargetMixin(MaskedActionsMixin, TargetModuleBase):
     """For APPO's module: masks the logits of its target policy as well."""
 
     def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:

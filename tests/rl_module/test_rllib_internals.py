@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import gymnasium as gym
 import pytest
+from ray.rllib.algorithms.appo.torch.default_appo_torch_rl_module import DefaultAPPOTorchRLModule
 from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.connectors.env_to_module import EnvToModulePipeline, MeanStdFilter
@@ -315,3 +316,5 @@ def test_rllibs_classes_have_what_mixins_expect(learner):
     module = learner.module["default_policy"]
     for name in expected_of(bases, "ModuleBase"):
         private(module, name, "to act and to learn with a memory")
+    for name in expected_of(bases, "TargetModuleBase"):
+        private(DefaultAPPOTorchRLModule, name, "to mask the actions of a target policy")

@@ -352,8 +352,8 @@ def test_the_heading_says_where_it_is_from_and_what_is_missing(tmp_path):
 
 def test_what_rllib_train_refuses_is_refused(tmp_path):
     file = tmp_path / "old.yaml"
-    file.write_text(dump_yaml({"old": {"run": "DQN", "env": "CartPole-v1", "stop": {"time_total_s": 1}}}))
-    with pytest.raises(SettingsError, match="unknown algorithm 'DQN'"):
+    file.write_text(dump_yaml({"old": {"run": "ES", "env": "CartPole-v1", "stop": {"time_total_s": 1}}}))
+    with pytest.raises(SettingsError, match="unknown algorithm 'ES'"):
         convert_experiment(file)
 
 
