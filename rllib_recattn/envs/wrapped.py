@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import gymnasium
 from pydantic import Field
 
-from rllib_recattn.envs.hardships import DelayRewards, Flicker, Noise, Trials
 from rllib_recattn.envs.imported_env import call, find_creator
+from rllib_recattn.envs.memory_wrappers import DelayRewards, Flicker, Noise, Trials
 from rllib_recattn.envs.ready_made import ready_made, with_package
 from rllib_recattn.envs.wrappers import ReportSuccess, resize_frames, select_actions
 from rllib_recattn.errors import Settings, SettingsError, validate
@@ -53,7 +53,7 @@ def make_wrapped(
         frame_size: [height, width] to which the pictures that it observes are scaled. None: as they come.
         success_from_reward: Whether an episode that terminates with a positive reward is reported as a ``success``.
         delay_rewards: Steps after which the sum of the rewards of these is handed out; "episode": at its end. None: at
-            once. See :mod:`rllib_recattn.envs.hardships` for this and those below.
+            once. See :mod:`rllib_recattn.envs.memory_wrappers` for this and those below.
         noise: Standard deviation of noise on each number that is observed.
         flicker: Probability with which an observation is blank.
         trials: How many episodes in the same task are one.
@@ -87,10 +87,10 @@ def make_wrapped(
         made = resize_frames(made, *settings.frame_size)
     if settings.success_from_reward:
         made = ReportSuccess(made)
-    return _made_harder(made, settings)
+    return _with_memory_wrappers(made, settings)
 
 
-def _made_harder(made: gymnasium.Env, settings: WrappedSettings) -> gymnasium.Env:
+def _with_memory_wrappers(made: gymnasium.Env, settings: WrappedSettings) -> gymnasium.Env:
     if settings.delay_rewards is not None:
         made = DelayRewards(made, None if settings.delay_rewards == "episode" else settings.delay_rewards)
     if settings.noise is not None:

@@ -10,6 +10,7 @@ from ray.rllib.core.models.configs import FreeLogStdMLPHeadConfig
 from torch import Tensor
 
 from rllib_recattn.agents.description import HeadActivation, HeadSettings
+from rllib_recattn.algorithms import with_policy
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import RLLIB_ACTIVATIONS, InputSettings
 from rllib_recattn.models.registry import recorded_settings
@@ -42,8 +43,8 @@ def check_module(module: Any, where: str) -> None:
         raise SettingsError(f"{where}: its module, a {type(module).__name__}, has no model of this package")
     if isinstance(module, RecAttnDQNModule):
         raise SettingsError(
-            f"{where}: is an agent of DQN, which acts by Q-values; only those with a policy (PPO, APPO, IMPALA, BC, "
-            "MARWIL) can act without RLlib: let it play with `rllib evaluate`"
+            f"{where}: is an agent of DQN, which acts by Q-values; only those with a policy ({with_policy()}) "
+            "can act without RLlib: let it play with `rllib evaluate`"
         )
     for kind, own in (("module", type(module)), ("catalog", type(module.catalog))):
         if own not in (RecAttnCatalog, *(algorithm.module for algorithm in ALGORITHMS)):

@@ -69,6 +69,11 @@ class AlgorithmClasses:
         """Whether it samples episodes in the environment; else it learns from recorded ones."""
         return ABILITIES[self.name].samples
 
+    @property
+    def has_policy(self) -> bool:
+        """Whether its agents draw actions from a policy's distribution; else they take the best Q-value's."""
+        return ABILITIES[self.name].has_policy
+
     def choose_learner(self, chosen: type, where: str) -> type:
         """Return the learner class to use where a config would have used `chosen`.
 

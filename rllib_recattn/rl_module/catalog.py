@@ -42,7 +42,7 @@ class RecAttnEncoders:
         check_observation_space(observation_space)
         check_action_space(action_space)
         inputs = validate(InputSettings, _inputs_in(model_config_dict), f"model_config[{INPUTS_KEY!r}]")
-        ActionMask.of(observation_space, action_space, inputs)
+        ActionMask.of(observation_space, action_space, inputs)  # refuses what does not fit, before there are weights
         settings = dict(model_config_dict[MODEL_CONFIG_KEY])
         name = settings.pop("model")
         return RecAttnEncoderConfig(

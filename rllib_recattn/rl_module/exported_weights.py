@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.dqn import DQNConfig
 
 from rllib_recattn.agents.agent import Agent
 from rllib_recattn.agents.description import AgentDescription
@@ -19,6 +18,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import InputSettings
 from rllib_recattn.models.base import ModelSettings
 from rllib_recattn.rl_module.acting_parts import check_module, model_of, weights_by_rllibs_names
+from rllib_recattn.rl_module.algorithms import algorithm_of
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 
 WEIGHTS_KEY = "use_model: weights"
@@ -153,10 +153,11 @@ def begin_with_weights(algorithm: Any, folder: Path, where: str) -> None:
 
 
 def _check_has_policy(config: AlgorithmConfig, where: str) -> None:
-    if isinstance(config, DQNConfig):
+    algorithm = algorithm_of(config, where)
+    if not algorithm.has_policy:
         raise SettingsError(
-            f"{where}: should be left out with DQN, which has Q-values where exported agents have a policy; a "
-            "checkpoint of DQN can be restored"
+            f"{where}: should be left out with {algorithm.name}, which has Q-values where exported agents have a "
+            f"policy; a checkpoint of {algorithm.name} can be restored"
         )
 
 

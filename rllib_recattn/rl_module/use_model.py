@@ -8,7 +8,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.dqn import DQNConfig
 
 from rllib_recattn.errors import SettingsError, SettingsWarning, validate
 from rllib_recattn.inputs.input_settings import plain_encoder
@@ -29,8 +28,7 @@ from rllib_recattn.rl_module.module_specs import policies_meant, spec_for_all, s
 from rllib_recattn.rl_module.observation_filter import check_no_filter
 from rllib_recattn.rl_module.offline import OfflineCallback, read_whole_episodes
 from rllib_recattn.rl_module.q_learning.callback import QLearningCallback
-from rllib_recattn.rl_module.q_learning.config import replay_sequences
-from rllib_recattn.rl_module.q_learning.limits import check_for_dqn, check_for_others
+from rllib_recattn.rl_module.q_learning.config import check_for_dqn, check_for_others, replay_sequences
 from rllib_recattn.rl_module.recorded_data import check_data_before_reading, take_spaces_of_env
 from rllib_recattn.rl_module.recurrence import (
     RecurrenceSettings,
@@ -185,18 +183,17 @@ def use_model(
         chosen = model_settings(model, own, where=f"use_model(config, {model!r})")
         rest = {key: value for key, value in arguments.items() if key not in settings}
         recurrence = validate(RecurrenceSettings, rest, "use_model")
-        if is_dqn:
-            check_for_dqn(recurrence, "use_model")
-        else:
+        if algorithm.has_policy:
             check_for_others(recurrence, algorithm.name, "use_model")
+        else:
+            check_for_dqn(recurrence, "use_model")
         check_same_model(agents, in_catalog, chosen, recurrence, weights_text(weights))
         return {**as_model_config(recurrence), MODEL_CONFIG_KEY: {"model": in_catalog, **chosen.model_dump()}}
 
     algorithm = algorithm_of(config, "use_model")
-    is_dqn = isinstance(config, DQNConfig)
     _check_stack(config)
     learner_class = algorithm.choose_learner(config.learner_class, "use_model")
-    if is_dqn:
+    if not algorithm.has_policy:
         replay_sequences(config, "use_model")
     begins_with, agents = agents_to_begin_with(weights, config, policies)
     policies = policies_meant(config, policies)
@@ -238,7 +235,7 @@ def use_model(
             add_callback(config, OfflineRestoreCallback)
         return add_callback(config, OfflineCallback)
     add_callback(config, LeanSamplingCallback)
-    if is_dqn:
+    if not algorithm.has_policy:
         add_callback(config, QLearningCallback)
     return keep_states_apart(config) if sparse_states else config
 

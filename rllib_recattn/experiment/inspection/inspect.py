@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
-from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.core.columns import Columns
 
+from rllib_recattn.algorithms import with_policy
 from rllib_recattn.checkpoint_files import reading
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.experiment.checkpoints.checkpoint import (
@@ -31,6 +31,7 @@ from rllib_recattn.experiment.inspection.recording import Recording, record
 from rllib_recattn.experiment.inspection.replacements import Replacements, Source
 from rllib_recattn.experiment.inspection.replay import Replay
 from rllib_recattn.experiment.inspection.sensitivity import OutputName, sensitivity
+from rllib_recattn.rl_module.algorithms import algorithm_of
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -239,10 +240,11 @@ def _check_kind(checkpoint: Path, config: AlgorithmConfig) -> None:
         )
     if config.is_multi_agent:
         raise SettingsError(f"checkpoint {str(checkpoint)!r}: of several agents; only single ones can be inspected")
-    if isinstance(config, DQNConfig):
+    algorithm = algorithm_of(config, f"checkpoint {str(checkpoint)!r}")
+    if not algorithm.has_policy:
         raise SettingsError(
-            f"checkpoint {str(checkpoint)!r}: of DQN, whose actions have Q-values and no distribution; only agents "
-            "with a policy (PPO, APPO, IMPALA, BC, MARWIL) can be inspected. `rllib evaluate` shows how it plays"
+            f"checkpoint {str(checkpoint)!r}: of {algorithm.name}, whose actions have Q-values and no distribution; only "
+            f"agents with a policy ({with_policy()}) can be inspected. `rllib evaluate` shows how it plays"
         )
 
 

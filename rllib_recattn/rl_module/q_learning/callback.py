@@ -9,8 +9,7 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.rl_module.q_learning.config import BUFFER, check_config
-from rllib_recattn.rl_module.q_learning.limits import check_for_dqn
+from rllib_recattn.rl_module.q_learning.config import BUFFER, check_config, check_for_dqn
 from rllib_recattn.rl_module.q_learning.module import RecAttnDQNModule
 from rllib_recattn.rl_module.q_learning.replay import SequenceEpisodeReplayBuffer
 from rllib_recattn.rl_module.q_learning.sequences import SequenceShape

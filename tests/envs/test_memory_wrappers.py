@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
-from rllib_recattn.envs.hardships import OBSERVATION, TRIAL_STARTS, DelayRewards, Flicker, Noise, Trials
+from rllib_recattn.envs.memory_wrappers import OBSERVATION, TRIAL_STARTS, DelayRewards, Flicker, Noise, Trials
 from rllib_recattn.errors import SettingsError
 
 MAZE = ("rllib_recattn/TMaze-v0", {"corridor_length": 4})
@@ -18,7 +18,7 @@ FORWARD = 3
 
 
 class Doors(gymnasium.Env):
-    """One of four doors, drawn by each reset, has the reward; an episode is one step, or two where the seed is told."""
+    """One of four doors, drawn by each reset, has the reward; an episode is one step."""
 
     observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,), np.float32), "b": spaces.Tuple([spaces.Box(0, 9)])})
     action_space = spaces.Discrete(4)
@@ -158,8 +158,8 @@ def test_an_observation_that_is_never_zero_does_not_flicker():
 
 
 def test_an_agent_trains_on_all_of_them_at_once(ray_session):
-    hard = {"env": "CartPole-v1", "flicker": 0.5, "noise": 0.1, "delay_rewards": 10, "trials": 2}
-    config = PPOConfig().environment("rllib_recattn/Wrapped-v0", env_config=hard).env_runners(num_env_runners=0)
+    wrapped = {"env": "CartPole-v1", "flicker": 0.5, "noise": 0.1, "delay_rewards": 10, "trials": 2}
+    config = PPOConfig().environment("rllib_recattn/Wrapped-v0", env_config=wrapped).env_runners(num_env_runners=0)
     config.training(train_batch_size_per_learner=64, minibatch_size=32, num_epochs=1)
     config = ra.use_model(config, "gru", max_seq_len=8, d_model=8, use_prev_action=True, use_prev_reward=True)
     algo = config.build_algo()
