@@ -243,8 +243,8 @@ def _check_kind(checkpoint: Path, config: AlgorithmConfig) -> None:
     algorithm = algorithm_of(config, f"checkpoint {str(checkpoint)!r}")
     if not algorithm.has_policy:
         raise SettingsError(
-            f"checkpoint {str(checkpoint)!r}: of {algorithm.name}, whose actions have Q-values and no distribution; only "
-            f"agents with a policy ({with_policy()}) can be inspected. `rllib evaluate` shows how it plays"
+            f"checkpoint {str(checkpoint)!r}: of {algorithm.name}, whose actions have Q-values and no distribution; "
+            f"only agents with a policy ({with_policy()}) can be inspected. `rllib evaluate` shows how it plays"
         )
 
 
