@@ -45,9 +45,12 @@ class Settings(BaseModel):
 
     Attributes:
         former: By the name of a setting that there was in earlier versions, why it is to be left out.
+        unstated: What records, which state all settings, mean by one that they do not state: what it was before there
+            was a choice. Without those whose default is still that.
     """
 
     former: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    unstated: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.plain import PLAIN
 from benchmarks.training_runs import BUDGET, experiment_of, report, train_experiment
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -34,8 +35,8 @@ TASKS: dict[str, tuple[str, str | None, int]] = {
 CONTROL = {"gamma": 0.99, "lambda_": 0.95}
 STACKED = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32}
 MODELS: dict[str, dict[str, Any]] = {
-    "agalite": {"name": "agalite", **STACKED},
-    "gla": {"name": "gla", **STACKED},
+    "agalite": {"name": "agalite", **STACKED, **PLAIN},
+    "gla": {"name": "gla", "conv_size": 0, **STACKED},
     "lstm": {"name": "lstm", "d_model": 128},
 }
 ENCODERS: dict[str, dict[str, Any]] = {

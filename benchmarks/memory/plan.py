@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.plain import PLAIN
+
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
 
@@ -33,13 +35,13 @@ CLAIM_MODELS, CLAIM_LENGTHS, SEEDS = (
 
 # Name → the model's block in an experiment. LSTM and GRU have one layer and about AGaLiTe's number of parameters.
 MODELS: dict[str, dict[str, Any]] = {
-    "agalite": {"name": "agalite", **STACKED},
+    "agalite": {"name": "agalite", **STACKED, **PLAIN},
     # Gates that start with memories of up to 256 steps, more than the longest corridor but one has cells.
-    "agalite-256": {"name": "agalite", "max_timescale": 256, **STACKED},
+    "agalite-256": {"name": "agalite", "max_timescale": 256, **STACKED, **PLAIN},
     # Its one window is too short for 40 cells and more: what lies further back is for AGaLiTe to remember.
     "hybrid": {
         "name": "hybrid",
-        "models": [{"name": "agalite", **LAYER}, {"name": "gtrxl", "memory_length": 32, **LAYER}],
+        "models": [{"name": "agalite", **LAYER, **PLAIN}, {"name": "gtrxl", "memory_length": 32, **LAYER}],
     },
     "gtrxl-128": {"name": "gtrxl", "memory_length": 128, **STACKED},
     "gtrxl-32": {"name": "gtrxl", "memory_length": 32, **STACKED},
@@ -47,7 +49,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "lstm-chrono": {"name": "lstm", "d_model": 192, "max_timescale": 64},
     "gru": {"name": "gru", "d_model": 224},
     "gru-chrono": {"name": "gru", "d_model": 224, "max_timescale": 64},
-    "gla": {"name": "gla", **STACKED},
+    "gla": {"name": "gla", "conv_size": 0, **STACKED},
     "hgrn2": {"name": "hgrn2", **STACKED},
     "galite": {"name": "galite", **STACKED},
 }

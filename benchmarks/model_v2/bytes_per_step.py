@@ -20,10 +20,11 @@ from ray.rllib.evaluation.rollout_worker import RolloutWorker
 
 from benchmarks.machine import machine
 from benchmarks.models.sizes import PAPER
+from benchmarks.plain import PLAIN
 
 RESULT = Path(__file__).with_suffix(".json")
 MODELS = {
-    "AGaLiTe": ("agalite", {}),
+    "AGaLiTe": ("agalite", PLAIN),
     "GTrXL, M = 128, memory as a view": ("gtrxl", {"memory_length": 128}),
     "GTrXL, M = 128, memory in the state": ("gtrxl", {"memory_length": 128, "memory_view": False}),
 }

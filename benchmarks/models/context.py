@@ -28,6 +28,7 @@ from benchmarks.machine import machine
 from benchmarks.models.beside_lstm import SIZES
 from benchmarks.models.cost import in_turns, lived
 from benchmarks.models.sizes import INPUT_DIM
+from benchmarks.plain import PLAIN
 from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.kernels import library
 from rllib_recattn.models.registry import build_model
@@ -45,7 +46,7 @@ def models(size: str) -> dict[str, SequenceModel]:
     torch.manual_seed(0)
     sizes = SIZES[size]
     gtrxl = {f"GTrXL, M = {m}": build_model("gtrxl", input_dim=INPUT_DIM, memory_length=m, **sizes) for m in CONTEXTS}
-    return {"AGaLiTe": build_model("agalite", input_dim=INPUT_DIM, **sizes), **gtrxl}
+    return {"AGaLiTe": build_model("agalite", input_dim=INPUT_DIM, **sizes, **PLAIN), **gtrxl}
 
 
 def full_state(model: SequenceModel, batch: int) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks.models.gtrxl_acting import recomputing
+from benchmarks.plain import PLAIN
 from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.gtrxl import GTrXLSettings
 from rllib_recattn.models.registry import build_model
@@ -15,12 +16,12 @@ from rllib_recattn.models.registry import build_model
 INPUT_DIM = 128
 PAPER = {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "AGaLiTe": ("agalite", {**PAPER, "eta": 4, "r": 2}),
+    "AGaLiTe": ("agalite", {**PAPER, "eta": 4, "r": 2, **PLAIN}),
     "GTrXL, M = 64": ("gtrxl", {**PAPER, "memory_length": 64}),
     "GTrXL, M = 128": ("gtrxl", {**PAPER, "memory_length": 128}),
     "GTrXL, M = 256": ("gtrxl", {**PAPER, "memory_length": 256}),
     "GTrXL, M = 128, keys recomputed": ("gtrxl", {**PAPER, "memory_length": 128}),
-    "GLA": ("gla", PAPER),
+    "GLA": ("gla", {**PAPER, "conv_size": 0}),
     "HGRN2": ("hgrn2", PAPER),
     "RATE": ("rate", PAPER),
     "GaLiTe": ("galite", {**PAPER, "eta": 4}),

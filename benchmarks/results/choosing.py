@@ -6,12 +6,12 @@ from benchmarks.measures import n_solved
 from benchmarks.results.markdown import NOTHING, table
 from benchmarks.results.probe import read_catalog_probe
 from benchmarks.results.sources import Sources
-from benchmarks.results.which_model import refined_settings, runs, steps_of_seeds
+from benchmarks.results.which_model import runs, steps_of_seeds
 from benchmarks.which_model.plan import TASKS
 from rllib_recattn.probing.table import score_text
 
 MARKS = ("<!-- which model: written by python -m benchmarks.results -->", "<!-- end of which model -->")
-RECOMMENDED, SMALL, FARTHEST = "gated_delta_net", "agalite-refined", ("gla (conv_size 0)", "gated_delta_net")
+RECOMMENDED, SMALL, FARTHEST = "gated_delta_net", "agalite", ("gla (conv_size 0)", "gated_delta_net")
 WINDOWS = ("repeat-8", "repeat-32")
 
 
@@ -39,9 +39,8 @@ def choosing_table(sources: Sources) -> str:
         ],
         [
             "many agents at once, or little memory for states",
-            f"`agalite` with {refined_settings()}",
-            "a small state, and kernels for whole steps ([what they cost](#what-they-cost)); without these settings, "
-            "of which most are GLA's, it learned later or not at all",
+            "`agalite`",
+            "a small state, and kernels for whole steps ([what they cost](#what-they-cost))",
             *_of_four_tasks(sources, SMALL),
         ],
         [

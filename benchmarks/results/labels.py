@@ -35,7 +35,6 @@ _OTHERS = {
     "rate": "RATE",
     "mamba2": "Mamba-2",
     "mlstm": "mLSTM",
-    "agalite-refined": "AGaLiTe, refined",
     "retnet": "RetNet",
     "linear_attention": "Linear transformer",
     "delta_net": "DeltaNet",

@@ -17,7 +17,7 @@ from benchmarks.results.recall import probe_table
 from benchmarks.results.sources import Sources
 from benchmarks.results.travels import plumbing_table
 from benchmarks.results.verdicts import MET, MIN_SEEDS, Verdict, verdict_table
-from benchmarks.results.which_model import refined_settings, which_model_ablations, which_model_table
+from benchmarks.results.which_model import plain_settings, which_model_ablations, which_model_table
 
 TEMPLATE = Path(__file__).with_name("template.md")
 WHY_MISSED = Path(__file__).with_name("why_missed.md")
@@ -47,7 +47,7 @@ def page(sources: Sources, drawn: Sequence[str]) -> str:
         "targets": verdict_table(target_verdicts(sources), "targets"),
         "ranking": ranking_table(sources),
         "which_model_table": which_model_table(sources),
-        "refined_settings": refined_settings(),
+        "plain_settings": plain_settings(),
         "which_model_ablations": which_model_ablations(sources),
         "cost_table": cost.cost_table(sources),
         "context_table": context_table(sources),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 
+from benchmarks.plain import PLAIN
 from benchmarks.results.labels import named
 from benchmarks.results.markdown import NOTHING, made_by, not_measured, steps, table
 from benchmarks.results.sources import Json, Sources
-from benchmarks.which_model.plan import ABLATION_TASK, ABLATIONS, MODELS, PPO, REFINED, TASKS
+from benchmarks.which_model.plan import ABLATION_TASK, ABLATIONS, MODELS, PPO, TASKS
 
 PLACE, COMMAND = "which_model/runs", "python -m benchmarks.which_model.learn"
 
 TOLD = ("lr", "entropy_coeff", "vf_loss_coeff", "lambda_", "num_epochs")
+
+_FURTHER = {"256": "`max_timescale: 256`", "plain": "plain", "conv": "short convolution", "rotary": "rotated keys"}
 
 # Model → task → its runs, by seed.
 Found = dict[str, dict[str, list[Json]]]
@@ -40,10 +43,10 @@ def which_model_table(sources: Sources) -> str:
 
 
 def which_model_ablations(sources: Sources) -> str:
-    """AGaLiTe with one thing changed, beside GLA, on the task on which they differ most."""
+    """AGaLiTe with one thing changed, beside GLA, on the task on which they differed most."""
     found = runs(sources)
     shown = [
-        model for model in ("agalite", *ABLATIONS, "agalite-refined", "gla") if ABLATION_TASK in found.get(model, {})
+        model for model in ("agalite-plain", *ABLATIONS, "agalite", "gla") if ABLATION_TASK in found.get(model, {})
     ]
     if not set(shown) & set(ABLATIONS):
         return not_measured(PLACE, f"{COMMAND} --models {' '.join(ABLATIONS)}")
@@ -52,9 +55,9 @@ def which_model_ablations(sources: Sources) -> str:
     return f"{table(rows)}\n\n{made_by(PLACE, COMMAND)}"
 
 
-def refined_settings() -> str:
-    """The settings with which AGaLiTe is called refined."""
-    return ", ".join(f"`{setting}: {_plain(value)}`" for setting, value in REFINED.items())
+def plain_settings() -> str:
+    """The settings with which AGaLiTe is called plain."""
+    return ", ".join(f"`{setting}: {_written(value)}`" for setting, value in PLAIN.items())
 
 
 def runs(sources: Sources) -> Found:
@@ -76,12 +79,13 @@ def steps_of_seeds(task_runs: list[Json]) -> str:
 
 def _label(model: str) -> str:
     if model in ABLATIONS and model.startswith("agalite-"):
-        begun = "agalite-refined" if model.startswith("agalite-refined") else "agalite"
-        (setting, value), *_ = (item for item in ABLATIONS[model].items() if MODELS[begun].get(item[0]) != item[1])
-        return f"{named(begun)}, `{setting}: {_plain(value)}`"
-    name = named(model.removesuffix("-conv"))
-    return f"{name}, short convolution" if model.endswith("-conv") else name
+        (setting, value), *_ = (item for item in ABLATIONS[model].items() if MODELS["agalite"].get(item[0]) != item[1])
+        return f"{named('agalite')}, `{setting}: {_written(value)}`"
+    plain, _, further = model.partition("-")
+    if plain == "hybrid":
+        return f"{named(further)} below attention to the last 16 steps"
+    return ", ".join([named(plain), *(_FURTHER[each] for each in further.split("-") if each)])
 
 
-def _plain(value: object) -> str:
+def _written(value: object) -> str:
     return json.dumps(value).strip('"')

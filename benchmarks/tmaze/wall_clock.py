@@ -27,6 +27,7 @@ from typing import Any
 
 from benchmarks.machine import machine
 from benchmarks.measures import summarise
+from benchmarks.plain import PLAIN
 from benchmarks.training_runs import experiment_of, report, train_experiment
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -36,8 +37,8 @@ COMMAND = (
 )
 AGALITE, PYTORCH, LSTM = "AGaLiTe", "AGaLiTe without kernels", "RLlib's LSTM"
 EXAMPLES = {AGALITE: "tmaze-agalite-ppo", LSTM: "tmaze-lstm-ppo"}
-# As it was when this was measured: what there is to see goes to AGaLiTe as it is.
-CHANGES = {AGALITE: {"model": {"encoder": {"type": "auto", "widths": []}}}}
+# As it was when this was measured: plain, and what there is to see goes to it as it is.
+CHANGES = {AGALITE: {"model": {**PLAIN, "encoder": {"type": "auto", "widths": []}}}}
 LSTM_CELL_SIZE = 75  # benchmarks.training.loop works it out, and writes it down
 LEARNING_RATES, SEARCH_SEED, SEEDS = (3e-4, 6e-4, 1.2e-3), 100, (0, 1, 2, 3, 4)
 

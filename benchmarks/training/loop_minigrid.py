@@ -18,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from benchmarks.training.loop import ITERATIONS, KERNELS, PYTORCH, medians, train_in_turns
 from benchmarks.training_runs import experiment_of
 from rllib_recattn.experiment.algorithm.build import build_config
@@ -31,7 +32,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if library.kernels() is None:
         raise SystemExit("the kernels are not built: python -m rllib_recattn.models.kernels.build")
-    experiment = experiment_of(EXAMPLE)
+    experiment = experiment_of(EXAMPLE, {"model": PLAIN})
     algorithms = {name: build_config(experiment).build_algo() for name in (KERNELS, PYTORCH)}
     rounds = train_in_turns(algorithms)
     results = {}

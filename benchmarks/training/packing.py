@@ -25,11 +25,12 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
 OUT = Path(__file__).with_suffix(".json")
 REPETITIONS = 7
-AGALITE = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32}  # as in tuned_examples/tmaze-agalite-ppo.yaml
+AGALITE = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32, **PLAIN}
 TASKS = {
     "20 cells, 20 steps": {"corridor_length": 20, "max_episode_steps": 20},
     "5 cells, up to 60 steps": {"corridor_length": 5, "max_episode_steps": 60},

@@ -28,13 +28,14 @@ from ray.rllib.utils.replay_buffers import EpisodeReplayBuffer, ReplayBuffer
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from rllib_recattn.rl_module.q_learning.sequences import SequenceShape
 
 OUT = Path(__file__).with_suffix(".json")
 STEPS = 2000
 CASES: list[tuple[str, dict[str, Any], int, int]] = [  # model, settings, max_seq_len, burn_in
-    ("agalite", {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64}, 64, 0),
-    ("agalite", {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64}, 64, 16),
+    ("agalite", {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64, **PLAIN}, 64, 0),
+    ("agalite", {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 64, **PLAIN}, 64, 16),
     ("gtrxl", {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_head": 32, "memory_length": 64}, 64, 16),
     ("lstm", {"d_model": 256}, 64, 16),
 ]

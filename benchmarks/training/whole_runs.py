@@ -35,6 +35,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from benchmarks.readme import write_between
 from benchmarks.training.loop import SIZES, PartTimes, cell_size_with
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
@@ -72,7 +73,7 @@ def base_config() -> PPOConfig:
 def configs(size: str) -> dict[str, PPOConfig]:
     """Return the contenders of a size."""
     sizes = SIZES[size]
-    wanted = sum(p.numel() for p in ra.build_model("agalite", input_dim=N_INPUTS, **sizes).parameters())
+    wanted = sum(p.numel() for p in ra.build_model("agalite", input_dim=N_INPUTS, **sizes, **PLAIN).parameters())
     width = next(w for w in count(1) if 4 * w * (N_INPUTS + w + 2) >= wanted)
     cell = cell_size_with(wanted + (sizes["d_model"] + 1) * (N_ACTIONS + 1))
     rllib = {"use_lstm": True, "lstm_cell_size": cell, "max_seq_len": MAX_SEQ_LEN, "vf_share_layers": True}
@@ -81,8 +82,8 @@ def configs(size: str) -> dict[str, PPOConfig]:
         return ra.use_model(base_config(), model, max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, **settings)
 
     return {
-        AGALITE: ours("agalite", **sizes),
-        KERNELS: ours("agalite", **sizes),
+        AGALITE: ours("agalite", **sizes, **PLAIN),
+        KERNELS: ours("agalite", **sizes, **PLAIN),
         **{f"GTrXL, M = {context}": ours("gtrxl", memory_length=context, **sizes) for context in CONTEXTS},
         LSTM: ours("lstm", d_model=width),
         RLLIB_LSTM: base_config().rl_module(model_config=rllib),

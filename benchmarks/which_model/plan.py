@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.plain import PLAIN
+
 if TYPE_CHECKING:
     from rllib_recattn.experiment.definition.spec import Experiment
 
@@ -28,52 +30,50 @@ PPO: dict[str, Any] = {
 }
 SEEDS = (0, 1, 2)
 
-# AGaLiTe with what GLA has and the published model has not, and with channels of which one does not oscillate.
-REFINED = {"frequencies": "dct2", "conv_size": 4, "head_norm": True, "output_gate": True}
+
+def hybrid_above(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the block of a hybrid: a layer of a model, and above it one of attention to the last 16 steps."""
+    layer = {**STACKED, "n_layers": 1}
+    return {"name": "hybrid", "models": [{**model, **layer}, {"name": "gtrxl", "memory_length": 16, **layer}]}
+
 
 # Name → the model's block in an experiment. The LSTM has one layer, and about as many parameters as AGaLiTe.
 MODELS: dict[str, dict[str, Any]] = {
     "gated_delta_net": {"name": "gated_delta_net", **STACKED},
-    "gla": {"name": "gla", **STACKED},
+    # Decays that start with memories of up to 256 steps, in the place of 64.
+    "gated_delta_net-256": {"name": "gated_delta_net", "max_timescale": 256.0, **STACKED},
+    "gla": {"name": "gla", "conv_size": 0, **STACKED},
     "gla-conv": {"name": "gla", "conv_size": 4, **STACKED},
     "agalite": {"name": "agalite", **STACKED},
-    "agalite-conv": {"name": "agalite", "conv_size": 4, **STACKED},
-    "agalite-refined": {"name": "agalite", **STACKED, **REFINED},
+    "agalite-plain": {"name": "agalite", **STACKED, **PLAIN},
     "gtrxl": {"name": "gtrxl", "memory_length": 64, **STACKED},
     "lstm": {"name": "lstm", "d_model": 192},
     "delta_net": {"name": "delta_net", **STACKED},
     "kda": {"name": "kda", **STACKED},
-    "hgrn2": {"name": "hgrn2", **STACKED},
+    "hgrn2": {"name": "hgrn2", "conv_size": 0, **STACKED},
     "hgrn2-conv": {"name": "hgrn2", "conv_size": 4, **STACKED},
     "galite-conv": {"name": "galite", "conv_size": 4, **STACKED},
+    "gla-conv-rotary": {"name": "gla", "conv_size": 4, "rotary": True, **STACKED},
+    "hybrid-gla": hybrid_above({"name": "gla", "conv_size": 4}),
+    "hybrid-gated_delta_net": hybrid_above({"name": "gated_delta_net"}),
 }
-# What separates AGaLiTe from GLA on the task on which they differ most: one thing changed at a time, and of the refined
-# one, one thing left out. GaLiTe has AGaLiTe's gates and, like GLA, the whole outer product of which AGaLiTe keeps r
-# terms.
+# What separates AGaLiTe from GLA on the task on which they differ most: one thing changed at a time. GaLiTe has
+# AGaLiTe's gates and, like GLA, the whole outer product of which AGaLiTe keeps r terms.
 ABLATION_TASK = "memory_s7"
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "galite": {"name": "galite", **STACKED},
+    "galite": {"name": "galite", "conv_size": 0, **STACKED},
     **{
         f"agalite-{name}": {"name": "agalite", **STACKED, **change}
         for name, change in {
+            "without-dct2": {"frequencies": "distinct"},
+            "without-conv": {"conv_size": 0},
+            "without-head-norm": {"head_norm": False},
+            "without-output-gate": {"output_gate": False},
             "r-8": {"r": 8},
             "eta-1": {"eta": 1},
             "gate-bias-0": {"gate_bias": 0.0},
             "max-timescale-256": {"max_timescale": 256},
-            "output-gain-4": {"output_gain": 4},
             "residual-sum": {"residual": "sum"},
-            "dct2": {"frequencies": "dct2"},
-            "head-norm": {"head_norm": True},
-            "output-gate": {"output_gate": True},
-        }.items()
-    },
-    **{
-        f"agalite-refined-without-{name}": {"name": "agalite", **STACKED, **REFINED, **change}
-        for name, change in {
-            "dct2": {"frequencies": "distinct"},
-            "conv": {"conv_size": 0},
-            "head-norm": {"head_norm": False},
-            "output-gate": {"output_gate": False},
         }.items()
     },
 }

@@ -8,9 +8,13 @@ channels j = 1 … r with frequency ω_j, at time t:
     s   ← (1 − γ) ⊙ s   + γ ⊙ k
     a   = Σ_j ṽ_j (k̃_j · q) / (2 r (s · q) + ε)
 
-followed by W_o over the concatenated heads; with `head_norm` by W_o RMSNorm(a), where the norm is each head's own with
-shared weights, and with `output_gate` by W_o [a ⊙ swish(W_g h)], both as GLA has them and neither published. s obeys
-the recurrence of k̃ with a cosine of 1, so the two are kept as r + 1 rows of one memory.
+followed by W_o over the concatenated heads. s obeys the recurrence of k̃ with a cosine of 1, so the two are kept as
+r + 1 rows of one memory.
+
+By default three things are added that GLA has and the published model has not: what each head reads is normalised and
+gated, W_o [RMSNorm(a) ⊙ swish(W_g h)], and a short convolution stands in front; and one channel does not oscillate.
+`docs/results.md` has what each of them is for. Without `head_norm`, `output_gate` and `conv_size`, and with
+`frequencies: published` and `max_timescale: 2`, the model is the published one.
 
 The paper and the authors' code differ in the channels: the paper has r + 1 of them, ω_j = 2πj/r with j = 0 … r, the
 code r, ω = linspace(−π, π, r). `frequencies` chooses between the two and this package's own, which are all different,
@@ -20,6 +24,7 @@ and of which one has a first channel √½ as large as its cosine;
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,7 +43,7 @@ from rllib_recattn.models.parts.key_memory import read_key_memory
 from rllib_recattn.models.parts.mixed_precision import vecdot
 from rllib_recattn.models.parts.oscillation import FrequencyChoice, Oscillation
 from rllib_recattn.models.parts.scan import linear_recurrence
-from rllib_recattn.models.parts.stack import LinearAttentionSettings, Stack
+from rllib_recattn.models.parts.stack import CONV_SIZE, LinearAttentionSettings, Stack
 from rllib_recattn.models.parts.timescales import spread_timescales
 
 ATTENTION_EPSILON = 1e-5
@@ -50,8 +55,11 @@ class AGaLiTeSettings(LinearAttentionSettings):
 
     eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
     r: int = Field(2, gt=0, description="number of oscillating channels")
+    # A checkpoint that says nothing of these was made before there were they, with what they were then.
+    unstated = MappingProxyType({"frequencies": "distinct", "conv_size": 0, "head_norm": False, "output_gate": False})
+
     frequencies: FrequencyChoice = Field(
-        "distinct",
+        "dct2",
         description='"dct2": r different channels, the first of which does not oscillate; "distinct": r that all do; '
         '"published": r, as the authors\' code has them; "paper": r + 1, as their paper has them',
     )
@@ -65,11 +73,11 @@ class AGaLiTeSettings(LinearAttentionSettings):
         gt=0,
         description="how many times as large as published the weights behind the attention are at the start",
     )
-
+    conv_size: int = Field(4, ge=0, description=f"{CONV_SIZE}, as published")
     head_norm: bool = Field(
-        False, description="whether what each head reads is normalised (RMSNorm), as in GLA; as published: false"
+        True, description="whether what each head reads is normalised (RMSNorm), as in GLA; as published: false"
     )
-    output_gate: bool = Field(False, description="whether a step gates what is read, as in GLA; as published: false")
+    output_gate: bool = Field(True, description="whether a step gates what is read, as in GLA; as published: false")
 
     def build(self, input_dim: int) -> AGaLiTe:
         """Build the model for inputs of `input_dim` features."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -184,6 +185,17 @@ class SequenceModel(nn.Module, ABC):
 
 class ModelSettings(Settings, ABC):
     """Base of the settings of a model; they know how to build it."""
+
+    @classmethod
+    def as_meant(cls, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the settings in a checkpoint, perhaps of an earlier version, are called now.
+
+        Args:
+            recorded: What it states. What the model no longer has (:attr:`former`) is left out, and what it did not
+                have yet is what it was then (:attr:`unstated`).
+        """
+        known = {key: value for key, value in recorded.items() if key in cls.model_fields or key not in cls.former}
+        return {**cls.unstated, **known}
 
     @property
     @abstractmethod

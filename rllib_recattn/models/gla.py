@@ -8,13 +8,16 @@ Per head with keys of width d_k and values of width d, from the normalised input
 followed by W_o [RMSNorm(o) ⊙ swish(W_g h)], where the norm is each head's own with shared weights, and W_o reads the
 concatenated heads. W_1 has few rows, so that the d_k decays of each head cost few weights.
 
-With `rotary` keys and queries are rotated by the steps between them, as in
-:mod:`rllib_recattn.models.parts.rotation`, and both features of a pair have one decay; the published model has neither.
+By default a short convolution stands in front, an option of the published layer: with it the model learns much
+sooner to count steps back (docs/results.md). With `rotary` keys and queries are rotated by the steps between them, as
+in :mod:`rllib_recattn.models.parts.rotation`, and both features of a pair have one decay; the published model has
+neither.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from pydantic import Field
@@ -24,13 +27,17 @@ from rllib_recattn.models.kernels.step import StepKernel
 from rllib_recattn.models.parts.blocks import orthogonal_linear
 from rllib_recattn.models.parts.gated_linear_attention import gated_linear_attention
 from rllib_recattn.models.parts.rotation import RotarySettings, rotated, turn_of_a_step
-from rllib_recattn.models.parts.stack import LinearAttentionSettings, Mixer, Stack
+from rllib_recattn.models.parts.stack import CONV_SIZE, LinearAttentionSettings, Mixer, Stack
 
 NORM_EPSILON = 1e-5
 
 
 class GLASettings(RotarySettings, LinearAttentionSettings):
-    """Settings of GLA; the sizes are those of the other stacked models, the rest is as published."""
+    """Settings of GLA; the sizes are those of the other stacked models, the rest but the convolution as published."""
+
+    unstated = MappingProxyType({"conv_size": 0})
+
+    conv_size: int = Field(4, ge=0, description=CONV_SIZE)
 
     d_key: int | None = Field(
         None, gt=0, description="width of a head's keys and queries; None: half of d_head, as published"

@@ -7,7 +7,7 @@ attention are called hybrids; Samba (arXiv 2406.07522) is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from pydantic import Field, field_validator
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.models.base import ModelSettings, SequenceModel, StateLayout
-from rllib_recattn.models.registry import model_settings
+from rllib_recattn.models.registry import model_settings, settings_of
 
 
 def _agalite_below_a_short_window() -> list[dict[str, Any]]:
@@ -29,19 +29,30 @@ class HybridSettings(ModelSettings):
 
     models: list[dict[str, Any]] = Field(
         default_factory=_agalite_below_a_short_window,
+        validate_default=True,
         min_length=1,
         description="from the input to the output: a model's name and those of its settings that are no defaults",
     )
 
     @field_validator("models")
     @classmethod
-    def _check(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _complete(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        # With all settings, since a checkpoint holds these: another version may have other defaults.
+        complete = []
         for index, model in enumerate(models):
             try:
-                _settings(model)
+                complete.append({"name": model.get("name"), **_settings(model).model_dump()})
             except SettingsError as error:
                 raise SettingsError(f"models[{index}]: {error}") from error
-        return models
+        return complete
+
+    @classmethod
+    def as_meant(cls, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """Say the same of each of the models; see :meth:`ModelSettings.as_meant`."""
+        models = recorded.get("models")
+        if not isinstance(models, list) or not all(isinstance(model, Mapping) for model in models):
+            return super().as_meant(recorded)
+        return {**super().as_meant(recorded), "models": [_as_meant(model) for model in models]}
 
     @property
     def output_dim(self) -> int:
@@ -101,7 +112,14 @@ class Hybrid(SequenceModel):
         return list(zip(self.state_layout.parts, cast("Iterable[SequenceModel]", self.models), strict=True))
 
 
-def _settings(model: dict[str, Any]) -> ModelSettings:
+def _settings(model: Mapping[str, Any]) -> ModelSettings:
     if "name" not in model:
         raise SettingsError("the setting 'name' is missing")
     return model_settings(model["name"], {key: value for key, value in model.items() if key != "name"})
+
+
+def _as_meant(model: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" not in model:
+        return dict(model)
+    settings = {key: value for key, value in model.items() if key != "name"}
+    return {"name": model["name"], **settings_of(model["name"]).as_meant(settings)}

@@ -220,15 +220,14 @@ def recorded_settings(name: str, settings: Mapping[str, Any], where: str) -> Mod
 
     Args:
         name: The model's name.
-        settings: Its settings; those that the model no longer has are left out (:attr:`ModelSettings.former`).
+        settings: Its settings; see :meth:`~rllib_recattn.models.base.ModelSettings.as_meant`.
         where: What they belong to, for error messages.
 
     Raises:
         SettingsError: As :func:`model_settings`.
     """
     schema = settings_of(name)
-    known = {key: value for key, value in settings.items() if key in schema.model_fields or key not in schema.former}
-    return validate(schema, known, where)
+    return validate(schema, schema.as_meant(settings), where)
 
 
 def build_model(name: str, *, input_dim: int, **settings: Any) -> SequenceModel:

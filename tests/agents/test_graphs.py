@@ -31,8 +31,10 @@ from tests.rl_module.inputs.random_env import ACTIONS, MORE_OBSERVATIONS, OBSERV
 
 BOTH = {"use_prev_action": True, "use_prev_reward": True}
 # Now and then a norm, or AGaLiTe's normaliser, divides by a number so small that it makes much of rounding: with images
-# that happens to a few models, by 4e-5 at most; there AGaLiTe in float32 is off from float64 by 4e-4.
+# that happens to a few models, by 4e-5 at most; there AGaLiTe in float32 is off from float64 by 4e-4. AGaLiTe norms what
+# its heads read, which is small where they read little, and by default has both divisions behind each other.
 LIMITS = {"Dict": 1e-4, "image": 1e-4}
+LIMITS_OF = {"agalite": 4e-4}
 CELLS = {
     "vector": {"observation": OBSERVATIONS["vector"]},
     "image": {"observation": OBSERVATIONS["image 7x7"], "action": ACTIONS["MultiDiscrete"]},
@@ -84,7 +86,9 @@ def test_every_model_acts_alike_in_every_format(model, cell, tmp_path, monkeypat
     monkeypatch.setattr(write, "record", lambda *args: program)
     for form in ("onnx", "pt2"):
         (tmp_path / form).mkdir()
-        assert write_graph(agent, tmp_path / form, "default_policy", form).error <= LIMITS.get(cell, 1e-5)
+        assert write_graph(agent, tmp_path / form, "default_policy", form).error <= LIMITS_OF.get(
+            model, LIMITS.get(cell, 1e-5)
+        )
     write_agent(agent.description, agent.network.state_dict(), tmp_path, "default_policy")
     again = StepGraph(read_agent(tmp_path, values=True), ports)
     assert comparison.largest_error(agent, ports, runs(again)) <= 1e-5

@@ -7,18 +7,20 @@ import pytest
 import torch
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.models.agalite import AGaLiTe
-from rllib_recattn.models.registry import build_model
+from rllib_recattn.models.agalite import AGaLiTe, AGaLiTeSettings
+from rllib_recattn.models.registry import build_model, recorded_settings
 from tests.models.conftest import choose_kernels
 from tests.models.reference import EXPANDED_ATTENTION, ReferenceVectors, files
 
 VECTORS = files("agalite")
+PLAIN = dict(AGaLiTeSettings.unstated)  # without what the published model has not
+PUBLISHED = {**PLAIN, "frequencies": "published"}
 
 
 class Reference(ReferenceVectors):
     def build(self) -> AGaLiTe:
         sizes = self.sizes("d_model", "n_layers", "n_heads", "d_head", "d_ff", "eta", "r")
-        model = build_model("agalite", input_dim=self["x"].shape[-1], frequencies="published", **sizes).double()
+        model = build_model("agalite", input_dim=self["x"].shape[-1], **PUBLISHED, **sizes).double()
         model.load_state_dict(self.weights("param"))
         return model
 
@@ -108,7 +110,7 @@ def cosines_of(choice, r, step):
 @pytest.mark.parametrize("r", [1, 3])
 def test_frequencies_and_outputs_are_their_equations_written_out(r, choice, further, generator):
     sizes = {"d_model": 6, "n_layers": 1, "n_heads": 2, "d_head": 2}
-    model = build_model("agalite", input_dim=3, frequencies=choice, r=r, **sizes, **further).double()
+    model = build_model("agalite", input_dim=3, r=r, **sizes, **{**PLAIN, "frequencies": choice, **further}).double()
     mixer = model.layers[0].mixer
     n_channels = len(cosines_of(choice, r, 0))
     assert model.state_layout.parts["layers.0.keys"] == (2, n_channels + 1, 8)
@@ -138,10 +140,22 @@ def test_frequencies_and_outputs_are_their_equations_written_out(r, choice, furt
 
 
 def test_the_size_that_the_paper_uses_has_a_state_of_56_kib():
-    model = build_model("agalite", input_dim=3)
+    model = build_model("agalite", input_dim=3, **PUBLISHED)
     per_layer = 4 * 64 * ((2 + 1) * 4 + 2)
     assert model.state_size == 4 * per_layer + 1
     assert round(4 * model.state_size / 1024) == 56
+
+
+def test_a_default_state_holds_the_last_inputs_of_its_convolutions_besides():
+    model = build_model("agalite", input_dim=3, d_model=16)
+    assert model.state_size == build_model("agalite", input_dim=3, d_model=16, **PLAIN).state_size + 4 * 3 * 16
+
+
+@pytest.mark.parametrize("stated", [{}, {"frequencies": "paper"}, {"conv_size": 3, "head_norm": True}], ids=str)
+def test_what_a_checkpoint_does_not_state_is_what_it_was_when_it_was_written(stated):
+    settings = recorded_settings("agalite", {"d_model": 16, **stated}, where="a checkpoint")
+    assert settings == AGaLiTeSettings(d_model=16, **{**PLAIN, **stated})
+    assert recorded_settings("agalite", AGaLiTeSettings().model_dump(), where="a checkpoint") == AGaLiTeSettings()
 
 
 def attention(**settings):

@@ -14,7 +14,7 @@ HALF = [torch.bfloat16, torch.float16]
 SIZES = {"input_dim": INPUT_DIM, "d_model": 8, "n_layers": 1, "n_heads": 2, "d_head": 4}
 # What counts as far as bfloat16 can, and, where the last number is larger, what counts one step too far.
 LIMITS = {
-    "agalite r": ("agalite", {"r": 64}, {"r": 65}),
+    "agalite r": ("agalite", {"frequencies": "distinct", "r": 64}, {"frequencies": "distinct", "r": 65}),
     "published r": ("agalite", {"frequencies": "published", "r": 129}, {"frequencies": "published", "r": 130}),
     "long gtrxl": ("gtrxl", {"memory_length": 256}, {"memory_length": 257}),
     "long rate": ("rate", {"segment_length": 257}, {"segment_length": 258}),

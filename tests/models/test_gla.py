@@ -53,8 +53,9 @@ def test_outputs_and_states(vectors, layer, split):
     torch.testing.assert_close(state["memory"], vectors["state_out"], rtol=0, atol=1e-9)
 
 
-def test_the_defaults_are_the_published_ones():
-    model = GLASettings().build(input_dim=3)
+def test_the_defaults_but_for_the_convolution_are_the_published_ones():
+    assert GLASettings().conv_size == 4
+    model = GLASettings(conv_size=0).build(input_dim=3)
     attention = model.layers[0].mixer
     assert model.state_size == 4 * 4 * 32 * 64
     assert (attention.d_key, attention.temperature, attention.decay.in_features) == (32, 16, 16)

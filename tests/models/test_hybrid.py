@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from rllib_recattn.errors import SettingsError
-from rllib_recattn.models.registry import build_model
+from rllib_recattn.models.agalite import AGaLiTeSettings
+from rllib_recattn.models.hybrid import HybridSettings
+from rllib_recattn.models.registry import build_model, model_settings, recorded_settings
 
 MODELS = [{"name": "gru", "d_model": 7}, {"name": "lstm", "d_model": 6}]
 
@@ -43,3 +45,26 @@ def test_a_hybrid_may_hold_a_hybrid():
 def test_wrong_models_are_named(models, message):
     with pytest.raises(SettingsError, match=message):
         build_model("hybrid", input_dim=5, models=models)
+
+
+def test_it_states_all_settings_of_its_models_for_other_versions_may_have_other_defaults():
+    for models in ([{"name": "agalite", "d_model": 8}], None):
+        settings = HybridSettings() if models is None else HybridSettings(models=models)
+        for model in settings.models:
+            own = {key: value for key, value in model.items() if key != "name"}
+            assert own == model_settings(model["name"], own).model_dump()
+        assert HybridSettings(**settings.model_dump()) == settings
+
+
+def test_what_a_checkpoint_does_not_state_of_its_models_is_what_it_was():
+    inner = {"name": "hybrid", "models": [{"name": "gla", "d_model": 8}]}
+    recorded = {"models": [{"name": "agalite", "d_model": 8, "r": 3}, inner]}
+    agalite, nested = recorded_settings("hybrid", recorded, where="a checkpoint").models
+    assert agalite == {"name": "agalite", **AGaLiTeSettings(d_model=8, r=3, **AGaLiTeSettings.unstated).model_dump()}
+    assert nested["models"][0]["conv_size"] == 0
+
+
+@pytest.mark.parametrize("models", [[{"d_model": 3}], ["gru"], "gru", None])
+def test_a_checkpoint_that_is_wrong_is_refused_as_settings_are(models):
+    with pytest.raises(SettingsError, match="models"):
+        recorded_settings("hybrid", {"models": models}, where="a checkpoint")

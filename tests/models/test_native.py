@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
+from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.diagnostics import gru_gate_updates
 from rllib_recattn.models.kernels import build, library
 from rllib_recattn.models.kernels.attention import attend
@@ -22,6 +23,7 @@ from rllib_recattn.models.registry import build_model
 from tests.models import test_memory_kernels, test_step_kernels
 from tests.models.conftest import choose_kernels
 
+PLAIN = AGaLiTeSettings.unstated
 ROWS, STEPS, HEADS, D_HEAD = 2, 7, 2, 5
 
 
@@ -49,9 +51,10 @@ def use(operators, monkeypatch):
 
 
 def small_agalite(**settings):
+    """One whose blocks have kernels of their own, if the settings leave it so."""
     torch.manual_seed(0)
     sizes = {"d_model": 6, "n_layers": 2, "n_heads": HEADS, "d_head": D_HEAD}
-    return build_model("agalite", input_dim=3, **{**sizes, **settings}).double()
+    return build_model("agalite", input_dim=3, **{**sizes, **PLAIN, **settings}).double()
 
 
 def results(model, x, state, is_first):
@@ -82,6 +85,7 @@ def a_life(model, generator, steps=STEPS, rows=ROWS):
         {"feedforward": False},
         {"conv_size": 3},
         {"conv_size": 1, "eta": 1},
+        {"frequencies": "dct2", "conv_size": 4, "head_norm": True, "output_gate": True},
     ],
     ids=str,
 )
@@ -89,7 +93,7 @@ def test_sequences_and_gradients_are_the_same(calls, generator, monkeypatch, set
     model = small_agalite(**settings)
     x, state, is_first = a_life(model, generator)
     ours = results(model, x, state, is_first if resets else None)
-    parts = {"block"} if {"residual", "feedforward", "conv_size"}.isdisjoint(settings) else {"attention"}
+    parts = {"attention"} if {"residual", "feedforward", "conv_size"} & set(settings) else {"block"}
     if "conv_size" in settings:
         parts |= {"behind_mixer", "convolution"}
     assert (parts | {f"{part}_backward" for part in parts}) <= set(calls)
@@ -188,7 +192,8 @@ def normalised(parent, name):
 def test_modules_that_are_no_longer_those_that_were_made_are_called(name, place, change, calls, generator, monkeypatch):
     """By pruning and the like, adapters, and whoever changes what a module returns."""
     torch.manual_seed(0)
-    model = build_model(name, input_dim=3, d_model=6, n_layers=2, n_heads=HEADS, d_head=D_HEAD).double()
+    plain = PLAIN if name == "agalite" else {}
+    model = build_model(name, input_dim=3, d_model=6, n_layers=2, n_heads=HEADS, d_head=D_HEAD, **plain).double()
     life = a_life(model, generator)
     results(model, *life)
     assert {"behind_mixer", "block"} & set(calls)

@@ -5,16 +5,18 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.errors import SettingsError
+from rllib_recattn.models.agalite import AGaLiTeSettings
 from rllib_recattn.models.diagnostics import convolution_taps, tracing
 from rllib_recattn.models.kernels import library
 from rllib_recattn.models.parts.short_convolution import ShortConvolution
-from rllib_recattn.models.registry import build_model, settings_of
+from rllib_recattn.models.registry import build_model, recorded_settings, settings_of
 from tests.models.conftest import INPUT_DIM, SMALL
 from tests.models.test_contract import gradients, run_split
 
 ROWS, STEPS, FEATURES = 3, 9, 5
 # DeltaNet's is a part of its mixer, and on in the contract tests.
 MODELS = ["agalite", "galite", "gla", "hgrn2"]
+PLAIN = AGaLiTeSettings.unstated
 
 
 @pytest.fixture(params=[1, 2, 4, 12])
@@ -113,7 +115,7 @@ def small(name: str, **settings) -> nn.Module:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_block_reads_what_its_convolution_makes_of_the_normalised_inputs(name, generator):
-    model, without = small(name, conv_size=3).double(), small(name).double()
+    model, without = small(name, conv_size=3).double(), small(name, conv_size=0).double()
     for block in model.layers:
         nn.init.normal_(block.convolution.weight)
     weights = {key: value for key, value in model.state_dict().items() if "convolution" not in key}
@@ -133,13 +135,14 @@ def test_a_block_reads_what_its_convolution_makes_of_the_normalised_inputs(name,
 @pytest.mark.parametrize("name", MODELS)
 def test_without_one_a_model_is_what_it_was(name):
     """A checkpoint of before states no `conv_size`: its weights, and what is remembered between its steps, fit."""
-    plain, convolved = small(name), small(name, conv_size=4)
+    plain, convolved = small(name, conv_size=0), small(name, conv_size=4)
     assert not any("convolution" in key for key in plain.state_dict())
     assert convolved.state_size == plain.state_size + SMALL["n_layers"] * 3 * SMALL["d_model"]
     assert [part for part in convolved.state_layout.parts if part not in plain.state_layout.parts] == [
         f"layers.{layer}.recent" for layer in range(SMALL["n_layers"])
     ]
-    assert settings_of(name)().conv_size == 0
+    stated = {key: value for key, value in settings_of(name)().model_dump().items() if key != "conv_size"}
+    assert recorded_settings(name, stated, where="a checkpoint").conv_size == 0
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -160,7 +163,7 @@ def test_taps_are_named():
     taps = convolution_taps(model)
     assert list(taps) == ["layers.0.convolution", "layers.1.convolution"]
     torch.testing.assert_close(taps["layers.1.convolution"], model.layers[1].convolution.weight.abs().mean(1))
-    assert convolution_taps(small("gla")) == {}
+    assert convolution_taps(small("gla", conv_size=0)) == {}
 
 
 def test_kernels_that_know_no_convolution_are_not_asked(generator, monkeypatch):
@@ -172,7 +175,7 @@ def test_kernels_that_know_no_convolution_are_not_asked(generator, monkeypatch):
                 raise AssertionError(name)
             raise LookupError(name)
 
-    model, plain = small("agalite", conv_size=3).double(), small("agalite").double()
+    model, plain = small("agalite", **{**PLAIN, "conv_size": 3}).double(), small("agalite", **PLAIN).double()
     x = torch.randn(2, STEPS, INPUT_DIM, generator=generator, dtype=torch.float64)
     for module in ("attention", "block", "gate"):
         monkeypatch.setattr(f"rllib_recattn.models.kernels.{module}.loaded", Refusing)

@@ -246,13 +246,17 @@ def all_tasks():
 
 # What the names of changes do not spell out as a setting and its value.
 CHANGES = {
-    "dct2": "frequencies: dct2",
-    "head-norm": "head_norm: true",
-    "output-gate": "output_gate: true",
-    "refined-without-dct2": "frequencies: distinct",
-    "refined-without-conv": "conv_size: 0",
-    "refined-without-head-norm": "head_norm: false",
-    "refined-without-output-gate": "output_gate: false",
+    "without-dct2": "frequencies: distinct",
+    "without-conv": "conv_size: 0",
+    "without-head-norm": "head_norm: false",
+    "without-output-gate": "output_gate: false",
+}
+FURTHER = {
+    "": "",
+    "256": ", `max_timescale: 256`",
+    "conv": ", short convolution",
+    "plain": ", plain",
+    "conv-rotary": ", short convolution, rotated keys",
 }
 
 
@@ -262,7 +266,8 @@ def which_model_rows():
         run = json.loads(path.read_text(encoding="utf-8"))
         models.setdefault(run["model"], {}).setdefault(path.parent.name, []).append(run)
     rows = []
-    whole = {model for model in models if model.partition("-")[2] in ("", "conv", "refined")} - {"galite"}
+    hybrids = {model for model in models if model.startswith("hybrid-")}
+    whole = {model for model in models if model.partition("-")[2] in FURTHER} - {"galite"} | hybrids
     ablated = bool(models.keys() - whole)
     for model, tasks in models.items():
         plain, _, change = model.partition("-")
@@ -270,16 +275,19 @@ def which_model_rows():
         for task in ("repeat_previous", "repeat_first", "memory_s7", "tmaze_60"):
             runs = sorted((not run["solved"], run["env_steps"]) for run in tasks.get(task, []))
             cells.append(", ".join("> " * unsolved + k(steps) for unsolved, steps in runs) or "–")
+        if model in hybrids:
+            name = f"{NAMES.get(change) or OTHER_NAMES[change]} below attention to the last 16 steps"
+            rows.append(row(name, *cells))
+            continue
         name = NAMES.get(plain) or OTHER_NAMES[plain]
         if model in whole:
-            name += {"": "", "conv": ", short convolution", "refined": ", refined"}[change]
+            name += FURTHER[change]
             rows.append(row(name, *cells))
         if model not in whole and change:
-            name += ", refined" * ("refined" in change)
             setting, _, value = change.rpartition("-")
             told = CHANGES.get(change) or f"{setting.replace('-', '_')}: {value}"
             rows.append(row(f"{name}, `{told}`", cells[2]))
-        if model in ("agalite", "agalite-refined", "galite", "gla") and ablated and "memory_s7" in tasks:
+        if model in ("agalite", "agalite-plain", "galite", "gla") and ablated and "memory_s7" in tasks:
             rows.append(row(name, cells[2]))
     return rows
 

@@ -21,6 +21,7 @@ from rllib_recattn.migration.model_dict.checks import without_ignored, wrong_set
 from rllib_recattn.model_v2 import check_old_stack, register_model_v2
 from rllib_recattn.model_v2.metrics import OldStackSuccessRateCallback
 from rllib_recattn.model_v2.settings import PREFIX, ModelV2Settings, split_custom_model_config
+from rllib_recattn.models.registry import model_settings
 from rllib_recattn.rl_module.algorithms import CONFIG_CLASSES
 from rllib_recattn.rl_module.recurrence import RecurrenceSettings
 from rllib_recattn.scope import Scope
@@ -125,9 +126,10 @@ def _model_dict(block: ModelBlock, where: str) -> dict[str, Any]:
         if key in block.model_fields_set and getattr(block, key) != RecurrenceSettings.model_fields[key].default:
             raise SettingsError(f"{where}.model.{key}: has no effect on RLlib's old API stack; should be left out")
     inputs = block.model_dump(include=set(ModelV2Settings.model_fields) - {"rllib_fixes"})
+    settings = model_settings(block.name, block.settings).model_dump()  # a checkpoint holds nothing of defaults
     return {
         "custom_model": CLASS_PATH,
-        "custom_model_config": {"model": block.name, **inputs, **block.settings},
+        "custom_model_config": {"model": block.name, **inputs, **settings},
         "max_seq_len": block.max_seq_len,
     }
 

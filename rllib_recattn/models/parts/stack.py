@@ -21,6 +21,11 @@ from rllib_recattn.models.parts.blocks import Block, BlockSettings, orthogonal_l
 from rllib_recattn.models.parts.counters import Counter
 from rllib_recattn.models.parts.short_convolution import ConvolvedBlock
 
+CONV_SIZE = (
+    "steps of a causal convolution of each feature in front of the attention, as the published layers of Mamba and "
+    "DeltaNet have, of 4; 0: none"
+)
+
 
 class StackSettings(BlockSettings, ABC):
     """What the settings of all stacked models have."""
@@ -40,12 +45,7 @@ class MultiHeadSettings(StackSettings, ABC):
 class LinearAttentionSettings(MultiHeadSettings, ABC):
     """What the settings of linear attention have besides, which tells steps apart by what they hold alone."""
 
-    conv_size: int = Field(
-        0,
-        ge=0,
-        description="steps of a causal convolution of each feature in front of the attention, as in the published "
-        "layers of GLA, Mamba and DeltaNet, which have 4; 0: none",
-    )
+    conv_size: int = Field(0, ge=0, description=CONV_SIZE)
 
 
 class Mixer(nn.Module, ABC):
