@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 # Each of the many processes that tests start would compile the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup kernels train test test-slow test-ray check clean
+.PHONY: help setup kernels train test test-slow test-ray check docs docs-screenshots clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -66,5 +66,15 @@ check: setup  ## linter, formatter, type checker, and which part imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+SITE := build/site
+# Written from code as well, and checked by what a browser gets; mkdocs ends with an error on each of its warnings.
+docs: setup  ## the site, from docs/ and from the code, in build/site; warnings and broken links are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir $(SITE)
+	$(BIN)/python -m docs.site.check_links $(SITE)
+
+docs-screenshots: docs  ## pictures of the site, light and dark, wide and narrow, in build/screenshots; needs Chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
+	$(BIN)/python -m docs.site.screenshots $(SITE) build/screenshots
+
 clean:  ## remove the environment and the results
-	rm -rf $(VENV) $(VENV)-ray-* results
+	rm -rf $(VENV) $(VENV)-ray-* results build

@@ -56,7 +56,7 @@ def _settings_table(info: ModelInfo) -> Table:
     table = _table("setting", "default", "type", "meaning", whole=1)
     for key, default in info.settings().model_dump().items():
         field = info.settings.model_fields[key]
-        table.add_row(key, str(default), _type(field), field.description or "")
+        table.add_row(key, str(default), setting_type(field), field.description or "")
     return table
 
 
@@ -75,7 +75,7 @@ def _kib(info: ModelInfo) -> str:
     return f"{4 * info.state_size / 1024:,.1f}"
 
 
-def _type(field: FieldInfo) -> str:
+def setting_type(field: FieldInfo) -> str:
     """Say which values a setting takes: ``int > 0 or None``, ``float ≥ 2``, ``distinct or published``."""
     is_union = get_origin(field.annotation) in (Union, types.UnionType)
     members = get_args(field.annotation) if is_union else (field.annotation,)

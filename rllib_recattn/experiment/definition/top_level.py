@@ -37,7 +37,24 @@ class Overrides:
 
 
 class ExperimentFile(Settings):
-    """The top level of an experiment in a file; each block is validated by itself."""
+    """The top level of an experiment in a file; each block is validated by itself.
+
+    Attributes:
+        run: The algorithm.
+        api_stack: RLlib's new API stack, or the old one of Ray 2.40 and before.
+        env: The environment's id, as Gymnasium has it, or ``package.module:name`` for a class or function.
+        stop: Metrics, and the values at which training ends.
+        config: RLlib's own settings, ``env_config`` for the environment's arguments among them.
+        model: The model, by its ``name``, and its settings; None: RLlib's own, which have no memory.
+        multi_agent: Policies of several agents.
+        callbacks: ``package.module:Class`` of RLlib callbacks, a mapping with its arguments, or a list of them.
+        restore: A checkpoint, a run or a trial, or what ``rllib export`` wrote, from whose state training begins.
+        checkpoint: When checkpoints are written.
+        logging: Loggers beside CSV and JSON files.
+        storage_path: The directory in which a run's directory is made.
+        max_failures: How often a trial that failed goes on from its newest checkpoint; -1: always.
+        tune: How many trials, and what compares, ends and chooses them.
+    """
 
     run: str
     api_stack: ApiStack = "new"
