@@ -40,7 +40,11 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 def main() -> None:
     """Train and evaluate agents with memory on Ray RLlib.
 
-    Begin with a tuned example: rllib train file tmaze-agalite-ppo
+    \b
+    Begin with these, in any folder:
+      rllib train file tmaze-agalite-ppo --storage-path results   a minute or two
+      rllib evaluate results/tmaze-agalite-ppo                    what it has learnt
+      rllib inspect results/tmaze-agalite-ppo                     what it remembers
     """
     # RLlib imports dm_control where it is installed, whose choice of a renderer complains where there is no screen.
     warnings.filterwarnings("ignore", module="glfw")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from rllib_recattn.cli.model_listing import Listed, read_listing
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from rich.table import Table
@@ -23,16 +25,17 @@ def models(name: str | None) -> None:
 
     MODEL is a model's name, or package.module:name for one that this module registers.
     """
-    from rllib_recattn.models.registry import find_model, list_models
-
     if name is None:
-        _print(_catalog_table(list_models()))
+        _print(_catalog_table(read_listing()))
         _print("State: float32 numbers for one agent, with default settings. Settings of a model: rllib models MODEL")
         return
+
+    from rllib_recattn.models.registry import find_model
+
     info = find_model(name)
     _print(f"{name if ':' in name else info.name}: {info.description} ({info.source})")
     for_each = " for each feature of the inputs" if info.state_per_feature else ""
-    _print(f"State with default settings: {info.state_size:,} numbers, {_kib(info)} KiB{for_each}")
+    _print(f"State with default settings: {info.state_size:,} numbers, {_kib(info.state_size)} KiB{for_each}")
     _print(_settings_table(info))
 
 
@@ -43,12 +46,12 @@ def _print(content: str | Table) -> None:
     Console(highlight=False, markup=False).print(content)
 
 
-def _catalog_table(catalog: list[ModelInfo]) -> Table:
+def _catalog_table(catalog: list[Listed]) -> Table:
     table = _table("model", "state", "KiB", "description", "source", whole=3)
     for column in table.columns[1:3]:
         column.justify = "right"
     for info in catalog:
-        table.add_row(info.name, f"{info.state_size:,}", _kib(info), info.description, info.source)
+        table.add_row(info.name, f"{info.state_size:,}", _kib(info.state_size), info.description, info.source)
     return table
 
 
@@ -71,8 +74,8 @@ def _table(*headings: str, whole: int) -> Table:
     return table
 
 
-def _kib(info: ModelInfo) -> str:
-    return f"{4 * info.state_size / 1024:,.1f}"
+def _kib(state_size: int) -> str:
+    return f"{4 * state_size / 1024:,.1f}"
 
 
 def setting_type(field: FieldInfo) -> str:

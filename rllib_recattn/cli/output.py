@@ -1,11 +1,14 @@
-"""Where a command writes, checked before it computes anything."""
+"""Where a command writes, checked before it computes anything, and what it says while nothing else is to be seen."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import click
 
 from rllib_recattn.errors import SettingsError
 
@@ -41,3 +44,16 @@ def writing(path: Path, option: str) -> Iterator[None]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(f"{option} {str(path)!r}: cannot be written to: {reason}") from error
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Say on a terminal what takes its time, and take it back when it is done; elsewhere say nothing."""
+    on_terminal = sys.stderr.isatty()
+    if on_terminal:
+        click.echo(f"Loading {what} …", err=True, nl=False)
+    try:
+        yield
+    finally:
+        if on_terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rllib_recattn.cli.output import loading
 from rllib_recattn.cli.ray_address import ray_address_option
 from rllib_recattn.cli.tuned_examples import example_files, file_or_example
 from rllib_recattn.errors import SettingsError
@@ -130,9 +131,10 @@ def file(
         click.echo(f"Note: {note}", err=True)
 
     # RLlib takes seconds to import, hence after all that can be checked without it.
-    from rllib_recattn.experiment.algorithm.variants import build_variants
-    from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
-    from rllib_recattn.experiment.cluster.ray_session import quiet_ray
+    with loading("RLlib"):
+        from rllib_recattn.experiment.algorithm.variants import build_variants
+        from rllib_recattn.experiment.checkpoints.restore_checks import check_restore
+        from rllib_recattn.experiment.cluster.ray_session import quiet_ray
 
     with quiet_ray(verbose):
         config, *variants = build_variants(experiment)

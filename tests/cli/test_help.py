@@ -1,4 +1,5 @@
 import importlib
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,16 @@ def test_help_names_the_commands_and_options():
     help_of_file = runner.invoke(main, ["train", "file", "-h"], catch_exceptions=False).output
     options = "--stop --storage-path --checkpoint-freq --checkpoint-at-end --resume --ray-num-cpus --ray-address"
     assert [option for option in [*options.split(), "--dry-run", "-v"] if option not in help_of_file] == []
+
+
+def test_help_names_three_commands_to_begin_with_that_there_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    said = runner.invoke(main, ["--help"], catch_exceptions=False).output
+    begin = re.findall(r"^  +rllib (\w+) ((?:\S+ )+) {2,}", said, re.MULTILINE)
+    assert [command for command, _ in begin] == ["train", "evaluate", "inspect"]
+    assert runner.invoke(main, ["train", "file", begin[0][1].split()[1], "--dry-run"]).exit_code == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_version_is_the_packages():

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 import rllib_recattn as ra
 from rllib_recattn.cli.main import main
+from rllib_recattn.cli.model_listing import listing, read_listing
 
 pytestmark = pytest.mark.usefixtures("own_models")
 
@@ -73,10 +74,15 @@ def test_an_unknown_model_ends_with_code_2(name, problem):
     assert result.stderr.startswith(problem)
 
 
-def test_it_does_without_ray():
+def test_the_listing_is_that_of_the_catalog():
+    """`python -m rllib_recattn.cli.model_listing` writes it again."""
+    assert read_listing() == listing()
+
+
+def test_it_does_without_ray_and_pytorch():
     program = (
         "import atexit, sys\n"
-        "atexit.register(lambda: print('ray' in sys.modules))\n"
+        "atexit.register(lambda: print('ray' in sys.modules or 'torch' in sys.modules))\n"
         "from rllib_recattn.cli.main import main\n"
         "main(['models'])"
     )
