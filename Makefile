@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 # Each of the many processes that tests start would compile the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup kernels train test test-slow test-ray check docs docs-screenshots clean
+.PHONY: help setup kernels train test test-slow test-ray check docs docs-screenshots dist clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -76,5 +76,8 @@ docs-screenshots: docs  ## pictures of the site, light and dark, wide and narrow
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
 	$(BIN)/python -m docs.site.screenshots $(SITE) build/screenshots
 
+dist:  ## a wheel and an sdist in dist/, checked, installed into a new environment and used from an empty folder
+	PYTHON="$(PYTHON)" sh scripts/distribution.sh
+
 clean:  ## remove the environment and the results
-	rm -rf $(VENV) $(VENV)-ray-* results build
+	rm -rf $(VENV) $(VENV)-ray-* $(VENV)-dist* results build dist

@@ -1,3 +1,3 @@
 """The package's version, in a module of its own so that building the package imports nothing else."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
