@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 # Each of the many processes that tests start would compile the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup kernels train test test-slow test-ray check docs docs-screenshots dist clean
+.PHONY: help setup kernels train test test-slow test-ray check docs docs-screenshots dist wheels clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -78,6 +78,11 @@ docs-screenshots: docs  ## pictures of the site, light and dark, wide and narrow
 
 dist:  ## a wheel and an sdist in dist/, checked, installed into a new environment and used from an empty folder
 	PYTHON="$(PYTHON)" sh scripts/distribution.sh
+
+wheels:  ## wheels for this kind of processor that any Linux of recent years takes, by cibuildwheel, which needs Docker
+	$(PYTHON) -m venv $(VENV)-dist-tools
+	$(VENV)-dist-tools/bin/python -m pip install --quiet --disable-pip-version-check 'cibuildwheel>=3'
+	$(VENV)-dist-tools/bin/python -m cibuildwheel --platform linux --output-dir dist
 
 clean:  ## remove the environment and the results
 	rm -rf $(VENV) $(VENV)-ray-* $(VENV)-dist* results build dist
