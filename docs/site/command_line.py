@@ -57,5 +57,5 @@ def _section(name: str, command: click.Command, context: click.Context) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return a help text as Markdown, in which brackets and stars are no markup."""
-    return re.sub(r"([\[\]*])", r"\\\1", plain(text))
+    """Return a help text as Markdown, in which brackets, stars and a hash at the start of a line are no markup."""
+    return re.sub(r"([\[\]*]|^#)", r"\\\1", plain(text), flags=re.MULTILINE)

@@ -47,8 +47,9 @@ def take(site: Path, out: Path, pages: tuple[str, ...] = PAGES) -> list[Path]:
                     taken.append(_shot(page, out / f"{name.replace('/', '-')}-{scheme}-{size}.png"))
                 context.close()
         page = browser.new_page()
-        page.goto(f"{address}/index.html")
-        page.fill("input.md-search__input", SEARCH)
+        page.goto(f"{address}/index.html", wait_until="networkidle")  # what is typed before is lost
+        page.click("input.md-search__input")
+        page.keyboard.type(SEARCH, delay=50)
         page.wait_for_selector(".md-search-result__item")
         page.wait_for_timeout(500)
         taken.append(_shot(page, out / "search.png"))
@@ -66,10 +67,15 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Print nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Print nothing: a browser that has seen enough hangs up."""
+
+
 @contextmanager
 def _served(site: Path) -> Iterator[str]:
     """Serve a folder on this machine: from a disk browsers refuse to search."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
+    with _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

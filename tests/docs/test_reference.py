@@ -30,6 +30,7 @@ def test_every_command_is_there_with_every_option():
     shown = [name for name, _, _ in commands()]
     assert {name.split()[0] for name in shown} == set(main.list_commands(click.Context(main)))
     assert "train file" in shown
+    assert re.findall(r"^(#+) ", page, re.MULTILINE) == ["##"] * len(shown), "a line of a help text is a heading"
     for name, command, context in commands():
         section = page.partition(f"\n## rllib {name}\n")[2].partition("\n## ")[0]
         for parameter in command.get_params(context):
