@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rllib_recattn.agents.nesting import leaves_in_rllibs_order, nested_like
-from rllib_recattn.inputs.spaces import Path, check_action_space, leaf_at
+from rllib_recattn.inputs.spaces import check_action_space, leaf_at
 
 
 class Actions:
@@ -37,9 +37,13 @@ class Actions:
 
     def __init__(self, space: gym.Space, normalize: bool, clip: bool):
         check_action_space(space)
-        self._space, self._normalize, self._clip = space, normalize, clip
-        self._leaves = leaves_in_rllibs_order(space)
-        self._sizes = [_n_logits(leaf) for _, leaf in self._leaves]
+        self._space = space
+        self._leaves = [
+            (path, _Numbers(leaf, normalize, clip) if isinstance(leaf, gym.spaces.Box) else _Choices(leaf))
+            for path, leaf in leaves_in_rllibs_order(space)
+        ]
+        self._lone = self._leaves[0][1] if not self._leaves[0][0] else None  # what most spaces are
+        self._sizes = [leaf.n_logits for _, leaf in self._leaves]
         self.n_logits = sum(self._sizes)
 
     def choose(self, logits: Tensor, explore: bool, generator: torch.Generator | None) -> Any:
@@ -53,16 +57,12 @@ class Actions:
         Returns:
             Arrays [B, …], nested like the space, as the model knows them: before they are scaled or clipped.
         """
-        chosen: dict[Path, np.ndarray] = {}
-        for (path, leaf), part in zip(self._leaves, logits.split(self._sizes, dim=-1), strict=True):
-            if isinstance(leaf, gym.spaces.Box):
-                action = _gaussian(part, explore, generator)
-            elif isinstance(leaf, gym.spaces.MultiDiscrete):
-                choices = part.split([int(n) for n in leaf.nvec], dim=-1)
-                action = torch.stack([_categorical(each, explore, generator) for each in choices], dim=-1)
-            else:
-                action = _categorical(part, explore, generator)
-            chosen[path] = action.cpu().numpy()
+        if self._lone is not None:
+            return self._lone.choose(logits, explore, generator).numpy(force=True)
+        chosen = {
+            path: leaf.choose(part, explore, generator).numpy(force=True)
+            for (path, leaf), part in zip(self._leaves, logits.split(self._sizes, dim=-1), strict=True)
+        }
         return nested_like(self._space, chosen)
 
     def for_env(self, actions: Any, one: bool) -> Any:
@@ -72,34 +72,56 @@ class Actions:
             actions: What :meth:`choose` returned.
             one: Whether to return the action of the only row, without its dimension.
         """
-        scaled = {path: self._for_env(leaf_at(actions, path), leaf) for path, leaf in self._leaves}
+        if self._lone is not None:
+            action = self._lone.for_env(actions)
+            return action[0] if one else action
+        scaled = {path: leaf.for_env(leaf_at(actions, path)) for path, leaf in self._leaves}
         return nested_like(self._space, {path: value[0] if one else value for path, value in scaled.items()})
 
-    def _for_env(self, action: np.ndarray, leaf: gym.Space) -> np.ndarray:
-        if isinstance(leaf, gym.spaces.Box):
-            if not self._normalize:
-                action = np.clip(action, leaf.low, leaf.high) if self._clip else action
-            elif leaf.is_bounded() and leaf.dtype in (np.float32, np.float64):
-                action = leaf.low + (action + 1.0) * (leaf.high - leaf.low) / 2.0
-                action = np.clip(action, leaf.low, leaf.high)
-        return action.astype(leaf.dtype)
+
+class _Choices:
+    """A Discrete or MultiDiscrete leaf."""
+
+    def __init__(self, space: gym.Space):
+        self._dtype, self._is_lone = np.dtype(space.dtype), isinstance(space, gym.spaces.Discrete)
+        self._sizes = [int(size) for size in (space.nvec if isinstance(space, gym.spaces.MultiDiscrete) else [space.n])]  # type: ignore[attr-defined]
+        self.n_logits = sum(self._sizes)
+
+    def choose(self, logits: Tensor, explore: bool, generator: torch.Generator | None) -> Tensor:
+        if self._is_lone:
+            return _categorical(logits, explore, generator)
+        choices = logits.split(self._sizes, dim=-1)
+        return torch.stack([_categorical(each, explore, generator) for each in choices], dim=-1)
+
+    def for_env(self, action: np.ndarray) -> np.ndarray:
+        return action if action.dtype == self._dtype else action.astype(self._dtype)
 
 
-def _n_logits(leaf: gym.Space) -> int:
-    if isinstance(leaf, gym.spaces.Box):
-        return 2 * int(leaf.shape[0])
-    return int(leaf.n) if isinstance(leaf, gym.spaces.Discrete) else int(leaf.nvec.sum())  # type: ignore[attr-defined]
+class _Numbers:
+    """A leaf that is a Box."""
+
+    def __init__(self, space: gym.spaces.Box, normalize: bool, clip: bool):
+        self._low, self._high, self._dtype = space.low, space.high, np.dtype(space.dtype)
+        self._is_scaled = normalize and space.is_bounded() and space.dtype in (np.float32, np.float64)
+        self._is_clipped = self._is_scaled or (clip and not normalize)
+        self.n_logits = 2 * int(space.shape[0])
+
+    def choose(self, logits: Tensor, explore: bool, generator: torch.Generator | None) -> Tensor:
+        mean, log_std = logits.chunk(2, dim=-1)
+        if not explore:
+            return mean
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return mean + log_std.exp() * noise
+
+    def for_env(self, action: np.ndarray) -> np.ndarray:
+        if self._is_scaled:
+            action = self._low + (action + 1.0) * (self._high - self._low) / 2.0
+        if self._is_clipped:
+            action = np.clip(action, self._low, self._high)
+        return action.astype(self._dtype)  # a copy: the logits stay what they are
 
 
 def _categorical(logits: Tensor, explore: bool, generator: torch.Generator | None) -> Tensor:
     if not explore:
         return logits.argmax(-1)
     return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-
-
-def _gaussian(logits: Tensor, explore: bool, generator: torch.Generator | None) -> Tensor:
-    mean, log_std = logits.chunk(2, dim=-1)
-    if not explore:
-        return mean
-    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-    return mean + log_std.exp() * noise

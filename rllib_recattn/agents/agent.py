@@ -87,6 +87,7 @@ class Agent:
             self.seed(seed)
         _check_state_size(self.network)
         self._n_rows: int | None = None
+        self._all_begun = _all_begun(1)
         self._state = self.initial_state(1)
         self._last: Step | None = None
 
@@ -251,7 +252,9 @@ class Agent:
         after = None
         if state.previous is not None:
             after = self._previous.encode(chosen, np.zeros(state.n_rows, np.float32), state.n_rows)
-        begun = np.ones(state.n_rows, bool)
+        if len(self._all_begun) != len(state.begun):
+            self._all_begun = _all_begun(state.n_rows)
+        begun = self._all_begun
         actions = self._actions.for_env(chosen, one=rows is None)
         return Step(actions, AgentState(tuple(memories), after, begun), logits, values)
 
@@ -280,6 +283,13 @@ class Agent:
             raise SettingsError("agent.values: load the agent with load_agent(…, values=True)")
         array: np.ndarray = value.cpu().numpy()
         return array[0] if self._n_rows is None else array
+
+
+def _all_begun(n_rows: int) -> np.ndarray:
+    """Return what says that all rows have acted, which the states of all steps share."""
+    begun = np.ones(n_rows, bool)
+    begun.flags.writeable = False
+    return begun
 
 
 def _check_state_size(network: ActingNetwork) -> None:

@@ -153,7 +153,10 @@ def check_computed(logits: Tensor, before: Sequence[Tensor], after: Sequence[Ten
         SettingsError: If logits are not finite, or memories are not that were before it.
     """
     # Sums are finite only of finite numbers, and quick; what they do not settle is looked at number by number.
-    if math.isfinite(sum((float(memory.sum()) for memory in after), float(logits.sum()))):
+    total = logits.sum().item()
+    for memory in after:
+        total += memory.sum().item()
+    if math.isfinite(total):
         return
     good = bool(torch.isfinite(logits).all())
     for old, new in zip(before, after, strict=True):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rllib_recattn.agents.description import HeadSettings
+from rllib_recattn.agents.shortcut import Shortcut
 from rllib_recattn.inputs.images import ACTIVATIONS
 
 _EPSILON = 0.001  # of the normalisation in RLlib's layers
@@ -38,10 +39,11 @@ class Head(nn.Module):
             if settings.activation != "linear":
                 self.layers.append(ACTIVATIONS[settings.activation]())
         self.layers.append(nn.Linear(sizes[-1], output_dim - free))
+        self._outputs = Shortcut.of(self.layers, self.layers, self.layers.__call__)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features [B, D] to [B, L]."""
-        y = self.layers(x)
+        y = self._outputs(x)
         if self.log_std is not None:
             mean, log_std = y, self.log_std.expand_as(y)
         elif self.limit is not None:

@@ -5,11 +5,12 @@ Shape suffixes: B rows, P numbers of a previous action and reward, S numbers of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 import tree
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from rllib_recattn.agents.description import AgentDescription, HeadSettings
 from rllib_recattn.agents.heads import Head
 from rllib_recattn.agents.nesting import leaves_in_rllibs_order, nested_like
+from rllib_recattn.agents.shortcut import Shortcut
 from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import encoder_settings
 from rllib_recattn.inputs.masks import ActionMask, read_space
@@ -47,6 +49,7 @@ class ActingNetwork(nn.Module):
         self._seen_space, self._limit = description.seen_space, description.filter_limit
         filtered = filtered_leaves(description.observation_space) if description.has_filter else []
         self._filtered = [path for path, _ in filtered]
+        self._has_float64 = any(leaf.dtype == np.float64 for _, leaf in leaves(description.observation_space))
         self.filters = nn.ModuleList(_Statistics(leaf.shape or ()) for _, leaf in filtered)
         self.encoder = _Encoder(description, n_previous)
         own_critic = values and not description.vf_share_layers
@@ -80,21 +83,23 @@ class ActingNetwork(nn.Module):
         Returns:
             Logits [B, L], values [B] or None, and the states after it.
         """
-        obs = self._normalised(obs)
-        outputs = [encoder(obs, previous, state) for encoder, state in zip(self._encoders(), states, strict=True)]
-        logits = self.policy(outputs[0][0])
+        if self._filtered:
+            obs = self._filter(obs)
+        if self._has_float64:
+            obs = tree.map_structure(lambda x: x.float() if x.dtype == torch.float64 else x, obs)
+        features, state = self.encoder(obs, previous, states[0])
+        logits, after = self.policy(features), [state]
         if self.mask is not None:
             logits = self.mask.apply(logits, obs)
-        values = None if self.value is None else self.value(outputs[-1][0])[:, 0]
-        return logits, values, [state for _, state in outputs]
+        if self.value is None:
+            return logits, None, after
+        if self.critic_encoder is not None:
+            features, state = self.critic_encoder(obs, previous, states[1])
+            after.append(state)
+        return logits, self.value(features)[:, 0], after
 
     def _encoders(self) -> list[_Encoder]:
         return [self.encoder, *([] if self.critic_encoder is None else [self.critic_encoder])]
-
-    def _normalised(self, obs: Any) -> Any:
-        if self.filters:
-            obs = self._filter(obs)
-        return _map(lambda x: x.float() if x.dtype == torch.float64 else x, obs)
 
     def _filter(self, obs: Any) -> Any:
         values = {path: leaf_at(obs, path) for path, _ in leaves(self._seen_space)}
@@ -134,13 +139,14 @@ class _Encoder(nn.Module):
             read_space(description.seen_space, description.inputs), encoder_settings(description.inputs.encoder)
         )
         self.model: SequenceModel = description.settings.build(self.tokenizer.output_dim + n_previous)
+        self._tokens = Shortcut.of(self.tokenizer.layers_of_numbers, self.tokenizer, self.tokenizer.encode)
 
     def forward(self, obs: Any, previous: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.tokenizer(_map(lambda part: part[:, None], obs))
+        x = self._tokens(obs)
         if previous is not None:
-            x = torch.cat([x, previous[:, None]], dim=-1)
-        y, state = self.model(x, state)
-        return y[:, 0], state
+            x = torch.cat([x, previous], dim=-1)
+        y, state = self.model(x.unsqueeze(1), state)
+        return y.squeeze(1), state
 
 
 @contextmanager
@@ -154,22 +160,18 @@ def float32() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-@contextmanager
-def computing(device: torch.device) -> Iterator[None]:
+def computing(device: torch.device) -> AbstractContextManager[Any]:
     """Let an agent compute as RLlib does, without gradients and in float32, whatever is around it."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        # Each costs as much as a layer of the network.
-        if torch.get_default_dtype() != torch.float32:
-            stack.enter_context(float32())
-        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
-            stack.enter_context(torch.autocast(device.type, enabled=False))
-        yield
-
-
-def _map(function: Callable[[Tensor], Tensor], obs: Any) -> Any:
-    """Map each tensor of an observation; of a lone one without looking for others."""
-    return function(obs) if isinstance(obs, Tensor) else tree.map_structure(function, obs)
+    is_autocast = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    # Each of the others costs as much as a layer of the network.
+    if torch.get_default_dtype() == torch.float32 and not is_autocast:
+        return torch.no_grad()
+    stack = ExitStack()
+    stack.enter_context(torch.no_grad())
+    stack.enter_context(float32())
+    if is_autocast:
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+    return stack
 
 
 def build_network(description: AgentDescription, n_logits: int, n_previous: int, values: bool) -> ActingNetwork:

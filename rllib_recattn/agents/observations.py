@@ -28,6 +28,18 @@ def tensor_dtype(leaf: gym.Space) -> np.dtype[Any]:
     return np.dtype(_DTYPES.get(dtype.name, dtype))
 
 
+class _Leaf:
+    """What a leaf of a space wants of its values; looked up at each step it would cost as much as a layer."""
+
+    def __init__(self, path: Path, space: gym.Space, is_filtered: bool):
+        self.path, self.space, self.shape = path, space, tuple(space.shape or ())
+        self.dtype, self.tensor_dtype = np.dtype(space.dtype), tensor_dtype(space)
+        # Where numbers are to be finite: what is not filtered is made float32 before it is computed with.
+        self.computed_dtype = self.dtype if is_filtered else np.dtype(np.float32)
+        self.is_float = self.dtype.kind == "f"
+        self.is_choice = isinstance(space, gym.spaces.MultiBinary | gym.spaces.Discrete | gym.spaces.MultiDiscrete)
+
+
 class Observations:
     """Makes tensors of the observations of a space.
 
@@ -37,8 +49,8 @@ class Observations:
     """
 
     def __init__(self, space: gym.Space, filtered: Collection[Path] = ()):
-        self._space, self._filtered = space, filtered
-        self._leaves = leaves(space)
+        self._space = space
+        self._leaves = [_Leaf(path, leaf, path in filtered) for path, leaf in leaves(space)]
 
     def batch(self, obs: Any, rows: int | None, device: torch.device) -> Any:
         """Make tensors [B, …], nested like the space, of an observation.
@@ -51,13 +63,25 @@ class Observations:
         Raises:
             SettingsError: If it is none of the space, with the key and the shape.
         """
-        tensors = {}
-        for path, leaf in self._leaves:
-            value = self._array(self._at(obs, path), path, leaf, rows)
-            value = np.ascontiguousarray(value.astype(tensor_dtype(leaf), copy=False))
-            tensor = torch.from_numpy(value if value.flags.writeable else value.copy())
-            tensors[path] = tensor.reshape(rows or 1, *(leaf.shape or ())).to(device)
+        if not self._leaves[0].path:
+            return self._tensor(obs, self._leaves[0], rows, device)
+        tensors = {leaf.path: self._tensor(self._at(obs, leaf.path), leaf, rows, device) for leaf in self._leaves}
         return nested_like(self._space, tensors)
+
+    def _tensor(self, value: Any, leaf: _Leaf, rows: int | None, device: torch.device) -> torch.Tensor:
+        shape = leaf.shape if rows is None else (rows, *leaf.shape)
+        if not (type(value) is np.ndarray and value.dtype == leaf.dtype and value.shape == shape):
+            value = self._array(value, leaf, shape, rows)
+        if leaf.is_float:
+            self._check_finite(value, leaf.path, leaf.computed_dtype)
+        if leaf.is_choice:
+            self._check_choices(value, leaf.path, leaf.space)
+        if leaf.tensor_dtype is not leaf.dtype:
+            value = value.astype(leaf.tensor_dtype, copy=False)
+        flags = value.flags
+        tensor = torch.from_numpy(value if flags.c_contiguous and flags.writeable else value.copy())
+        tensor = tensor.unsqueeze(0) if rows is None else tensor
+        return tensor if device.type == "cpu" else tensor.to(device)
 
     def _at(self, obs: Any, path: Path) -> Any:
         space, value = self._space, obs
@@ -76,11 +100,12 @@ class Observations:
             space, value = space[key], value[key]  # type: ignore[index]
         return value
 
-    def _array(self, value: Any, path: Path, leaf: gym.Space, rows: int | None) -> np.ndarray:
-        wanted = (*(() if rows is None else (rows,)), *(leaf.shape or ()))
+    def _array(self, value: Any, leaf: _Leaf, wanted: tuple[int, ...], rows: int | None) -> np.ndarray:
+        """Return values of another type or dtype as an array of the space's."""
+        path, dtype = leaf.path, leaf.dtype
         try:
             array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-            if array.dtype.kind == "O" and np.dtype(leaf.dtype).kind == "f" and _are_numbers(array):
+            if array.dtype.kind == "O" and dtype.kind == "f" and _are_numbers(array):
                 array = array.astype(np.float64)
         except (ValueError, TypeError, RuntimeError, OverflowError):
             array = np.empty(0, dtype=object)
@@ -88,19 +113,16 @@ class Observations:
             raise self._wrong(path, f"is {type(value).__name__}; should be numbers of shape {wanted}")
         if array.shape != wanted:
             raise self._wrong(path, f"has shape {array.shape}; should be {wanted}{_rows_text(array, wanted, rows)}")
-        dtype = np.dtype(leaf.dtype)
-        if array.dtype != dtype:
-            if array.dtype.kind == "f" and dtype.kind != "f":
-                raise self._wrong(path, f"has dtype {array.dtype}; should be {dtype}")
-            if dtype.kind in "iu" and array.size:
-                bounds = np.iinfo(dtype)
-                if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
-                    raise self._wrong(path, f"has numbers outside of {dtype}")
-            self._check_finite(array, path, dtype)
-            array = array.astype(dtype)
-        self._check_finite(array, path, dtype if path in self._filtered else np.dtype(np.float32))
-        self._check_choices(array, path, leaf)
-        return array
+        if array.dtype == dtype:
+            return array
+        if array.dtype.kind == "f" and dtype.kind != "f":
+            raise self._wrong(path, f"has dtype {array.dtype}; should be {dtype}")
+        if dtype.kind in "iu" and array.size:
+            bounds = np.iinfo(dtype)
+            if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
+                raise self._wrong(path, f"has numbers outside of {dtype}")
+        self._check_finite(array, path, dtype)
+        return array.astype(dtype)
 
     def _check_finite(self, array: np.ndarray, path: Path, dtype: np.dtype[Any]) -> None:
         """Refuse numbers that a dtype does not hold: a memory would never be rid of them."""

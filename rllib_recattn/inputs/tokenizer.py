@@ -69,12 +69,21 @@ class Tokenizer(nn.Module):
 
         A Dict may have further keys, such as that of an action mask, which are not read.
         """
+        if isinstance(obs, Tensor):  # what most spaces are, and `tree` takes its time
+            return self.encode(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
+        rows, steps = tree.flatten(obs)[0].shape[:2]
+        return self.encode(tree.map_structure(lambda x: x.flatten(0, 1), obs)).unflatten(0, (rows, steps))
+
+    @property
+    def layers_of_numbers(self) -> nn.Sequential | None:
+        """All that is done to observations [N, F] that are nothing but floating-point numbers; None of others."""
+        return self.encoder.mlp if isinstance(self.encoder, _PerLeaf) and self.encoder.is_of_numbers else None
+
+    def encode(self, obs: Any) -> Tensor:
+        """Map observations [N, …], likewise, to vectors [N, F]."""
         if self._keys is not None and len(obs) > len(self._keys):
             obs = {key: obs[key] for key in self._keys}
-        if isinstance(obs, Tensor):  # what most spaces are, and `tree` takes its time
-            return self.encoder(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
-        rows, steps = tree.flatten(obs)[0].shape[:2]
-        return self.encoder(tree.map_structure(lambda x: x.flatten(0, 1), obs)).unflatten(0, (rows, steps))
+        return self.encoder(obs)
 
 
 class _PerLeaf(nn.Module):
@@ -99,9 +108,13 @@ class _PerLeaf(nn.Module):
                 self.mlp.append(nn.Linear(before, width))
                 self.mlp.append(ACTIVATIONS[settings.activation]())
         self.output_dim = sizes[False] + (widths[-1] if widths else 0)
+        is_vector = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+        self.is_of_numbers = is_vector and space.dtype in (np.float32, np.float64)
 
     def forward(self, obs: Any) -> Tensor:
         features = [encoder(leaf_at(obs, path)) for path, encoder in zip(self.paths, self.encoders, strict=True)]
+        if len(features) == 1:
+            return self.mlp(features[0]) if self.in_mlp[0] else features[0]
         if self.mlp:
             inside = [x for x, goes_in in zip(features, self.in_mlp, strict=True) if goes_in]
             outside = [x for x, goes_in in zip(features, self.in_mlp, strict=True) if not goes_in]
@@ -158,10 +171,13 @@ class _Numbers(_LeafEncoder):
     def __init__(self, space: gym.Space):
         super().__init__()
         self.unit_range = _unit_range(space)
+        self._is_bytes = isinstance(self.unit_range, UnitRange)
         self.output_dim = math.prod(space.shape or ())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.unit_range(x).float().reshape(x.shape[0], self.output_dim)
+        if self._is_bytes:
+            x = self.unit_range(x)
+        return x.float().reshape(x.shape[0], self.output_dim)
 
 
 class _OneHot(_LeafEncoder):
