@@ -112,6 +112,7 @@ def test_the_interface_is_that_of_the_file(exported):
     assert interface["feedback"] == {"state": "next_state", "previous_action": "chosen_action"}
     assert interface["initial"] == {"state": 0.0}
     assert interface["logits"] == [{"path": [], "holds": "log_probabilities", "from": 0, "to": 3}]
+    assert interface["action_mask"] is None
     assert interface["policy"] == "main"
     assert json.loads(session.get_modelmeta().custom_metadata_map[METADATA]) == interface
     assert str(Path(ra.__file__).parent) not in (folder / interface["file"]).read_bytes().decode("latin-1")

@@ -11,7 +11,7 @@ import torch
 
 from rllib_recattn._version import __version__
 from rllib_recattn.agents.agent import Agent
-from rllib_recattn.agents.graphs.ports import STATES, Ports
+from rllib_recattn.agents.graphs.ports import OBSERVATION, STATES, Ports
 from rllib_recattn.agents.nesting import leaves_in_rllibs_order
 from rllib_recattn.agents.space_data import space_to_data
 
@@ -42,6 +42,8 @@ def interface_of(agent: Agent, ports: Ports, policy: str, file: str) -> dict[str
         for name, state in zip(STATES, agent.network.initial_states(1), strict=False)
         if state.numel()
     }
+    mask = None if agent.network.mask is None else (agent.network.mask.key,)
+    observations = [port for port in ports.inputs if port.kind == OBSERVATION]
     return {
         "format": GRAPH_FORMAT,
         "version": 1,
@@ -56,6 +58,7 @@ def interface_of(agent: Agent, ports: Ports, policy: str, file: str) -> dict[str
         "step": _STEP,
         "reset": _RESET,
         "initial": initial,
+        "action_mask": None if mask is None else _mask(next(port.name for port in observations if port.path == mask)),
         "logits": _layout(agent.action_space),
         "observation_space": space_to_data(agent.observation_space),
         "action_space": space_to_data(agent.action_space),
@@ -72,6 +75,16 @@ def read_interface(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) and data.get("format") == GRAPH_FORMAT else None
+
+
+def _mask(name: str) -> dict[str, str]:
+    """Return which input is the mask of actions, and what its numbers mean."""
+    return {
+        "input": name,
+        "means": "a number for each of the logits, in their order: 1, the choice is allowed; 0, it is forbidden, and "
+        "its logit so low that it is never chosen. Of each choice at least one value should be allowed; where none is, "
+        "all are",
+    }
 
 
 def _layout(space: gym.Space) -> list[dict[str, Any]]:
