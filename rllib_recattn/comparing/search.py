@@ -1,0 +1,65 @@
+"""Which learning rate of a search is taken: the one with which the whole curve is highest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from rllib_recattn.comparing.rates import Rate, rate_text
+from rllib_recattn.comparing.result import RunResult
+
+if TYPE_CHECKING:
+    from rllib_recattn.comparing.contenders import Contender
+    from rllib_recattn.comparing.plan import Plan, PlannedRun
+
+
+def mean_reached(result: RunResult, steps: int) -> float:
+    """Return the mean over a run's budget of what training reported: the share of successes, else the return.
+
+    Between two iterations the later one counts. What comes before the first report counts as that, and what comes after
+    the end of a run that has solved the task as its last one.
+
+    Args:
+        result: The run.
+        steps: Its budget.
+
+    Returns:
+        The mean; minus infinity if it failed or nothing was reported.
+    """
+    reported = [(point.steps, point.reached) for point in result.curve if point.reached is not None]
+    if result.ended == "failed" or not reported:
+        return -math.inf
+    total, before = 0.0, 0
+    for at, value in reported:
+        total += (min(at, steps) - min(before, steps)) * value
+        before = at
+    total += max(0, steps - before) * reported[-1][1]
+    return total / steps
+
+
+def search_scores(plan: Plan, contender: Contender, done: Mapping[PlannedRun, RunResult]) -> dict[str, float | None]:
+    """Return what each learning rate came to, by how it is written; None: its runs have not all ended."""
+    scores: dict[str, float | None] = {}
+    for rate in plan.settings.rates:
+        runs = [run for run in plan.search_runs(contender) if run.rate == rate]
+        ended = [mean_reached(done[run], plan.settings.search_steps) for run in runs if run in done]
+        scores[rate_text(rate)] = fmean(ended) if runs and len(ended) == len(runs) else None
+    return scores
+
+
+def chosen_rate(plan: Plan, contender: Contender, done: Mapping[PlannedRun, RunResult]) -> Rate | None:
+    """Return the learning rate of a model's compared runs; None while it is searched for.
+
+    Of equals it is the one nearest to the middle, which is the experiment's own.
+    """
+    rates = plan.settings.rates
+    if not plan.searches:
+        return rates[0]
+    scores = search_scores(plan, contender, done)
+    if any(score is None for score in scores.values()):
+        return None
+    middle = (len(rates) - 1) / 2
+    order = sorted(range(len(rates)), key=lambda index: abs(index - middle))
+    return rates[max(order, key=lambda index: scores[rate_text(rates[index])] or 0.0)]
