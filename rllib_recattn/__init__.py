@@ -8,6 +8,7 @@ The front door:
 - :func:`kernels` says which instruction set its kernels are made for;
 - :func:`register_model` adds a model to it;
 - :func:`probe` finds out what models can remember, in a minute each;
+- :func:`compare` finds out which of them a task asks for;
 - :func:`load_agent` loads a trained agent, to act outside of RLlib;
 - :func:`register_model_v2` gives the models names in RLlib's old API stack;
 - :func:`convert_checkpoint` moves trained agents from one API stack to the other.
@@ -25,6 +26,7 @@ from rllib_recattn.envs import register_envs
 from rllib_recattn.old_paths import find_moved_modules
 
 if TYPE_CHECKING:
+    from rllib_recattn.comparing.compare import compare
     from rllib_recattn.experiment.trained_agents.load import load_agent
     from rllib_recattn.migration.checkpoints import convert_checkpoint
     from rllib_recattn.model_v2 import register_model_v2
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "build_model",
+    "compare",
     "convert_checkpoint",
     "kernels",
     "list_models",
@@ -49,6 +52,7 @@ __all__ = [
 
 _LAZY = {
     "build_model": "rllib_recattn.models.registry",
+    "compare": "rllib_recattn.comparing.compare",
     "convert_checkpoint": "rllib_recattn.migration.checkpoints",
     "kernels": "rllib_recattn.models.kernels.library:instruction_set",
     "list_models": "rllib_recattn.models.registry",

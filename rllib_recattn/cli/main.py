@@ -33,6 +33,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
         "convert": ("rllib_recattn.cli.convert:convert", "Write an old-stack experiment for the new API stack."),
         "doctor": ("rllib_recattn.cli.doctor:doctor", "Look for what would keep training from working."),
         "models": ("rllib_recattn.cli.models:models", "List the models and their settings."),
+        "compare": ("rllib_recattn.cli.compare:compare", "Tell which model a task asks for."),
         "probe": ("rllib_recattn.cli.probe:probe", "Tell what memories can learn, in a minute each."),
     },
 )
