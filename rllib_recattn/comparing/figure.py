@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rllib_recattn.comparing.result import Measure, Point
 from rllib_recattn.comparing.summary import Comparison, ModelSummary
 from rllib_recattn.experiment.figures.figure_style import COLOURS, tidy
 
@@ -52,7 +53,7 @@ def _draw_curves(axis: Axes, comparison: Comparison, end: float) -> None:
     ends = []
     for index, model in reversed(list(enumerate(comparison.ranked))):
         look = _look(index)
-        curves = [curve for run in model.runs if (curve := _curve(run.curve))]
+        curves = [curve for run in model.runs if (curve := _curve(run.curve, comparison.measure))]
         for steps, values in curves:
             axis.plot(steps, values, color=look["color"], linewidth=0.8, alpha=0.5, zorder=look["zorder"])
         if not curves:
@@ -117,8 +118,8 @@ def _name(axis: Axes, ends: Sequence[tuple[float, float, str, str]], end: float)
         )
 
 
-def _curve(points: Sequence[Any]) -> tuple[list[float], list[float]] | None:
-    shown = [(point.steps / 1000, point.reached) for point in points if point.reached is not None]
+def _curve(points: Sequence[Point], measure: Measure) -> tuple[list[float], list[float]] | None:
+    shown = [(point.steps / 1000, value) for point in points if (value := point.value(measure)) is not None]
     return ([steps for steps, _ in shown], [value for _, value in shown]) if shown else None
 
 

@@ -95,8 +95,7 @@ def ending_text(result: RunResult) -> str:
         "budget": f"not solved in {result.steps:,} steps",
         "stopped early": f"not solved, ended early after {result.steps:,} steps",
     }[result.ended]
-    reached = result.curve[-1].reached if result.curve else None
-    score = f"score {result.score:.2f}" if result.score is not None else f"reached {reached or 0:.2f} in training"
+    score = f"score {result.score:.2f}" if result.score is not None else f"in training{_reached(result.curve)}"
     return f"{how}, {score}, {duration_text(result.seconds)}"
 
 
@@ -125,5 +124,12 @@ def _now(run: PlannedRun, curve: Sequence[Point]) -> str:
     what = f"seed {run.seed}" if run.kind == "compared" else f"lr {rate_text(run.rate)}"
     if not curve:
         return f"{what} begins"
-    reached = "" if curve[-1].reached is None else f" {curve[-1].reached:.2f}"
-    return f"{what} {100 * min(1.0, curve[-1].steps / run.steps):.0f} %{reached}"
+    return f"{what} {100 * min(1.0, curve[-1].steps / run.steps):.0f} %{_reached(curve)}"
+
+
+def _reached(curve: Sequence[Point]) -> str:
+    """Write what training last reported: `` success 0.53``, else the return."""
+    for name, value in (("success", curve[-1].success_rate), ("return", curve[-1].mean_return)):
+        if value is not None:
+            return f" {name} {value:.2f}"
+    return ""

@@ -12,6 +12,7 @@ from rllib_recattn.comparing.outcomes import Outcome
 from rllib_recattn.errors import Settings, SettingsError
 
 Ending = Literal["solved", "budget", "stopped early", "failed"]
+Measure = Literal["success rate", "return"]
 
 
 class Point(Settings):
@@ -33,10 +34,9 @@ class Point(Settings):
     success_rate: float | None = None
     goals: dict[str, float] = Field(default_factory=dict)
 
-    @property
-    def reached(self) -> float | None:
-        """What curves show: the share of successes, else the return."""
-        return self.mean_return if self.success_rate is None else self.success_rate
+    def value(self, measure: Measure) -> float | None:
+        """Return what training reported of a measure; None: nothing yet."""
+        return self.success_rate if measure == "success rate" else self.mean_return
 
 
 class Evaluation(Settings):

@@ -8,15 +8,15 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rllib_recattn.comparing.rates import Rate, rate_text
-from rllib_recattn.comparing.result import RunResult
+from rllib_recattn.comparing.result import Measure, RunResult
 
 if TYPE_CHECKING:
     from rllib_recattn.comparing.contenders import Contender
     from rllib_recattn.comparing.plan import Plan, PlannedRun
 
 
-def mean_reached(result: RunResult, steps: int) -> float:
-    """Return the mean over a run's budget of what training reported: the share of successes, else the return.
+def mean_reached(result: RunResult, steps: int, measure: Measure) -> float:
+    """Return the mean over a run's budget of what training reported.
 
     Between two iterations the later one counts. What comes before the first report counts as that, and what comes after
     the end of a run that has solved the task as its last one.
@@ -24,11 +24,12 @@ def mean_reached(result: RunResult, steps: int) -> float:
     Args:
         result: The run.
         steps: Its budget.
+        measure: The share of successes or the return.
 
     Returns:
         The mean; minus infinity if it failed or nothing was reported.
     """
-    reported = [(point.steps, point.reached) for point in result.curve if point.reached is not None]
+    reported = [(point.steps, value) for point in result.curve if (value := point.value(measure)) is not None]
     if result.ended == "failed" or not reported:
         return -math.inf
     total, before = 0.0, 0
@@ -40,11 +41,18 @@ def mean_reached(result: RunResult, steps: int) -> float:
 
 
 def search_scores(plan: Plan, contender: Contender, done: Mapping[PlannedRun, RunResult]) -> dict[str, float | None]:
-    """Return what each learning rate came to, by how it is written; None: its runs have not all ended."""
+    """Return what each learning rate came to, by how it is written; None: its runs have not all ended.
+
+    It is compared by the share of successes if all of a model's runs report one, which take a hundred episodes for it,
+    and else by the return.
+    """
+    ended_runs = [done[run] for run in plan.search_runs(contender) if run in done and done[run].ended != "failed"]
+    has_rate = all(any(point.success_rate is not None for point in result.curve) for result in ended_runs)
+    measure: Measure = "success rate" if has_rate else "return"
     scores: dict[str, float | None] = {}
     for rate in plan.settings.rates:
         runs = [run for run in plan.search_runs(contender) if run.rate == rate]
-        ended = [mean_reached(done[run], plan.settings.search_steps) for run in runs if run in done]
+        ended = [mean_reached(done[run], plan.settings.search_steps, measure) for run in runs if run in done]
         scores[rate_text(rate)] = fmean(ended) if runs and len(ended) == len(runs) else None
     return scores
 

@@ -14,7 +14,7 @@ from rllib_recattn.comparing.contenders import Contender
 from rllib_recattn.comparing.costs import Cost
 from rllib_recattn.comparing.intervals import Bounds, bootstrap_interval, interquartile_mean
 from rllib_recattn.comparing.plan import Plan
-from rllib_recattn.comparing.result import RunResult
+from rllib_recattn.comparing.result import Measure, RunResult
 from rllib_recattn.comparing.survival import SolvedShare, solved_share
 from rllib_recattn.comparing.verdict import Verdict, judge
 
@@ -111,8 +111,8 @@ class Comparison:
         return self.ranked[0]
 
     @property
-    def measure(self) -> str:
-        """What scores are: ``success rate`` or ``return``."""
+    def measure(self) -> Measure:
+        """What scores and curves are: the share of successes, if the environment says so, or the return."""
         runs = [run for model in self.models.values() for run in model.runs]
         has_rate = any(run.evaluation is not None and run.evaluation.success_rate is not None for run in runs)
         return "success rate" if has_rate else "return"
