@@ -68,6 +68,14 @@ def compare(
         SettingsError: If an argument or the experiment is wrong, or the directory holds a comparison with other
             settings. Nothing has been trained then.
         RuntimeError: If all runs of all models failed.
+
+    Example:
+        Half an hour of training, which goes on where it was if it is begun again:
+
+        >>> import rllib_recattn as ra
+        >>> result = ra.compare("maze.yaml", ["agalite", "lstm"], seeds=5, budget="300k")  # doctest: +SKIP
+        >>> result.verdict.leader, result.verdict.alike  # doctest: +SKIP
+        ('agalite', ('lstm',))
     """
     experiment = load_experiment(Path(path))
     plan = plan_comparison(
@@ -96,6 +104,10 @@ def output_directory(output: str | PathLike[str] | None, name: str) -> Path:
 
     Raises:
         SettingsError: If it is a file.
+
+    Examples:
+        >>> output_directory(None, "maze").name
+        'comparison-maze'
     """
     directory = Path(f"comparison-{name.replace(' ', '-')}" if output is None else output).absolute()
     if directory.exists() and not directory.is_dir():
