@@ -38,13 +38,14 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from rllib_recattn.agents.graphs.onnx_file import run_onnx
 from rllib_recattn.agents.graphs.program import run_program
 from rllib_recattn.experiment.trained_agents.export import export_agents
 from rllib_recattn.models.kernels import library
 
 RESULT = Path(__file__).with_suffix(".json")
-MODEL = {"d_model": 64, "n_layers": 2}
+MODEL = {"d_model": 64, "n_layers": 2, **PLAIN}
 ROUNDS, STEPS = 11, 300
 RLLIB = "EnvRunner"
 

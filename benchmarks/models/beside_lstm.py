@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -26,6 +27,7 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.models.cost import in_turns
 from benchmarks.models.sizes import n_parameters
+from benchmarks.plain import PLAIN
 from rllib_recattn.models.base import SequenceModel
 from rllib_recattn.models.kernels import library
 from rllib_recattn.models.registry import build_model
@@ -40,7 +42,12 @@ BATCHES = (1, 8, 32, 64)
 SHAPES = ((20, 24), (8, 128), (32, 64))  # rows, steps; the first is a minibatch of 512 steps at T-Maze
 STEPS_PER_ROUND, ACTING_ROUNDS, TRAINING_ROUNDS = 10, 31, 11
 AGALITE = "AGaLiTe"
-MODELS = {AGALITE: "agalite", "GLA": "gla", "Gated DeltaNet": "gated_delta_net", "GTrXL, M = 128": "gtrxl"}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    AGALITE: ("agalite", PLAIN),
+    "GLA": ("gla", {"conv_size": 0}),
+    "Gated DeltaNet": ("gated_delta_net", {}),
+    "GTrXL, M = 128": ("gtrxl", {}),
+}
 ACTS = "GTrXL"  # and is not trained
 PYTORCH = " without kernels"
 
@@ -48,9 +55,9 @@ PYTORCH = " without kernels"
 def models(size: str) -> dict[str, SequenceModel]:
     """Return each model, again to be called without kernels, and its LSTM."""
     width, contenders = SIZES[size]["d_model"], {}
-    for label, name in MODELS.items():
+    for label, (name, settings) in MODELS.items():
         torch.manual_seed(0)
-        model = build_model(name, input_dim=width, **SIZES[size])
+        model = build_model(name, input_dim=width, **SIZES[size], **settings)
         cell = next(w for w in count(1) if 4 * w * (width + w + 2) >= n_parameters(model))
         contenders |= {label: model, label + PYTORCH: model}
         contenders[lstm_of(label)] = build_model("lstm", input_dim=width, d_model=cell)

@@ -28,11 +28,12 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 import rllib_recattn as ra
 from benchmarks.machine import where_it_runs
+from benchmarks.plain import PLAIN
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 
 OUT = Path(__file__).with_name("sampling.json")
 STEPS, ENVIRONMENTS, WARM_UP, ROUNDS = 4096, 32, 2, 15
-MODEL = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32}
+MODEL = {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_head": 32, **PLAIN}
 LEAN, RLLIBS_WAY = "AGaLiTe, in one batch", "AGaLiTe, in RLlib's way"
 MLP, LSTM = "RLlib's MLP", "RLlib's use_lstm"
 

@@ -30,6 +30,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 import rllib_recattn as ra
 from benchmarks.machine import machine
+from benchmarks.plain import PLAIN
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.models.kernels import library
 
@@ -87,7 +88,7 @@ def base_config() -> PPOConfig:
 
 
 def agalite(size: str) -> PPOConfig:
-    return ra.use_model(base_config(), "agalite", max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, **SIZES[size])
+    return ra.use_model(base_config(), "agalite", max_seq_len=MAX_SEQ_LEN, encoder=WITHOUT_MLP, **SIZES[size], **PLAIN)
 
 
 def lstm(cell_size: int) -> PPOConfig:
