@@ -45,11 +45,11 @@ def test_the_settings_of_a_model_have_default_type_and_meaning():
     text = output_of("agalite", width=200)
     rows = rows_of(text)
     assert text.startswith("agalite: approximate gated linear transformer")
-    assert "14,337 numbers, 56.0 KiB" in text
+    assert "15,873 numbers, 62.0 KiB" in text
     assert rows["d_model"] == "d_model 128 int > 0 width of the model and of its output"
     assert rows["d_ff"].startswith("d_ff None int > 0 or None hidden units")
     assert rows["max_timescale"].startswith("max_timescale 64.0 float ≥ 2 steps over which")
-    assert rows["frequencies"].startswith("frequencies distinct dct2 or distinct or published or paper ")
+    assert rows["frequencies"].startswith("frequencies dct2 dct2 or distinct or published or paper ")
     assert rows["gate_bias"].startswith("gate_bias 2.0 float bias of ")
 
 
