@@ -15,8 +15,9 @@ import torch
 import rllib_recattn as ra
 from rllib_recattn.models import gru, lstm
 from rllib_recattn.models.parts import blocks
+from rllib_recattn.models.registry import recorded_settings, settings_of
 from rllib_recattn.old_paths import MOVED
-from tests.models.conftest import small_model
+from tests.models.conftest import INPUT_DIM, SMALL
 
 HERE = "rllib_recattn.models"
 ELSEWHERE = sorted(path for path in MOVED if not path.startswith(HERE))
@@ -109,7 +110,8 @@ def old_pickle(model: torch.nn.Module) -> bytes:
 
 @pytest.mark.parametrize("name", ["agalite", "gtrxl", "rate", "gru", "lstm", "hybrid"])
 def test_a_model_that_was_pickled_as_a_whole_before_is_read(name):
-    model = small_model(name)
+    sizes = {key: value for key, value in SMALL.items() if key in settings_of(name).model_fields}
+    model = recorded_settings(name, sizes, where="an old pickle").build(INPUT_DIM)
     pickled = old_pickle(model)
     assert b"models.parts" not in pickled
     assert b"crllib_recattn.models.rnn\n" in pickled or b"crllib_recattn.models.blocks\n" in pickled

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from rllib_recattn.cli.model_listing import Listed, read_listing
+from rllib_recattn.cli.model_listing import Listed, of_other_packages, read_listing
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -26,7 +26,7 @@ def models(name: str | None) -> None:
     MODEL is a model's name, or package.module:name for one that this module registers.
     """
     if name is None:
-        _print(_catalog_table(read_listing()))
+        _print(_catalog_table(read_listing() + of_other_packages()))
         _print("State: float32 numbers for one agent, with default settings. Settings of a model: rllib models MODEL")
         return
 

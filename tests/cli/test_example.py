@@ -103,8 +103,9 @@ def test_names_of_neither_a_file_nor_an_example(tmp_path, monkeypatch):
 
 
 def test_what_help_says_to_begin_with_is_there():
-    (begin,) = (line for line in CliRunner().invoke(main, ["--help"]).stdout.splitlines() if "Begin with" in line)
-    assert begin.rpartition(" ")[2] in tuned_examples.example_files()
+    begin = CliRunner().invoke(main, ["--help"]).stdout.partition("Begin with")[2].partition("\n\n")[0]
+    (named,) = (line.split()[3] for line in begin.splitlines() if "rllib train file" in line)
+    assert named in tuned_examples.example_files()
 
 
 def test_on_a_screen_the_list_is_broken_into_columns(monkeypatch):

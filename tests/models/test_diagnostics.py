@@ -143,7 +143,10 @@ def test_a_hybrid_tells_of_all_its_models(generator):
         ("models.1.layers.0.mixer", "β"),
     ]
     memories = model.memories(model.initial_state(BATCH))
-    assert list(memories) == ["models.0.layers.0.h", "models.1.layers.0.keys", "models.1.layers.0.values"]
+    assert list(memories) == [
+        "models.0.layers.0.h",
+        *(f"models.1.layers.0.{part}" for part in ("keys", "values", "recent")),
+    ]
 
 
 def test_nothing_is_left_behind(model):

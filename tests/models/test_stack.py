@@ -17,7 +17,7 @@ def names_of(**settings):
 
 
 def test_a_block_without_gates_adds_and_the_sum_is_normalised():
-    model = build_model("agalite", **SIZES, residual="sum")
+    model = build_model("agalite", **SIZES, residual="sum", conv_size=0)
     block = model.layers[0]
     x = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
     state = model.state_layout.unpack(model.initial_state(2))

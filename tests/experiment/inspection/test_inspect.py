@@ -75,7 +75,7 @@ def test_data_holds_the_numbers(inspection):
     assert [gates["name"] for gates in data["gates"]] == ["γ", "β", "u"]
     assert np.shape(data["gates"][0]["values"]) == inspection.memory.gates[0].values.shape
     assert data["decoding"]["accuracy"][0]["mean"] == 1.0
-    assert {row["part"] for row in data["state_norms"]} == {"keys", "values"}
+    assert {row["part"] for row in data["state_norms"]} == {"keys", "recent", "values"}
     assert data["length"] == len(data["rewards"]) == len(data["values"]) == len(inspection)
 
 

@@ -16,7 +16,7 @@ ACTIONS = gym.spaces.Discrete(3)
 
 
 def test_gates_are_means_over_groups_of_the_features_of_each_head():
-    module = small_module("agalite", ACTIONS)
+    module = small_module("agalite", ACTIONS, conv_size=0)
     recording = acted(module, 12)
     gates = {each.name: each for each in trace_memory(Replay(module, recording), "action").gates}
     assert list(gates) == ["γ", "β", "u"]
@@ -59,7 +59,7 @@ def test_taps_are_those_of_each_layers_convolution():
         for layer, each in zip(encoder.model.layers, taps.values(), strict=True):
             expected = layer.convolution.weight.abs().mean(1)
             np.testing.assert_allclose(each, expected.numpy(force=True), rtol=1e-6)
-    without = small_module("agalite", ACTIONS)
+    without = small_module("agalite", ACTIONS, conv_size=0)
     assert trace_memory(Replay(without, acted(without, 5)), "action").taps == {}
 
 

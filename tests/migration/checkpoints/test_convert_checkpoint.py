@@ -17,6 +17,7 @@ from rllib_recattn.errors import SettingsError
 from rllib_recattn.inputs.input_settings import WITHOUT_MLP
 from rllib_recattn.migration.checkpoints.names import rl_module_weights
 from rllib_recattn.migration.checkpoints.reading import read_checkpoint
+from rllib_recattn.models.agalite import AGaLiTeSettings
 from tests.migration.checkpoints.agents import LENGTH, RecordedEnv, assert_same_bits, greedy_config, trained, weights_of
 from tests.model_v2.old_stack import TINY
 from tests.rl_module.inputs.random_env import OBSERVATIONS, random_env_config
@@ -40,6 +41,8 @@ def new(old, tmp_path_factory):
 def new_stack_config(**settings):
     """A new-stack config for the agent of `old`, but for `settings`."""
     config = random_env_config(OBSERVATIONS["vector"], Discrete(3), length=LENGTH)
+    if "model" not in settings:  # what is not said on the old stack means what it meant at first
+        settings = {**AGaLiTeSettings.unstated, **settings}
     settings = {"max_seq_len": 4, **TINY["agalite"], **settings}
     return ra.use_model(config, settings.pop("model", "agalite"), **{"encoder": WITHOUT_MLP, **settings})
 
