@@ -28,7 +28,7 @@ def test_a_block_without_gates_adds_and_the_sum_is_normalised():
 
     mixed, _ = block.mixer(block.mixer_norm(x), parts, None, context)
     torch.testing.assert_close(y, x + mixed + block.feedforward(x + mixed))
-    assert not any("gate." in name for name in names_of(residual="sum"))
+    assert not any("gate." in name for name in names_of(residual="sum", output_gate=False))
     output, _ = model(100 * torch.randn(2, 50, 5), model.initial_state(2))
     torch.testing.assert_close(output.mean(-1), torch.zeros(2, 50), rtol=0, atol=1e-5)
 
