@@ -53,11 +53,11 @@ NORM_EPSILON = 1e-5
 class AGaLiTeSettings(LinearAttentionSettings):
     """Settings of AGaLiTe; the defaults are the size that the paper uses for 3D pixel worlds."""
 
-    eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
-    r: int = Field(2, gt=0, description="number of oscillating channels")
-    # A checkpoint that says nothing of these was made before there were they, with what they were then.
+    # Checkpoints from before there was a choice say nothing of these.
     unstated = MappingProxyType({"frequencies": "distinct", "conv_size": 0, "head_norm": False, "output_gate": False})
 
+    eta: int = Field(4, gt=0, description="η, how many times d_head the keys of the memory are wide")
+    r: int = Field(2, gt=0, description="number of oscillating channels")
     frequencies: FrequencyChoice = Field(
         "dct2",
         description='"dct2": r different channels, the first of which does not oscillate; "distinct": r that all do; '
