@@ -20,6 +20,7 @@ from rllib_recattn.experiment.evaluation.video import VideoRecorder
 from rllib_recattn.experiment.records.metrics import read_history
 from rllib_recattn.experiment.training.run import run_experiment
 from rllib_recattn.migration.conversion.convert_file import convert_experiment
+from rllib_recattn.models.registry import settings_of
 
 OLD_FILES = sorted((Path(__file__).parents[1] / "migration" / "old_yaml").glob("*.yaml"))
 SMALL = {"train_batch_size": 128, "rollout_fragment_length": 32}
@@ -60,6 +61,16 @@ def changed(text=TMAZE, *, drop=(), **changes):
     for key, value in changes.items():
         (experiment if key in AT_THE_TOP else experiment["config"])[key] = value
     return yaml.safe_dump(content)
+
+
+@pytest.mark.parametrize("model", ["agalite", "gla", "hybrid"])
+def test_a_config_states_all_settings_of_its_model(tmp_path, model):
+    """A checkpoint holds nothing else, and another version may have other defaults."""
+    text = TMAZE[: TMAZE.index("  model:")] + f"  model: {{name: {model}, max_seq_len: 8}}\n"
+    text += TMAZE[TMAZE.index("  api_stack:") :]
+    stated = build_config(load(tmp_path, text)).model["custom_model_config"]
+    expected = settings_of(model)().model_dump()
+    assert {key: stated[key] for key in expected} == expected
 
 
 def test_there_are_old_files():
