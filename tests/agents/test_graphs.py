@@ -31,7 +31,7 @@ from tests.rl_module.inputs.random_env import ACTIONS, MORE_OBSERVATIONS, OBSERV
 
 BOTH = {"use_prev_action": True, "use_prev_reward": True}
 # Now and then a norm, or AGaLiTe's normaliser, divides by a number so small that it makes much of rounding: with images
-# that happens to a few models, by 4e-5 at most. AGaLiTe has both divisions behind each other: computed by the same code,
+# that happens to a few models, by 4e-5 at most. AGaLiTe has both divisions behind each other: by the same code,
 # float32 is off from float64 by 2e-4 of vectors and 5e-4 of a Dict, more than the graphs are from the agent.
 LIMITS = {"Dict": 1e-4, "image": 1e-4}
 LIMITS_OF = {"agalite": 4e-4}
